@@ -1,0 +1,115 @@
+/**
+ * The states of a run and every change that is allowed between them.
+ *
+ * Invariants:
+ *  1. A run is in exactly one status; the set is closed.
+ *  2. A final status (succeeded, failed, cancelled) is never left.
+ *  3. Every change is one guarded SQL update (`where status = any(from)`) with its event in the same transaction
+ *     (src/storage/run-status.ts). Nothing else writes `run.status`.
+ *  4. At most one run of a sync is past `queued` and not final, unless its sync allows overlap.
+ */
+export const runStatuses = [
+  'queued',
+  'starting',
+  'running',
+  'pausing',
+  'paused',
+  'cancelling',
+  'succeeded',
+  'failed',
+  'cancelled',
+] as const;
+export type RunStatus = (typeof runStatuses)[number];
+
+export const finalStatuses = ['succeeded', 'failed', 'cancelled'] as const satisfies readonly RunStatus[];
+export type FinalStatus = (typeof finalStatuses)[number];
+
+/** Past `queued` and not final: the run has, or may have, a workflow. */
+export const activeStatuses = [
+  'starting',
+  'running',
+  'pausing',
+  'paused',
+  'cancelling',
+] as const satisfies readonly RunStatus[];
+
+export const isFinal = (status: RunStatus): status is FinalStatus =>
+  (finalStatuses as readonly RunStatus[]).includes(status);
+
+/** Who makes which change: from → to, as in the table of ARCHITECTURE.md. */
+export const runChanges = {
+  /** admit: a place is held */
+  start: { from: ['queued'], to: 'starting' },
+  /** settle, API, overlap policy: nothing was started */
+  drop: { from: ['queued'], to: 'cancelled' },
+  /** prepare: repeatable */
+  prepare: { from: ['starting', 'running'], to: 'running' },
+  /** API, workflow update `pause` */
+  pause: { from: ['running'], to: 'pausing' },
+  /** workflow, after the batches in hand are committed */
+  settlePause: { from: ['pausing'], to: 'paused' },
+  /** admit, after resume */
+  resume: { from: ['paused', 'pausing'], to: 'running' },
+  /** API, maxDuration, cancel_other */
+  cancel: { from: ['starting', 'running', 'pausing', 'paused'], to: 'cancelling' },
+  /** finish, after the load is done. A load found done makes its run succeeded whatever was asked meanwhile. */
+  succeed: { from: ['starting', 'running', 'pausing', 'paused', 'cancelling'], to: 'succeeded' },
+  /** workflow, reconciler */
+  fail: { from: ['starting', 'running', 'pausing', 'paused'], to: 'failed' },
+  /** workflow's non-cancellable scope; reconciler when the workflow is gone */
+  settleCancel: { from: ['cancelling', 'starting', 'running', 'pausing', 'paused'], to: 'cancelled' },
+} as const satisfies Record<string, { from: readonly RunStatus[]; to: RunStatus }>;
+export type RunChange = keyof typeof runChanges;
+
+export const runOrigins = ['schedule', 'manual', 'backfill', 'after', 'retry'] as const;
+export type RunOrigin = (typeof runOrigins)[number];
+
+/** What became of a slot that made no run (a slot that made a run takes its outcome from the run). */
+export const slotOutcomes = [
+  'started',
+  'coalesced',
+  'skipped_overlap',
+  'skipped_paused',
+  'skipped_unchanged',
+  'missed',
+  'failed_start',
+] as const;
+export type SlotOutcome = (typeof slotOutcomes)[number];
+
+/** Why a run is waiting; `explain` answers with one of these and never with anything else. */
+export const waitingReasons = [
+  'not_due',
+  'sync_paused',
+  'tenant_paused',
+  'all_paused',
+  'previous_run',
+  'global_cap',
+  'tenant_cap',
+  'connection_cap',
+  'rate_limited',
+  'cooling_down',
+  'back_off',
+  'behind',
+  'no_worker',
+  'engine_unreachable',
+  'draining',
+] as const;
+export type WaitingReason = (typeof waitingReasons)[number];
+
+/** A run's final numbers: the sum of its loads' checkpoints. All counts are rows. */
+export interface Receipt {
+  read: number;
+  inserted: number;
+  updated: number;
+  unchanged: number;
+  deduplicated: number;
+  rejected: number;
+  /** rows removed from the target; counted apart, not part of `read` */
+  deleted: number;
+  batches: number;
+  bytes: number;
+}
+
+/** P4: a run may be `succeeded` only when its receipt adds up. */
+export const addsUp = (r: Receipt): boolean =>
+  r.read === r.inserted + r.updated + r.unchanged + r.deduplicated + r.rejected;
