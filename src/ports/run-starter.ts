@@ -1,0 +1,33 @@
+/** The engine that executes runs, as the dispatcher and the API see it. Errors: ENGINE_UNREACHABLE when it does not answer. */
+import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { RunOrigin } from '../domain/run-states.ts';
+
+/** What starting a run needs: ids, names and small values for the Web UI. Never SQL, rows or secrets. */
+export interface RunToStart {
+  runId: RunId;
+  workflowId: string;
+  tenantId: TenantId;
+  tenantName: string;
+  syncId: SyncId;
+  syncName: string;
+  /** Name of the source connection, for search. */
+  sourceName: string;
+  mode: string;
+  origin: RunOrigin;
+  priority: number;
+  /** Milliseconds since the Unix epoch. */
+  dueAtMs: number;
+}
+
+export interface RunStarter {
+  /** Starts the run's workflow; a workflow that is there already, running or closed, is a success. */
+  start(run: RunToStart): Promise<'started' | 'already_started'>;
+  /** Whether the engine has an open or closed workflow of that id, or none. */
+  describe(workflowId: string): Promise<'open' | 'closed' | 'unknown'>;
+  /** Asks the workflow to cancel; `unknown` when there is none that is open. */
+  cancel(workflowId: string): Promise<'asked' | 'unknown'>;
+  /** Tells the workflow to finish the batches in hand and wait. */
+  pause(workflowId: string): Promise<'asked' | 'unknown'>;
+  /** Tells a paused workflow to go on. */
+  resume(workflowId: string): Promise<'asked' | 'unknown'>;
+}

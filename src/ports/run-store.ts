@@ -1,0 +1,60 @@
+/** The control database as the activities of a run see it: one run, its frozen spec, its changes of status. */
+import type { LoadId, RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { Receipt, RunOrigin, RunStatus } from '../domain/run-states.ts';
+import type { SyncSpec } from '../domain/sync-spec.ts';
+import type { ConnectionAccess } from './connection.ts';
+
+/** A run with everything that executing it needs. Versions are frozen by the first prepare; only secrets are read again. */
+export interface RunWork {
+  runId: RunId;
+  tenantId: TenantId;
+  tenantName: string;
+  syncId: SyncId;
+  syncName: string;
+  syncVersion: number;
+  origin: RunOrigin;
+  status: RunStatus;
+  spec: SyncSpec;
+  source: ConnectionAccess;
+  destination: ConnectionAccess;
+}
+
+export interface AttemptKey {
+  runId: RunId;
+  partition: number;
+  /** The lease epoch that the attempt asked for, as a decimal string (it exceeds 2^53). */
+  epoch: string;
+}
+
+/** Committed by one attempt. */
+export interface AttemptCounts {
+  rows: number;
+  bytes: number;
+  batches: number;
+}
+
+export interface AttemptEnd extends AttemptCounts {
+  outcome: 'finished' | 'yielded' | 'fenced' | 'failed' | 'cancelled';
+  error?: { code: string; class: 'transient' | 'persistent'; message: string };
+}
+
+export interface RunStore {
+  /**
+   * Makes a `starting` or `running` run `running` (repeatable) and a `pausing` one `paused`, and returns its work.
+   * A run that is cancelling or final is returned as it is: its workflow ends.
+   */
+  prepare(runId: RunId): Promise<RunWork>;
+  /** The run's work without changing anything. NOT_FOUND when there is no such run. */
+  fetchWork(runId: RunId): Promise<RunWork>;
+  /** `pausing` becomes `paused`; the status it has now. */
+  settlePause(runId: RunId): Promise<RunStatus>;
+  /** Stores the receipt and makes the run succeeded; finding it final changes nothing. The status it has now. */
+  succeed(runId: RunId, receipt: Receipt, loadIds: readonly LoadId[]): Promise<RunStatus>;
+  /** Makes the run failed with the error's code and message. The status it has now. */
+  fail(runId: RunId, error: { code: string; message: string }): Promise<RunStatus>;
+  /** Makes the run cancelled. The status it has now. */
+  settleCancel(runId: RunId): Promise<RunStatus>;
+  beginAttempt(attempt: AttemptKey & { worker: string }): Promise<void>;
+  reportAttempt(attempt: AttemptKey, counts: AttemptCounts): Promise<void>;
+  endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;
+}

@@ -1,0 +1,71 @@
+/**
+ * Every change of a run's status, and nothing else writes `run.status`: one guarded update, its event in the same
+ * statement. The allowed changes are data in src/domain/run-states.ts.
+ */
+import type { RunId } from '../domain/ids.ts';
+import { runChanges, type Receipt, type RunChange, type RunStatus } from '../domain/run-states.ts';
+import type { Tx } from './transaction.ts';
+
+/** Columns that a change may set beside the status. Absent members leave the column as it is. */
+export interface RunPatch {
+  endReason?: string;
+  errorCode?: string;
+  errorMessage?: string;
+  receipt?: Receipt;
+  /** Of the event, for people: ids and numbers. */
+  data?: Record<string, unknown>;
+}
+
+/**
+ * Makes one change if the run is in a status that allows it.
+ * @returns whether it was made; false leaves the row as it is
+ */
+export async function changeRun(
+  tx: Tx,
+  runId: RunId,
+  change: RunChange,
+  patch: RunPatch = {},
+): Promise<boolean> {
+  const { from, to } = runChanges[change];
+  const { rowCount } = await tx.query(
+    `with changed as (
+       update penstock.run r
+       set status = $3,
+           moved_at = clock_timestamp(),
+           waiting_reason = case when $3 in ('queued', 'paused') then r.waiting_reason end,
+           started_at = case when $3 = 'running' then coalesce(r.started_at, clock_timestamp()) else r.started_at end,
+           ended_at = case when $3 in ('succeeded', 'failed', 'cancelled') then clock_timestamp() end,
+           end_reason = coalesce($4, r.end_reason),
+           error_code = coalesce($5, r.error_code),
+           error_message = coalesce($6, r.error_message),
+           receipt = coalesce($7::jsonb, r.receipt)
+       from (select id, status as was from penstock.run where id = $1 for no key update) old
+       where r.id = old.id and old.was = any($2)
+       returning r.id, r.tenant_id, r.sync_id, old.was
+     ), recorded as (
+       insert into penstock.event (tenant_id, kind, sync_id, run_id, data)
+       select tenant_id, 'run.' || $3, sync_id, id, jsonb_build_object('from', was) || $8::jsonb
+       from changed where was <> $3
+     )
+     select from changed`,
+    [
+      runId,
+      from,
+      to,
+      patch.endReason ?? null,
+      patch.errorCode ?? null,
+      patch.errorMessage ?? null,
+      patch.receipt ? JSON.stringify(patch.receipt) : null,
+      JSON.stringify(patch.data ?? {}),
+    ],
+  );
+  return rowCount === 1;
+}
+
+/** The run's status now; undefined when there is no such run (for this tenant). */
+export async function fetchRunStatus(tx: Tx, runId: RunId): Promise<RunStatus | undefined> {
+  const { rows } = await tx.query<{ status: RunStatus }>('select status from penstock.run where id = $1', [
+    runId,
+  ]);
+  return rows[0]?.status;
+}
