@@ -179,6 +179,12 @@ export const errorTable = {
     title: 'A key column is NULL',
     cure: 'Filter NULL keys out in the query, or choose another key.',
   },
+  CURSOR_NULL: {
+    status: 422,
+    retry: 'never',
+    title: 'The cursor column is NULL in some rows',
+    cure: 'Filter them out in the query, or use mode upsert, which reads them in every run.',
+  },
   ROW_TOO_LARGE: {
     status: 422,
     retry: 'never',
@@ -251,6 +257,18 @@ export const errorTable = {
     retry: 'never',
     title: 'An earlier load of this sync is unfinished',
     cure: 'Reset the sync (load again) or accept what is there.',
+  },
+  LOAD_LOST: {
+    status: 409,
+    retry: 'backoff',
+    title: 'The destination does not know the load',
+    cure: 'It was restored to an older state; the run prepares again by itself.',
+  },
+  COMMIT_UNKNOWN: {
+    status: 422,
+    retry: 'backoff',
+    title: 'The destination did not answer a commit',
+    cure: 'Nothing to do: the checkpoint tells whether it happened.',
   },
   CURSOR_MOVED: {
     status: 409,

@@ -1,0 +1,158 @@
+/**
+ * What the pipe needs of the database that is written to: targets, loads, leases, checkpoints and cursors, all kept
+ * beside the data in its schema `_penstock`, because only a row in the same transaction as the data is exactly-once.
+ * src/destinations/postgres/commit-protocol.ts states the protocol's invariants.
+ */
+import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
+import type { Receipt } from '../domain/run-states.ts';
+import type { ConnectionAccess } from './connection.ts';
+import type { CursorWindow, PlannedCursor, ResultColumn, RowFormat } from './source.ts';
+
+export interface TableName {
+  /** Empty: the first schema of the login's search path. */
+  schema: string;
+  table: string;
+}
+
+/** Everything that decides what a load reads and writes. Frozen when the load is opened; whoever continues it executes it. */
+export interface LoadPlan {
+  syncVersion: number;
+  mode: 'append' | 'upsert';
+  query: string;
+  sourceIdentity: string;
+  columns: readonly ResultColumn[];
+  format: RowFormat;
+  reader: 'copy' | 'cursor';
+  key: readonly string[];
+  /** No two rows of the result can share a key; otherwise batches are cut only where the key changes. */
+  uniqueKey: boolean;
+  target: TableName;
+  cursor: PlannedCursor | null;
+  movesCursor: boolean;
+}
+
+/** A load that a run may work on. */
+export interface OpenLoad {
+  loadId: LoadId;
+  phase: 'planned' | 'loading' | 'loaded' | 'published' | 'done';
+  /** Opened by an earlier run that did not finish it. */
+  continued: boolean;
+  plan: LoadPlan;
+  window: CursorWindow;
+  /** Partition numbers, from 1. */
+  partitions: readonly number[];
+}
+
+/** The newest committed batch of a partition. */
+export interface Checkpoint {
+  batch: number;
+  /** Key of the last row, as source text; null when nothing was read. */
+  keyHi: readonly string[] | null;
+  /** The end of the partition was proven. */
+  final: boolean;
+}
+
+/** What one batch did, in rows; `deduplicated` are rows whose key came again in the batch. */
+export type BatchCounts = Omit<Receipt, 'read' | 'batches' | 'bytes' | 'rejected' | 'deleted'>;
+
+/** What a partition's checkpoints add up to. */
+export interface PartitionTotals {
+  rows: number;
+  batches: number;
+  bytes: number;
+}
+
+export interface LeaseRequest {
+  run: RunId;
+  load: LoadId;
+  partition: number;
+  /** Decimal text, since it exceeds 2^53; rises with every attempt of a run. */
+  epoch: string;
+}
+
+/** What is recorded with the last byte of a batch. */
+export interface BatchEnd {
+  /** Of the last row; the previous batch's when this one has no rows. */
+  keyHi: readonly string[] | null;
+  rows: number;
+  bytes: number;
+  final: boolean;
+}
+
+/**
+ * One attempt's right to write one partition, with the connection it writes on. Calls come one at a time. FENCED and
+ * RUN_FINAL end the attempt; after any other error the writer is only good for `reconnect` or `close`.
+ */
+export interface PartitionWriter {
+  /** The newest checkpoint: where to read on from. */
+  readonly checkpoint: Checkpoint | null;
+  readonly totals: PartitionTotals;
+  /** Opens the next batch's transaction: lease checked, COPY open. `staged`: not straight into the target. */
+  begin(options?: { staged: boolean }): Promise<void>;
+  /** Sends whole rows; resolves when more may be sent. The bytes must not change until the batch is known committed. */
+  write(bytes: Buffer): Promise<void>;
+  /** Ends COPY, applies, records the checkpoint and commits. COMMIT_UNKNOWN: `reconnect` and compare `checkpoint`. */
+  commit(end: BatchEnd): Promise<BatchCounts>;
+  /** Gives the open batch up. */
+  rollback(): Promise<void>;
+  /** A new connection, the lease taken again, `checkpoint` read again: what is true after a connection died. */
+  reconnect(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What became of a run, as the destination knows it. */
+export interface RunOutcome {
+  /** Its last load is done: whatever was asked meanwhile, the run has succeeded. */
+  succeeded: boolean;
+  /** Sum over the loads that it finished. */
+  receipt: Receipt;
+  loads: readonly LoadId[];
+}
+
+export interface Destination {
+  /** Creates or upgrades `_penstock`. Safe from any number of processes at once. */
+  ensureSchema(): Promise<void>;
+  /** Connects, logs in, runs nothing: DESTINATION_UNREACHABLE, DESTINATION_AUTH. The server's version. */
+  check(): Promise<{ version: string }>;
+  /** The columns of the target as they are now; null when it does not exist. */
+  describeTarget(target: TableName): Promise<readonly ResultColumn[] | null>;
+  /** The cursor's value for this plan; null before the first load, and when the plan that it belongs to has changed. */
+  fetchCursor(sync: SyncId, plan: LoadPlan): Promise<string | null>;
+  /**
+   * The load that the run works on, if there is one: one it opened itself (also when `done`), or the sync's unfinished
+   * one when its plan is the same. One with another plan is abandoned (upsert; or nothing committed), or refused with
+   * UNFINISHED_LOAD (append). RUN_FINAL.
+   */
+  findLoad(request: { run: RunId; sync: SyncId; plan: LoadPlan }): Promise<OpenLoad | null>;
+  /**
+   * Opens a load: owns and creates the target, freezes plan and window, plans partitions. CURSOR_MOVED when the
+   * cursor is not at `window.low` any more; TARGET_OWNED, TARGET_MISMATCH, RUN_FINAL.
+   */
+  openLoad(request: { run: RunId; sync: SyncId; plan: LoadPlan; window: CursorWindow }): Promise<OpenLoad>;
+  /** The load by id; null when the destination does not know it (restored to an older state). */
+  fetchLoad(load: LoadId): Promise<OpenLoad | null>;
+  /** Takes a partition for an attempt. FENCED, RUN_FINAL; LOAD_LOST when there is no such partition. */
+  takeLease(request: LeaseRequest): Promise<PartitionWriter>;
+  /**
+   * Proves that every partition is complete, publishes, moves the cursor, stores the receipt; repeated, it returns the
+   * stored one. `another`: the run is to prepare again, because this load was an earlier run's.
+   */
+  finish(request: { run: RunId; load: LoadId }): Promise<{ receipt: Receipt; another: boolean }>;
+  /** Makes the run final: from now on nothing commits for it. Safe to repeat, also for runs never seen here. */
+  closeRun(run: RunId): Promise<RunOutcome>;
+  /** The sync's load that is neither done nor abandoned, with what it has committed. */
+  unfinishedLoad(
+    sync: SyncId,
+  ): Promise<(PartitionTotals & { loadId: LoadId; mode: LoadPlan['mode'] }) | null>;
+  /** Abandons the unfinished load and keeps its rows: what is there is accepted. */
+  acceptLoad(sync: SyncId): Promise<void>;
+  /**
+   * Forgets the cursor and abandons the unfinished load, so that the next run reads everything. `deleteRows` also
+   * empties the target, refused with TARGET_OWNED when another sync writes to it.
+   */
+  resetSync(sync: SyncId, options: { deleteRows: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a destination; connecting happens at first use. */
+export type OpenDestination = (access: ConnectionAccess) => Destination;

@@ -1,0 +1,103 @@
+/**
+ * What the pipe needs of a database that is read from. Rows travel as bytes: whole rows in one of COPY's two formats,
+ * so that nothing is converted on the way. An adapter classifies its own errors (SOURCE_*, QUERY_NOT_ALLOWED …).
+ */
+import type { ConnectionAccess } from './connection.ts';
+
+/** One column of the result, named and typed by the source. */
+export interface ResultColumn {
+  name: string;
+  /** Type in the source's catalog; a domain counts as its base type. */
+  typeOid: number;
+  /** As SQL writes it, with its modifier: `numeric(10,2)`, `timestamp with time zone`, `integer[]`. */
+  typeName: string;
+}
+
+/** What can be known of a query without running it. */
+export interface QueryProbe {
+  columns: readonly ResultColumn[];
+  /** Which database this is, so that a cursor is never applied to another one. */
+  identity: string;
+  /** Whether the query can be continued after a key. `uniqueKey`: no two rows of the result can share a key. */
+  resumable: { possible: true; uniqueKey: boolean } | { possible: false; reason: string };
+  estimatedRows: number | null;
+  /** The source must sort the whole result to deliver it in key order. */
+  sortsForKey: boolean;
+}
+
+/** The window (low, high] of an incremental load, as the source writes the values; null low is "from the beginning". */
+export interface CursorWindow {
+  low: string | null;
+  high: string | null;
+}
+
+/** The incremental part of a plan. */
+export interface PlannedCursor {
+  column: string;
+  /** Rows this much below `low` are read again (upsert only). */
+  lookbackMs: number;
+  /** How long to wait for transactions that were in progress when `high` was taken. */
+  lagMs: number;
+  /** What becomes of rows whose cursor is NULL: read by every load (upsert), or the load is refused (append). */
+  nulls: 'read' | 'refuse';
+}
+
+/** Bytes of whole rows, as COPY encodes them, without header or trailer. */
+export interface RowSlice {
+  bytes: Buffer;
+  rows: number;
+}
+
+/** How rows are encoded: COPY's binary rows, or COPY text with its default delimiter and NULL. */
+export type RowFormat = 'binary' | 'text';
+
+export interface ReadRequest {
+  query: string;
+  columns: readonly ResultColumn[];
+  format: RowFormat;
+  /** `copy` streams COPY; `cursor` reads a portal and encodes (always text), where COPY is not available. */
+  reader: 'copy' | 'cursor';
+  /** Rows come in this order. */
+  key: readonly string[];
+  /** Only rows whose key is greater than this one, in the source's own order; its values as source text. */
+  after: readonly string[] | null;
+  cursor: PlannedCursor | null;
+  window: CursorWindow;
+  /** Fails with SOURCE_STALLED when rows have begun to come and then none came for so long. */
+  rowTimeoutMs: number;
+  signal: AbortSignal;
+}
+
+/** One statement being read. */
+export interface SourceRead {
+  /**
+   * The next rows, a few hundred KiB at a time or what there is after a moment's wait; null once the end is proven
+   * (the statement's own row count equals the rows given). END_NOT_PROVEN and SOURCE_* otherwise.
+   */
+  next(): Promise<RowSlice | null>;
+  /** Stops the statement, whatever its state, and frees its connection. Never throws. */
+  close(): Promise<void>;
+}
+
+export interface Source {
+  /** Parses and describes the query; refuses what is not one SELECT (QUERY_NOT_ALLOWED) or what the source refuses. */
+  probe(request: { query: string; key: readonly string[]; cursor: string | null }): Promise<QueryProbe>;
+  /**
+   * The greatest cursor value up to which nothing can still be committed: the maximum in the result, taken and then
+   * waited for. Returns `low` when there is nothing new, or when it is not safe within the lag.
+   */
+  fetchHigh(request: {
+    query: string;
+    cursor: PlannedCursor;
+    low: string | null;
+    signal: AbortSignal;
+  }): Promise<string | null>;
+  /** Starts one statement over the window, after a key, in key order. */
+  read(request: ReadRequest): Promise<SourceRead>;
+  /** Connects, logs in, runs nothing: SOURCE_UNREACHABLE, SOURCE_AUTH. The server's version. */
+  check(): Promise<{ version: string }>;
+  close(): Promise<void>;
+}
+
+/** Opens a source of one kind; connecting happens at first use. */
+export type OpenSource = (access: ConnectionAccess) => Source;
