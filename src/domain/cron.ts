@@ -1,0 +1,94 @@
+/**
+ * Matching wall times of a cron expression: the only file that knows cron-parser, which walks wall times in UTC and
+ * nothing else (in a real zone its answers depend on where you ask from). Zones are `zoned-cron.ts`' business.
+ */
+import { type CronExpression, CronExpressionParser } from 'cron-parser';
+import { PenstockError } from './errors.ts';
+import { spellOutCron } from './cron-syntax.ts';
+import { cached } from './lru-cache.ts';
+
+/** Answers already known: no wall time between `asked` and `answer` matches. */
+interface Known {
+  askedMs: number;
+  answerMs: number;
+}
+
+export interface Cron {
+  /** Whether the hour field covers 0–23: such an expression means "every hour", also in a repeated one. */
+  readonly everyHour: boolean;
+  readonly walk: CronExpression;
+  readonly next: Known;
+  readonly latest: Known;
+}
+
+/** Schedules live from 1970 to 9999, as wall times and as instants. */
+const firstWallMs = 0;
+const lastWallMs = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+const longestMonths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+const maxCrons = 2_000;
+const crons = new Map<string, Cron>();
+
+/**
+ * The expression behind a text, parsed once per process.
+ * @param pointer RFC 6901 pointer to the member that holds the text
+ * @throws PenstockError SCHEDULE_INVALID or SCHEDULE_NEVER_FIRES
+ */
+export const parseCron = (text: string, withSeconds: boolean, pointer: string): Cron =>
+  cached(crons, maxCrons, `${withSeconds ? 'seconds ' : ''}${text}`, () => {
+    const fields = spellOutCron(text, withSeconds, pointer);
+    refuseImpossibleDay(fields, pointer);
+    const walk = CronExpressionParser.parse(fields.join(' '), {
+      tz: 'UTC',
+      currentDate: new Date(firstWallMs),
+    });
+    return {
+      everyHour: walk.fields.hour.values.length === 24,
+      walk,
+      next: { askedMs: 0, answerMs: 0 },
+      latest: { askedMs: 0, answerMs: 1 },
+    };
+  });
+
+/** cron-parser looks for 31 February until it hits its loop limit. A restricted weekday saves such an expression: either matches. */
+function refuseImpossibleDay(fields: readonly string[], pointer: string): void {
+  const [, , , days = '', months = '', weekdays] = fields;
+  if (weekdays !== '*' || days === '*' || days === 'L') return;
+  const firstDay = Math.min(...days.split(',').map(Number));
+  const candidates =
+    months === '*' ? longestMonths : months.split(',').map((month) => longestMonths[Number(month) - 1]!);
+  const longest = Math.max(...candidates);
+  if (firstDay <= longest) return;
+  throw new PenstockError(
+    'SCHEDULE_NEVER_FIRES',
+    `No month ${months} has a day ${firstDay}; write a day up to ${longest}, or "L" for the last day of the month.`,
+    { pointer },
+  );
+}
+
+/** The first matching wall time after one, in ms; null beyond the year 9999. */
+export function nextWall(cron: Cron, afterMs: number): number | null {
+  const askedMs = Math.max(afterMs, firstWallMs - 1);
+  if (askedMs >= lastWallMs) return null;
+  const known = cron.next;
+  if (askedMs < known.askedMs || askedMs >= known.answerMs) {
+    cron.walk.reset(new Date(askedMs));
+    known.answerMs = cron.walk.next().getTime();
+    known.askedMs = askedMs;
+  }
+  return known.answerMs > lastWallMs ? null : known.answerMs;
+}
+
+/** The latest matching wall time up to and including one, in ms; null before 1970. */
+export function latestWall(cron: Cron, upToMs: number): number | null {
+  const askedMs = Math.min(upToMs, lastWallMs);
+  if (askedMs < firstWallMs) return null;
+  const known = cron.latest;
+  if (askedMs > known.askedMs || askedMs < known.answerMs) {
+    cron.walk.reset(new Date(askedMs + 1));
+    known.answerMs = cron.walk.prev().getTime();
+    known.askedMs = askedMs;
+  }
+  return known.answerMs < firstWallMs ? null : known.answerMs;
+}

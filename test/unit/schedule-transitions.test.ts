@@ -1,0 +1,98 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { latestDue, nextDue } from '../../src/domain/schedule.ts';
+import { findTransitions, firesByWalking, walkMinutes } from '../support/minute-walker.ts';
+
+/** `all`, or how many of the 2,600 transitions of 2020–2030 to try; PENSTOCK_SEED repeats a choice. */
+const wanted = process.env['PENSTOCK_TRANSITIONS'] ?? '40';
+const seed = Number(process.env['PENSTOCK_SEED'] ?? Date.now() % 2 ** 31);
+
+const corpus = [
+  ...[
+    '* * * * *',
+    '*/7 * * * *',
+    '0 * * * *',
+    '15 * * * *',
+    '30 0-23 * * *',
+    '59 * * * 0',
+    '0,45 * 1-15 * *',
+  ],
+  ...['0 0 * * *', '1 0 * * *', '59 23 * * *', '30 23 * * *', '0 1 * * *', '30 1 * * *', '0 2 * * *'],
+  ...['15 2 * * *', '30 2 * * *', '45 2 * * *', '0 3 * * *', '30 3 * * *', '*/15 2 * * *', '*/10 0-3 * * *'],
+  ...[
+    '0 */2 * * *',
+    '30 */2 * * *',
+    '0 1-23/2 * * *',
+    '0 0-22 * * *',
+    '0 12 * * *',
+    '30 2 * * 0',
+    '0 0 1 * *',
+  ],
+  ...['0 2 L * *', '30 1 * MAR,OCT SUN', '30 2 * * 0L', '0 3 * * 0#2', '0 2 29 2 *', '15 2,14 8-14 * 0'],
+];
+
+const hourMs = 3_600_000;
+const decade = [Date.UTC(2020, 0, 1), Date.UTC(2031, 0, 1)] as const;
+
+interface Transition {
+  zone: string;
+  atMs: number;
+}
+const zones = [...Intl.supportedValuesOf('timeZone'), 'UTC', 'Asia/Kolkata', 'CET', 'EST5EDT', 'Etc/GMT+12'];
+const transitions: Transition[] = zones.flatMap((zone) =>
+  findTransitions(zone, ...decade).map((atMs) => ({ zone, atMs })),
+);
+const chosen =
+  wanted === 'all'
+    ? transitions
+    : fc.sample(fc.constantFrom(...transitions), { seed, numRuns: Number(wanted) });
+
+/** Asks as the dispatcher does, each time from the answer before. */
+function chain(cron: string, zone: string, fromMs: number, toMs: number): number[] {
+  const fires: number[] = [];
+  for (let at = nextDue({ cron, timezone: zone }, fromMs - 1); at !== null && at < toMs;) {
+    fires.push(at);
+    at = nextDue({ cron, timezone: zone }, at);
+  }
+  return fires;
+}
+
+const show = (list: readonly number[]): string[] => list.map((ms) => new Date(ms).toISOString());
+
+describe(`fire times around ${chosen.length} of ${transitions.length} transitions (PENSTOCK_SEED=${seed})`, () => {
+  test('every zone with a transition in the decade is there', () => {
+    expect(new Set(transitions.map((t) => t.zone)).size).toBeGreaterThanOrEqual(140);
+  });
+
+  test('the chain of next fires is what walking every minute finds, from wherever it starts', () => {
+    for (const { zone, atMs } of chosen) {
+      const walked = walkMinutes(zone, atMs - 10 * hourMs, atMs + 10 * hourMs);
+      const [fromMs, toMs] = [atMs - 6 * hourMs, atMs + 6 * hourMs];
+      for (const cron of corpus) {
+        const fires = firesByWalking(cron, walked).filter((ms) => ms >= fromMs && ms < toMs);
+        const what = `${cron} ${zone} at ${new Date(atMs).toISOString()}`;
+        expect([what, ...show(chain(cron, zone, fromMs, toMs))]).toEqual([what, ...show(fires)]);
+      }
+    }
+  });
+
+  test('the next and the latest fire are the same from wherever one asks', () => {
+    const near = fc.record({
+      transition: fc.constantFrom(...chosen),
+      cron: fc.constantFrom(...corpus),
+      awayMs: fc.oneof(fc.integer({ min: -6 * hourMs, max: 6 * hourMs }), fc.integer({ min: -2, max: 2 })),
+    });
+    fc.assert(
+      fc.property(near, ({ transition: { zone, atMs }, cron, awayMs }) => {
+        const askedMs = atMs + awayMs;
+        const walked = walkMinutes(zone, atMs - 10 * hourMs, atMs + 10 * hourMs);
+        const fires = firesByWalking(cron, walked).filter((ms) => Math.abs(ms - atMs) <= 8 * hourMs);
+        const next = fires.find((ms) => ms > askedMs);
+        const latest = fires.findLast((ms) => ms <= askedMs);
+        if (next !== undefined) expect(nextDue({ cron, timezone: zone }, askedMs)).toBe(next);
+        if (latest !== undefined) expect(latestDue({ cron, timezone: zone }, askedMs)).toBe(latest);
+      }),
+      { seed, numRuns: wanted === 'all' ? 20_000 : 100 },
+    );
+  });
+});
