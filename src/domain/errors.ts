@@ -112,6 +112,25 @@ export const errorTable = {
     title: 'Temporal is unreachable',
     cure: 'Runs stay queued and start when it is back.',
   },
+  // embedded servers
+  SERVER_MISSING: {
+    status: 500,
+    retry: 'never',
+    title: 'A server program was not found and could not be installed',
+    cure: 'Install it as the message says.',
+  },
+  SERVER_FAILED: {
+    status: 500,
+    retry: 'never',
+    title: 'An embedded server did not start',
+    cure: 'Read the end of its log in the message.',
+  },
+  DATA_DIR_IN_USE: {
+    status: 500,
+    retry: 'never',
+    title: 'Another process uses the data folder',
+    cure: 'Stop it, or choose another folder with --data-dir.',
+  },
   // source
   SOURCE_UNREACHABLE: {
     status: 422,

@@ -1,0 +1,145 @@
+/**
+ * What a test file gets from the shared stack: its own Postgres databases, its own Redis database and its own Temporal
+ * namespace, all fresh. Tests that kill or freeze a server start one of their own with `startStack`.
+ */
+import { randomBytes } from 'node:crypto';
+import { Connection } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { Redis } from 'ioredis';
+import { Client } from 'pg';
+import { searchAttributes } from '../../src/domain/search-attributes.ts';
+
+export interface SharedStack {
+  /** Of the superuser, database `postgres`. */
+  readonly postgresUrl: string;
+  readonly redisUrl: string;
+  readonly redisDatabases: number;
+  readonly temporalAddress: string;
+  readonly temporalUiUrl: string;
+}
+
+/** Test files may run in processes of their own, which inherit the environment. */
+const variable = 'PENSTOCK_TEST_STACK';
+
+/** Tells the test files where the stack is; called by Jest's global set-up. */
+export function publishStack(stack: SharedStack): void {
+  process.env[variable] = JSON.stringify(stack);
+}
+
+/** The stack that this run's test files share. */
+export function sharedStack(): SharedStack {
+  const published = process.env[variable];
+  if (published === undefined)
+    throw new Error('No shared stack: tests that need servers belong to the Jest project "full".');
+  return JSON.parse(published) as SharedStack;
+}
+
+/** Makes a database ready: migrations, tables, rows. Gets its URL. */
+export type Prepare = (url: string) => Promise<void>;
+
+export interface TestDatabase {
+  readonly name: string;
+  /** Of the superuser. */
+  readonly url: string;
+  /** Drops it, ending whatever is still connected. */
+  readonly drop: () => Promise<void>;
+}
+
+/**
+ * A fresh database. With a template: the first caller of that name in this run prepares it, all others copy it.
+ * @param template its name must change when `prepare` does something else
+ */
+export async function createDatabase(template?: { name: string; prepare: Prepare }): Promise<TestDatabase> {
+  const name = `t_${randomBytes(8).toString('hex')}`;
+  const drop = () => administer((admin) => admin.query(`drop database if exists "${name}" with (force)`));
+  await administer(async (admin) => {
+    if (template) await prepareTemplate(admin, template.name, template.prepare);
+    await admin.query(
+      `create database "${name}" ${template ? `template "${templateName(template.name)}"` : ''}`,
+    );
+  });
+  return { name, url: databaseUrl(name), drop: async () => void (await drop()) };
+}
+
+const databaseUrl = (name: string): string => {
+  const url = new URL(sharedStack().postgresUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+};
+
+const templateName = (name: string): string => `template_${name}`;
+
+/** Prepared under another name and renamed when done, so that a failed preparation is never copied. */
+async function prepareTemplate(admin: Client, name: string, prepare: Prepare): Promise<void> {
+  await admin.query('select pg_advisory_lock(hashtext($1))', [name]);
+  try {
+    const found = await admin.query('select from pg_database where datname = $1', [templateName(name)]);
+    if (found.rowCount) return;
+    const draft = `draft_${name}`;
+    await admin.query(`drop database if exists "${draft}" with (force)`);
+    await admin.query(`create database "${draft}"`);
+    await prepare(databaseUrl(draft));
+    await admin.query(`alter database "${draft}" rename to "${templateName(name)}"`);
+  } finally {
+    await admin.query('select pg_advisory_unlock(hashtext($1))', [name]);
+  }
+}
+
+async function administer<T>(work: (admin: Client) => Promise<T>): Promise<T> {
+  const admin = new Client({ connectionString: sharedStack().postgresUrl });
+  await admin.connect();
+  try {
+    return await work(admin);
+  } finally {
+    await admin.end();
+  }
+}
+
+/** The URL of an empty Redis database that no other test file has. */
+export async function createRedisDatabase(): Promise<string> {
+  const { redisUrl, redisDatabases } = sharedStack();
+  const redis = new Redis(redisUrl);
+  try {
+    // Database 0 only counts.
+    const number = await redis.incr('penstock:test:last-database');
+    if (number >= redisDatabases)
+      throw new Error(`All ${redisDatabases} Redis databases of this run are taken.`);
+    return `${redisUrl}/${number}`;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const { IndexedValueType } = proto.temporal.api.enums.v1;
+const indexedTypes = {
+  Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  Int: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+  Datetime: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+} as const;
+
+export interface TestNamespace {
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/** A fresh Temporal namespace that has Penstock's search attributes. */
+export async function createNamespace(): Promise<TestNamespace> {
+  const address = sharedStack().temporalAddress;
+  const namespace = `t-${randomBytes(8).toString('hex')}`;
+  const connection = await Connection.connect({ address });
+  try {
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: proto.google.protobuf.Duration.fromObject({ seconds: 86_400 }),
+    });
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(
+        Object.entries(searchAttributes).map(([name, type]) => [name, indexedTypes[type]]),
+      ),
+    });
+  } finally {
+    await connection.close();
+  }
+  return { address, namespace };
+}
