@@ -15,11 +15,15 @@ const formatters = new Map<string, Intl.DateTimeFormat>();
 export function readClock(zone: string, instantMs: number): number {
   let formatter = formatters.get(zone);
   if (!formatter) {
-    const numeric = 'numeric' as const;
     formatter = new Intl.DateTimeFormat('en-US', {
       timeZone: zone,
       hourCycle: 'h23',
-      ...{ year: numeric, month: numeric, day: numeric, hour: numeric, minute: numeric, second: numeric },
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
     });
     formatters.set(zone, formatter);
   }

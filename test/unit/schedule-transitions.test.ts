@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { latestDue, nextDue } from '../../src/domain/schedule.ts';
 import { findTransitions, firesByWalking, walkMinutes } from '../support/minute-walker.ts';
 
@@ -7,29 +7,14 @@ import { findTransitions, firesByWalking, walkMinutes } from '../support/minute-
 const wanted = process.env['PENSTOCK_TRANSITIONS'] ?? '40';
 const seed = Number(process.env['PENSTOCK_SEED'] ?? Date.now() % 2 ** 31);
 
-const corpus = [
-  ...[
-    '* * * * *',
-    '*/7 * * * *',
-    '0 * * * *',
-    '15 * * * *',
-    '30 0-23 * * *',
-    '59 * * * 0',
-    '0,45 * 1-15 * *',
-  ],
-  ...['0 0 * * *', '1 0 * * *', '59 23 * * *', '30 23 * * *', '0 1 * * *', '30 1 * * *', '0 2 * * *'],
-  ...['15 2 * * *', '30 2 * * *', '45 2 * * *', '0 3 * * *', '30 3 * * *', '*/15 2 * * *', '*/10 0-3 * * *'],
-  ...[
-    '0 */2 * * *',
-    '30 */2 * * *',
-    '0 1-23/2 * * *',
-    '0 0-22 * * *',
-    '0 12 * * *',
-    '30 2 * * 0',
-    '0 0 1 * *',
-  ],
-  ...['0 2 L * *', '30 1 * MAR,OCT SUN', '30 2 * * 0L', '0 3 * * 0#2', '0 2 29 2 *', '15 2,14 8-14 * 0'],
-];
+const corpus = `
+  * * * * * | */7 * * * * | 0 * * * * | 15 * * * * | 30 0-23 * * * | 59 * * * 0 | 0,45 * 1-15 * *
+  0 0 * * * | 1 0 * * * | 59 23 * * * | 30 23 * * * | 0 1 * * * | 30 1 * * * | 0 2 * * * | 0 12 * * *
+  15 2 * * * | 30 2 * * * | 45 2 * * * | 0 3 * * * | 30 3 * * * | */15 2 * * * | */10 0-3 * * *
+  0 */2 * * * | 30 */2 * * * | 0 1-23/2 * * * | 0 0-22 * * * | 30 2 * * 0 | 0 0 1 * * | 15 2,14 8-14 * 0
+  0 2 L * * | 30 1 * MAR,OCT SUN | 30 2 * * 0L | 0 3 * * 0#2 | 0 2 29 2 *`
+  .trim()
+  .split(/\s*[|\n]\s*/);
 
 const hourMs = 3_600_000;
 const decade = [Date.UTC(2020, 0, 1), Date.UTC(2031, 0, 1)] as const;

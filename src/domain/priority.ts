@@ -1,0 +1,22 @@
+/**
+ * The order of waiting runs: earliest virtual deadline first. The score is fixed when the run is queued, ages by itself
+ * while others arrive, and bounds how far anybody can be overtaken: by slack(own) - slack(other), and no more.
+ */
+
+const minuteMs = 60_000;
+
+/** How long a run may be overtaken by one of priority 1, in ms, for priority 1 (first) to 5 (last). */
+export const defaultSlackMs: readonly number[] = [0, 1, 5, 30, 120].map((minutes) => minutes * minuteMs);
+
+/** When a run became ready to wait for a place, in ms since the Unix epoch. */
+export interface Readiness {
+  readonly dueMs: number;
+  readonly queuedAtMs: number;
+  /** 1 first … 5 last */
+  readonly priority: number;
+}
+
+/** The run's virtual deadline in ms since the Unix epoch, exact in a sorted set's 53 bits; the least one is next. */
+export function readyScore(run: Readiness, slackMs: readonly number[] = defaultSlackMs): number {
+  return Math.max(run.dueMs, run.queuedAtMs) + slackMs[run.priority - 1]!;
+}

@@ -1,0 +1,284 @@
+import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import { latestDue, nextDue } from '../../src/domain/schedule.ts';
+import {
+  type SettleInput,
+  type Settlement,
+  catchUpDeadline,
+  settleSlots,
+} from '../../src/domain/settle-slots.ts';
+import type { Schedule } from '../../src/domain/sync-spec.ts';
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const noon = Date.UTC(2026, 5, 1, 12);
+const quarterly: Schedule = { cron: '*/15 * * * *', timezone: 'UTC' };
+
+const settle = (changes: Partial<SettleInput>): Settlement =>
+  settleSlots({
+    schedule: quarterly,
+    nextNominalMs: noon,
+    nowMs: noon + 40,
+    catchUp: { windowMs: hourMs, policy: 'one' },
+    overlap: 'skip',
+    hasOpenRun: false,
+    pauses: [],
+    ...changes,
+  });
+
+const at = (minutes: number): number => noon + minutes * minuteMs;
+
+describe('settling the slots of a sync', () => {
+  test('a slot that is not due yet is left alone', () => {
+    expect(settle({ nowMs: noon - 1 })).toEqual({
+      slots: [],
+      run: null,
+      nextNominalMs: noon,
+      nextDueMs: noon,
+    });
+  });
+
+  test('a slot is due at its very millisecond', () => {
+    expect(settle({ nowMs: noon }).run).toEqual({ nominalMs: noon, dueMs: noon });
+  });
+
+  test('a sync without a next time has nothing to settle', () => {
+    expect(settle({ nextNominalMs: null })).toEqual({
+      slots: [],
+      run: null,
+      nextNominalMs: null,
+      nextDueMs: null,
+    });
+  });
+
+  test('a due slot makes a run and the next one is its successor, however late it is settled', () => {
+    expect(settle({})).toEqual({
+      slots: [],
+      run: { nominalMs: noon, dueMs: noon },
+      nextNominalMs: at(15),
+      nextDueMs: at(15),
+    });
+  });
+
+  test('after a short outage the newest slot runs and the earlier ones are coalesced into one row', () => {
+    expect(settle({ nowMs: at(50) })).toEqual({
+      slots: [{ fromMs: noon, toMs: at(30), outcome: 'coalesced' }],
+      run: { nominalMs: at(45), dueMs: at(45) },
+      nextNominalMs: at(60),
+      nextDueMs: at(60),
+    });
+  });
+
+  test('slots older than the catch-up window are missed', () => {
+    expect(settle({ nowMs: at(125) })).toEqual({
+      slots: [
+        { fromMs: noon, toMs: at(60), outcome: 'missed' },
+        { fromMs: at(75), toMs: at(105), outcome: 'coalesced' },
+      ],
+      run: { nominalMs: at(120), dueMs: at(120) },
+      nextNominalMs: at(135),
+      nextDueMs: at(135),
+    });
+  });
+
+  test('a daily slot found at the last moment of its window runs, after it it is missed', () => {
+    const schedule: Schedule = { cron: '0 12 * * *', timezone: 'UTC' };
+    expect(settle({ schedule, nowMs: noon + hourMs }).run?.nominalMs).toBe(noon);
+    expect(settle({ schedule, nowMs: noon + hourMs + 1 }).run).toBeNull();
+    const settled = settle({ schedule, nowMs: noon + 5 * hourMs });
+    expect(settled.slots).toEqual([{ fromMs: noon, toMs: noon, outcome: 'missed' }]);
+    expect(settled.run).toBeNull();
+  });
+
+  test('a window of zero still lets a slot run that was found by the next sweep', () => {
+    const catchUp = { windowMs: 0, policy: 'one' } as const;
+    expect(settle({ catchUp, nowMs: noon + 5_000 }).run?.nominalMs).toBe(noon);
+    expect(settle({ catchUp, nowMs: noon + 10_001 }).run).toBeNull();
+    expect(catchUpDeadline(noon, 0)).toBe(noon + 10_000);
+    expect(catchUpDeadline(noon, hourMs)).toBe(noon + hourMs);
+  });
+
+  test('with an open run every slot is skipped for overlap', () => {
+    expect(settle({ hasOpenRun: true, nowMs: at(20) })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: at(15), outcome: 'skipped_overlap' }],
+      run: null,
+      nextNominalMs: at(30),
+    });
+  });
+
+  test('a slot at the first moment of a pause is skipped, one at its end runs', () => {
+    const pauses = [{ fromMs: at(15), untilMs: at(45) }];
+    expect(settle({ pauses, nowMs: at(46) })).toMatchObject({
+      slots: [
+        { fromMs: noon, toMs: noon, outcome: 'coalesced' },
+        { fromMs: at(15), toMs: at(30), outcome: 'skipped_paused' },
+      ],
+      run: { nominalMs: at(45) },
+    });
+  });
+
+  test('a slot due before a pause began runs, and slots around its own are not merged across it', () => {
+    const pauses = [
+      { fromMs: noon, untilMs: at(10) },
+      { fromMs: at(20), untilMs: null },
+    ];
+    expect(settle({ pauses, nowMs: at(50) })).toMatchObject({
+      slots: [
+        { fromMs: noon, toMs: noon, outcome: 'skipped_paused' },
+        { fromMs: at(30), toMs: at(45), outcome: 'skipped_paused' },
+      ],
+      run: { nominalMs: at(15) },
+    });
+  });
+
+  test('pauses of sync, tenant and all that overlap make one row', () => {
+    const pauses = [
+      { fromMs: at(20), untilMs: null },
+      { fromMs: at(-60), untilMs: at(20) },
+      { fromMs: at(5), untilMs: at(25) },
+    ];
+    expect(settle({ pauses, nowMs: at(31) }).slots).toEqual([
+      { fromMs: noon, toMs: at(30), outcome: 'skipped_paused' },
+    ]);
+  });
+
+  test('a paused slot stays skipped_paused when it is also older than the window', () => {
+    expect(settle({ pauses: [{ fromMs: noon, untilMs: at(15) }], nowMs: at(100) }).slots[0]).toEqual({
+      fromMs: noon,
+      toMs: noon,
+      outcome: 'skipped_paused',
+    });
+  });
+
+  test('a year of missed one-second slots is two rows and a handful of questions', () => {
+    const schedule: Schedule = { cron: '* * * * * *', timezone: 'Europe/Berlin', seconds: true };
+    const nowMs = noon + 365 * 24 * hourMs + 500;
+    expect(settle({ schedule, nowMs })).toEqual({
+      slots: [
+        { fromMs: noon, toMs: nowMs - 500 - hourMs, outcome: 'missed' },
+        { fromMs: nowMs - 500 - hourMs + 1_000, toMs: nowMs - 1_500, outcome: 'coalesced' },
+      ],
+      run: { nominalMs: nowMs - 500, dueMs: nowMs - 500 },
+      nextNominalMs: nowMs + 500,
+      nextDueMs: nowMs + 500,
+    });
+  });
+
+  test('a one-off runs once and is over', () => {
+    const schedule: Schedule = { at: '2026-06-01T12:00:00Z' };
+    expect(settle({ schedule })).toEqual({
+      slots: [],
+      run: { nominalMs: noon, dueMs: noon },
+      nextNominalMs: null,
+      nextDueMs: null,
+    });
+  });
+
+  test('a next time that the schedule does not give is settled as it stands', () => {
+    expect(settle({ nextNominalMs: at(7), nowMs: at(8) })).toMatchObject({
+      run: { nominalMs: at(7) },
+      nextNominalMs: at(15),
+    });
+  });
+});
+
+const schedules: readonly Schedule[] = [
+  quarterly,
+  { cron: '30 * * * *', timezone: 'Australia/Lord_Howe' },
+  { cron: '*/20 1-3 * * *', timezone: 'Europe/Berlin' },
+  { every: '7m' },
+  { every: '45m', startAt: '2026-03-28T22:10:00Z' },
+  { at: '2026-03-29T01:30:00Z' },
+];
+const start = Date.UTC(2026, 2, 28, 20);
+const momentArb = fc.integer({ min: -120, max: 900 }).map((minutes) => start + minutes * minuteMs);
+const pauseArb = fc
+  .tuple(momentArb, fc.option(fc.integer({ min: 0, max: 300 })))
+  .map(([fromMs, minutes]) => ({ fromMs, untilMs: minutes === null ? null : fromMs + minutes * minuteMs }));
+const inputArb: fc.Arbitrary<SettleInput> = fc
+  .record({
+    schedule: fc.constantFrom(...schedules),
+    lateMs: fc.integer({ min: 0, max: 15 * hourMs }),
+    windowMs: fc.constantFrom(0, 10 * minuteMs, hourMs, 24 * hourMs),
+    hasOpenRun: fc.boolean(),
+    pauses: fc.array(pauseArb, { maxLength: 4 }),
+  })
+  .map(({ schedule, lateMs, windowMs, ...rest }) => ({
+    ...rest,
+    schedule,
+    nextNominalMs: nextDue(schedule, start),
+    nowMs: start + lateMs,
+    catchUp: { windowMs, policy: 'one' },
+    overlap: 'skip',
+  }));
+
+/** Judges slot by slot, as the rules are written. */
+function settleOneByOne(input: SettleInput): Map<number, string> {
+  const outcomes = new Map<number, string>();
+  for (
+    let ms = nextDue(input.schedule, start);
+    ms !== null && ms <= input.nowMs;
+    ms = nextDue(input.schedule, ms)
+  ) {
+    const slot = ms;
+    const paused = input.pauses.some((p) => slot >= p.fromMs && (p.untilMs === null || slot < p.untilMs));
+    const late = input.nowMs - slot > Math.max(input.catchUp.windowMs, 10_000);
+    outcomes.set(slot, paused ? 'skipped_paused' : late ? 'missed' : 'may_run');
+  }
+  const ready = [...outcomes].filter(([, outcome]) => outcome === 'may_run').map(([ms]) => ms);
+  for (const ms of ready) outcomes.set(ms, input.hasOpenRun ? 'skipped_overlap' : 'coalesced');
+  if (!input.hasOpenRun && ready.length > 0) outcomes.set(ready.at(-1)!, 'run');
+  return outcomes;
+}
+
+function slotBySlot(input: SettleInput, settled: Settlement): Map<number, string> {
+  const outcomes = new Map<number, string>();
+  const set = (ms: number, outcome: string): void => {
+    expect(outcomes.has(ms)).toBe(false);
+    outcomes.set(ms, outcome);
+  };
+  for (const row of settled.slots) {
+    expect(latestDue(input.schedule, row.toMs)).toBe(row.toMs);
+    for (let ms: number | null = row.fromMs; ms !== null && ms <= row.toMs; ms = nextDue(input.schedule, ms))
+      set(ms, row.outcome);
+  }
+  if (settled.run) set(settled.run.nominalMs, 'run');
+  return outcomes;
+}
+
+const byTime = (outcomes: Map<number, string>) => [...outcomes].sort(([a], [b]) => a - b);
+
+describe('for any outage, pauses and window', () => {
+  test('each due time ends in exactly one slot, with the outcome that judging them one by one gives', () => {
+    fc.assert(
+      fc.property(inputArb, (input) => {
+        const settled = settleSlots(input);
+        expect(byTime(slotBySlot(input, settled))).toEqual(byTime(settleOneByOne(input)));
+        expect(settled.nextNominalMs).toBe(nextDue(input.schedule, Math.max(input.nowMs, start)));
+      }),
+    );
+  });
+
+  test('slots without a run that follow each other share a row if their outcome is the same', () => {
+    fc.assert(
+      fc.property(inputArb, (input) => {
+        const { slots, run } = settleSlots(input);
+        for (const [i, row] of slots.entries()) {
+          const before = slots[i - 1];
+          const parted = before && run && before.toMs < run.nominalMs && run.nominalMs < row.fromMs;
+          if (before && !parted) expect(row.outcome).not.toBe(before.outcome);
+        }
+      }),
+    );
+  });
+
+  test('settling again at the same time changes nothing', () => {
+    fc.assert(
+      fc.property(inputArb, (input) => {
+        const { nextNominalMs, nextDueMs } = settleSlots(input);
+        const again = settleSlots({ ...input, nextNominalMs, hasOpenRun: true });
+        expect(again).toEqual({ slots: [], run: null, nextNominalMs, nextDueMs });
+      }),
+    );
+  });
+});
