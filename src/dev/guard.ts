@@ -12,7 +12,7 @@ import type { StartRequest } from './guard.mjs';
 
 export type GuardedSpec = Omit<StartRequest, 'id'>;
 
-export interface Exit {
+interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

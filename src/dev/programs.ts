@@ -12,7 +12,7 @@ export const serverNames = ['postgres', 'redis', 'temporal'] as const;
 export type ServerName = (typeof serverNames)[number];
 
 /** One way to get the program into an empty folder of the cache. */
-export interface Installer {
+interface Installer {
   /** How the reader is told where it came from. */
   readonly from: string;
   readonly install: (folder: string) => Promise<void>;

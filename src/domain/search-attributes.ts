@@ -13,5 +13,3 @@ export const searchAttributes = {
   Rows: 'Int',
   DueAt: 'Datetime',
 } as const;
-
-export type SearchAttributeName = keyof typeof searchAttributes;

@@ -1,8 +1,10 @@
 /** Jest's set-up of every test that needs servers: builds `dist/` when needed and starts one shared stack. */
+import { buildIfStale } from '../../bin/set-up.mjs';
 import './register-ts.mjs';
 
 /** Starts the stack that all test files share; the teardown stops it. */
 export default async function setUp() {
+  buildIfStale();
   const { startSharedStack } = await import('./shared-stack.ts');
   await startSharedStack();
 }

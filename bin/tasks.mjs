@@ -1,0 +1,119 @@
+// @ts-check
+/** The tasks of a checkout, behind the scripts of package.json: test, check, faults, bench, build. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageDir, plainError } from './set-up.mjs';
+
+/**
+ * Each takes the words after its name and resolves to the exit code.
+ * @type {Record<string, (args: string[]) => Promise<number>>}
+ */
+export const tasks = {
+  test: (args) => runJest(args),
+  check: () => runChecks(),
+  faults: (args) => runJest(['test/faults'], { PENSTOCK_FAULT_SEEDS: seedCount(args) }),
+  bench: (args) => runBenchmarks(args),
+  build: async () => 0,
+};
+
+const bin = (/** @type {string} */ name) => join('node_modules', '.bin', name);
+
+/** @type {Record<string, () => Promise<number>>} */
+const checks = {
+  format: () => run(bin('prettier'), ['--check', '--log-level', 'warn', '.']),
+  lint: () => run(bin('oxlint'), ['--type-aware', '--deny-warnings']),
+  types: () => run(bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']),
+  'dead code': () => run(bin('knip'), ['--no-progress']),
+  tests: () => runJest(['--selectProjects', 'quick']),
+};
+
+/** Runs all checks, also after one has failed, and prints what each took. */
+async function runChecks() {
+  const rows = [];
+  for (const [name, check] of Object.entries(checks)) {
+    const start = performance.now();
+    const passed = (await check()) === 0;
+    rows.push({ name, passed, seconds: (performance.now() - start) / 1000 });
+  }
+  print('');
+  for (const { name, passed, seconds } of rows)
+    print(`${passed ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s`);
+  return rows.every(({ passed }) => passed) ? 0 : 1;
+}
+
+/**
+ * Runs Jest and ends with the line `N passed, N failed`.
+ * @param {string[]} args
+ * @param {Record<string, string>} [env]
+ */
+async function runJest(args, env) {
+  const results = join(packageDir, '.penstock', `jest-${process.pid}.json`);
+  mkdirSync(join(packageDir, '.penstock'), { recursive: true });
+  const jest = join('node_modules', 'jest', 'bin', 'jest.js');
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const code = await run(
+    process.execPath,
+    // What a test left open must not keep the run from ending.
+    [...flags, jest, '--forceExit', '--json', `--outputFile=${results}`, ...args],
+    env,
+  );
+  if (!existsSync(results)) throw plainError('Jest ended without results; its messages are above.');
+  const counts = JSON.parse(readFileSync(results, 'utf8'));
+  rmSync(results);
+  // A file that cannot even be loaded is a failure too.
+  const failed = counts.numFailedTests + counts.numRuntimeErrorTestSuites;
+  const skipped = counts.numPendingTests + counts.numTodoTests;
+  print(`${counts.numPassedTests} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
+  return code === 0 && failed === 0 && counts.numPassedTests > 0 ? 0 : 1;
+}
+
+/**
+ * Benchmarks are the files directly in test/bench; without names all of them run, one after the other.
+ * @param {string[]} args
+ */
+async function runBenchmarks(args) {
+  const folder = join('test', 'bench');
+  const known = existsSync(join(packageDir, folder))
+    ? readdirSync(join(packageDir, folder)).flatMap((file) => /^(.+)\.ts$/.exec(file)?.[1] ?? [])
+    : [];
+  const names = args.filter((arg) => !arg.startsWith('-'));
+  const flags = args.filter((arg) => arg.startsWith('-'));
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown) throw plainError(`There is no benchmark "${unknown}"; there are: ${known.join(', ')}.`);
+  const loader = ['--import', './test/support/register-ts.mjs'];
+  for (const name of names.length > 0 ? names : known) {
+    const code = await run(process.execPath, [...loader, join(folder, `${name}.ts`), ...flags]);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+/** @param {string[]} args */
+function seedCount(args) {
+  const index = args.indexOf('--seeds');
+  const text = index < 0 ? '1' : (args[index + 1] ?? '');
+  if (/^[1-9]\d{0,4}$/.test(text)) return text;
+  throw plainError(`--seeds must be a whole number from 1 to 99999, not "${text}".`);
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {Record<string, string>} [env]
+ * @returns {Promise<number>}
+ */
+function run(command, args, env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: packageDir,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** @param {string} line */
+const print = (line) => process.stdout.write(`${line}\n`);
