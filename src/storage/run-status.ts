@@ -2,7 +2,7 @@
  * Every change of a run's status, and nothing else writes `run.status`: one guarded update, its event in the same
  * statement. The allowed changes are data in src/domain/run-states.ts.
  */
-import type { RunId } from '../domain/ids.ts';
+import type { LoadId, RunId } from '../domain/ids.ts';
 import { runChanges, type Receipt, type RunChange, type RunStatus } from '../domain/run-states.ts';
 import type { Tx } from './transaction.ts';
 
@@ -12,6 +12,8 @@ export interface RunPatch {
   errorCode?: string;
   errorMessage?: string;
   receipt?: Receipt;
+  /** The loads that the receipt sums up. */
+  loadIds?: readonly LoadId[];
   /** Of the event, for people: ids and numbers. */
   data?: Record<string, unknown>;
 }
@@ -38,7 +40,8 @@ export async function changeRun(
            end_reason = coalesce($4, r.end_reason),
            error_code = coalesce($5, r.error_code),
            error_message = coalesce($6, r.error_message),
-           receipt = coalesce($7::jsonb, r.receipt)
+           receipt = coalesce($7::jsonb, r.receipt),
+           load_ids = coalesce($9, r.load_ids)
        from (select id, status as was from penstock.run where id = $1 for no key update) old
        where r.id = old.id and old.was = any($2)
        returning r.id, r.tenant_id, r.sync_id, old.was
@@ -57,6 +60,7 @@ export async function changeRun(
       patch.errorMessage ?? null,
       patch.receipt ? JSON.stringify(patch.receipt) : null,
       JSON.stringify(patch.data ?? {}),
+      patch.loadIds ?? null,
     ],
   );
   return rowCount === 1;

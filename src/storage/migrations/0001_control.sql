@@ -2,7 +2,7 @@
 -- The control database: the truth about tenants, connections, syncs, slots and runs.
 -- Ids are text with a type prefix (src/domain/ids.ts), compared bytewise. Times are timestamptz, by this server's clock.
 
-create schema penstock;
+create schema if not exists penstock;
 
 -- Three login-less roles do all the work; none owns a table, so row-level security binds them all.
 -- penstock_api sees the tenant named by the setting penstock.tenant, and nothing without it.
@@ -59,7 +59,8 @@ create table penstock.connection (
   version integer not null default 1 check (version > 0),
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
-  deleted_at timestamptz
+  deleted_at timestamptz,
+  constraint connection_belongs_to_one_owner unique (id, tenant_id)
 );
 create unique index connection_name_is_unique on penstock.connection (coalesce(tenant_id, ''), name)
   where deleted_at is null;
@@ -71,7 +72,9 @@ create table penstock.connection_version (
   -- host, port, database, user, tls: nothing secret
   settings jsonb not null,
   created_at timestamptz not null default clock_timestamp(),
-  primary key (connection_id, version)
+  primary key (connection_id, version),
+  constraint connection_version_is_its_owners
+    foreign key (connection_id, tenant_id) references penstock.connection (id, tenant_id)
 );
 
 -- One secret per connection, not per version: a run keeps its version of the settings but reads the newest secret.
@@ -80,7 +83,9 @@ create table penstock.connection_secret (
   tenant_id text collate "C" references penstock.tenant,
   -- AES-256-GCM; the associated data binds it to tenant, connection and field
   sealed bytea not null,
-  updated_at timestamptz not null default clock_timestamp()
+  updated_at timestamptz not null default clock_timestamp(),
+  constraint connection_secret_is_its_owners
+    foreign key (connection_id, tenant_id) references penstock.connection (id, tenant_id)
 );
 
 create table penstock.connection_grant (
@@ -108,6 +113,7 @@ create table penstock.sync (
   next_due_at timestamptz,
   created_at timestamptz not null default clock_timestamp(),
   updated_at timestamptz not null default clock_timestamp(),
+  constraint sync_belongs_to_one_tenant unique (tenant_id, id),
   constraint sync_next_times_come_together check ((next_nominal_at is null) = (next_due_at is null)),
   constraint sync_is_never_due_before_its_nominal_time check (next_due_at >= next_nominal_at),
   constraint sync_that_is_not_active_has_no_next check (status = 'active' or next_nominal_at is null)
@@ -116,13 +122,15 @@ create unique index sync_name_is_unique on penstock.sync (tenant_id, name) where
 create index sync_by_next_due on penstock.sync (next_due_at) where next_due_at is not null;
 
 create table penstock.sync_version (
-  sync_id text collate "C" not null references penstock.sync,
+  sync_id text collate "C" not null,
   version integer not null check (version > 0),
-  tenant_id text collate "C" not null references penstock.tenant,
+  tenant_id text collate "C" not null,
   -- the complete spec (src/domain/sync-spec.ts), connections by id
   spec jsonb not null,
   created_at timestamptz not null default clock_timestamp(),
-  primary key (sync_id, version)
+  primary key (sync_id, version),
+  constraint sync_version_is_its_tenants
+    foreign key (tenant_id, sync_id) references penstock.sync (tenant_id, id)
 );
 
 -- Pauses are intervals: a slot is judged by the interval that covers it.
@@ -130,11 +138,12 @@ create table penstock.sync_version (
 create table penstock.pause (
   id text collate "C" primary key check (id like 'pau\_%'),
   tenant_id text collate "C" references penstock.tenant,
-  sync_id text collate "C" references penstock.sync,
+  sync_id text collate "C",
   reason text,
   from_at timestamptz not null default clock_timestamp(),
   -- null: until resumed
   until_at timestamptz,
+  constraint pause_is_its_tenants foreign key (tenant_id, sync_id) references penstock.sync (tenant_id, id),
   constraint pause_of_a_sync_names_its_tenant check (sync_id is null or tenant_id is not null),
   constraint pause_ends_after_it_begins check (until_at >= from_at)
 );
@@ -144,8 +153,8 @@ create index pause_by_tenant on penstock.pause (tenant_id, from_at);
 create table penstock.run (
   -- UUIDv5 of (sync, origin, nominal time or request key): writing a run twice is harmless
   id text collate "C" primary key check (id like 'run\_%'),
-  tenant_id text collate "C" not null references penstock.tenant,
-  sync_id text collate "C" not null references penstock.sync,
+  tenant_id text collate "C" not null,
+  sync_id text collate "C" not null,
   sync_version integer not null,
   origin text not null check (origin in ('schedule', 'manual', 'backfill', 'after', 'retry')),
   nominal_at timestamptz,
@@ -174,17 +183,22 @@ create table penstock.run (
   error_code text,
   error_message text,
   receipt jsonb,
+  -- the loads that the receipt sums up
+  load_ids text[] collate "C" not null default '{}',
   -- when the row last changed or its workflow last reported; what has not moved for a minute is looked at
   moved_at timestamptz not null default clock_timestamp(),
-  foreign key (sync_id, sync_version) references penstock.sync_version (sync_id, version),
+  constraint run_is_its_tenants foreign key (tenant_id, sync_id) references penstock.sync (tenant_id, id),
+  constraint run_has_a_version_of_its_sync
+    foreign key (sync_id, sync_version) references penstock.sync_version (sync_id, version),
   constraint run_of_a_schedule_has_a_nominal_time check (origin <> 'schedule' or nominal_at is not null),
   constraint run_that_is_final_has_ended
     check ((status in ('succeeded', 'failed', 'cancelled')) = (ended_at is not null)),
   constraint run_is_never_early check (started_at >= due_at),
   constraint run_that_succeeded_has_a_receipt check (status <> 'succeeded' or receipt is not null),
-  constraint run_receipt_adds_up check (receipt is null or (receipt->>'read')::bigint =
+  -- a count that is not there makes the sum null, which is not true
+  constraint run_receipt_adds_up check (receipt is null or coalesce((receipt->>'read')::bigint =
     (receipt->>'inserted')::bigint + (receipt->>'updated')::bigint + (receipt->>'unchanged')::bigint
-    + (receipt->>'deduplicated')::bigint + (receipt->>'rejected')::bigint)
+    + (receipt->>'deduplicated')::bigint + (receipt->>'rejected')::bigint, false))
 );
 create unique index run_of_a_slot_is_unique on penstock.run (sync_id, origin, nominal_at) where nominal_at is not null;
 create unique index run_past_queued_is_alone on penstock.run (sync_id)
@@ -192,22 +206,23 @@ create unique index run_past_queued_is_alone on penstock.run (sync_id)
 create index run_queued_by_due on penstock.run (due_at) where status = 'queued';
 create index run_active_by_movement on penstock.run (moved_at)
   where status in ('starting', 'running', 'pausing', 'paused', 'cancelling');
-create index run_by_sync on penstock.run (sync_id, queued_at desc);
-create index run_by_tenant on penstock.run (tenant_id, queued_at desc, id);
+create index run_by_sync on penstock.run (sync_id, queued_at desc, id desc);
+create index run_by_tenant on penstock.run (tenant_id, queued_at desc, id desc);
 
 -- A due time of a sync. One that made a run points at it; those without a run that follow each other with the same
 -- outcome are one row (from, to), so that an outage is a row per sync and not a row per missed second.
 create table penstock.slot (
-  sync_id text collate "C" not null references penstock.sync,
+  sync_id text collate "C" not null,
   nominal_at timestamptz not null,
   -- the last nominal time this row stands for
   nominal_to timestamptz not null,
-  tenant_id text collate "C" not null references penstock.tenant,
+  tenant_id text collate "C" not null,
   sync_version integer not null,
   run_id text collate "C" unique references penstock.run,
   outcome text check (outcome in ('coalesced', 'skipped_overlap', 'skipped_paused', 'skipped_unchanged', 'missed')),
   recorded_at timestamptz not null default clock_timestamp(),
   primary key (sync_id, nominal_at),
+  constraint slot_is_its_tenants foreign key (tenant_id, sync_id) references penstock.sync (tenant_id, id),
   constraint slot_has_a_run_or_an_outcome check ((run_id is null) <> (outcome is null)),
   constraint slot_with_a_run_stands_alone check (run_id is null or nominal_to = nominal_at),
   constraint slot_range_runs_forward check (nominal_to >= nominal_at)
@@ -305,8 +320,19 @@ create policy pause_of_all on penstock.pause for select to penstock_api using (t
 create policy key_by_hash on penstock.api_key for select to penstock_api using (
   hash = decode(nullif(current_setting('penstock.key_hash', true), ''), 'hex'));
 
+-- Rights, by table: what a role cannot do, no defect of the code above it can.
 grant select, insert, update on all tables in schema penstock to penstock_api, penstock_engine, penstock_operator;
 grant usage on all sequences in schema penstock to penstock_api, penstock_engine, penstock_operator;
 grant delete on penstock.idempotency_key, penstock.connection_grant to penstock_api, penstock_engine, penstock_operator;
--- Events and audit are written once; only the engine's retention removes them.
+-- Written by `penstock migrate` alone.
+revoke all on penstock.migration from penstock_api, penstock_engine, penstock_operator;
+revoke all on sequence penstock.migration_id_seq from penstock_api, penstock_engine, penstock_operator;
+-- Only the operator makes tenants and grants connections; only the engine reports attempts.
+revoke insert, update on penstock.tenant from penstock_api;
+revoke insert, update, delete on penstock.connection_grant from penstock_api;
+revoke insert, update on penstock.run_attempt from penstock_api, penstock_operator;
+-- Who answers requests may replace a secret and cannot read one, sealed as it is.
+revoke select on penstock.connection_secret from penstock_api, penstock_operator;
+grant select (connection_id, tenant_id) on penstock.connection_secret to penstock_api, penstock_operator;
+-- Events and audit are written once.
 revoke update on penstock.audit, penstock.event from penstock_api, penstock_engine, penstock_operator;

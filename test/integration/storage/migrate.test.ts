@@ -1,0 +1,59 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { listMigrations, listPendingMigrations, migrate } from '../../../src/storage/migrate.ts';
+import { createDatabase, type TestDatabase } from '../../support/stack.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterAll(() => database.drop());
+
+describe('migrate', () => {
+  test('several processes at once apply each migration once, and all return when it is done', async () => {
+    expect(await listPendingMigrations(database.url)).toEqual(await listMigrations());
+    const applied = await Promise.all(Array.from({ length: 4 }, () => migrate(database.url)));
+    expect(applied.flat()).toEqual(await listMigrations());
+    expect(await listPendingMigrations(database.url)).toEqual([]);
+    expect(await migrate(database.url)).toEqual([]);
+  });
+
+  test('works for a login that is no superuser but may create roles, and that login can take each role', async () => {
+    const other = await createDatabase();
+    const login = `owner_${other.name}`;
+    const admin = new Client({ connectionString: other.url });
+    await admin.connect();
+    try {
+      await admin.query(`create role "${login}" login createrole password 'x'`);
+      await admin.query(`grant create on database "${other.name}" to "${login}"`);
+      await admin.query(
+        `grant penstock_api, penstock_engine, penstock_operator to "${login}" with admin option`,
+      );
+      const url = new URL(other.url);
+      url.username = login;
+      url.password = 'x';
+      expect(await migrate(url.href)).toEqual(await listMigrations());
+      const client = new Client({ connectionString: url.href });
+      await client.connect();
+      await client.query('set role penstock_api');
+      expect((await client.query('select from penstock.tenant')).rowCount).toBe(0);
+      await client.end();
+    } finally {
+      await admin.end();
+      await other.drop();
+    }
+  });
+
+  test.each([
+    ['a gap', ['0001_a.sql', '0003_c.sql']],
+    ['a double', ['0001_a.sql', '0001_b.sql', '0002_c.sql']],
+    ['a name without a number', ['0001_a.sql', 'zz.sql']],
+  ])('%s in the numbers is refused', async (_, names) => {
+    const dir = await mkdtemp(join(tmpdir(), 'migrations-'));
+    for (const name of names) await writeFile(join(dir, name), 'select 1');
+    await expect(listMigrations(dir)).rejects.toMatchObject({ code: 'CONFIG' });
+  });
+});
