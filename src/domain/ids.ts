@@ -64,3 +64,10 @@ export function runIdOf(syncId: SyncId, origin: string, identity: string): RunId
 export function loadIdOf(runId: RunId, n: number): LoadId {
   return `${prefixes.load}_${uuidv5(`${runId}|${n}`, namespace)}` as LoadId;
 }
+
+/**
+ * The id of a run's workflow, fixed when the run is born because names may change later. Names come first for the Web
+ * UI, whose list shows ids and nothing else; `/` would break Temporal's HTTP API.
+ */
+export const workflowIdOf = (tenantName: string, syncName: string, runId: RunId): string =>
+  `${tenantName}:${syncName}:${runId}`;

@@ -203,6 +203,7 @@ create table penstock.run (
 create unique index run_of_a_slot_is_unique on penstock.run (sync_id, origin, nominal_at) where nominal_at is not null;
 create unique index run_past_queued_is_alone on penstock.run (sync_id)
   where status in ('starting', 'running', 'pausing', 'paused', 'cancelling') and not overlap_allowed;
+create index run_open_by_sync on penstock.run (sync_id) where ended_at is null;
 create index run_queued_by_due on penstock.run (due_at) where status = 'queued';
 create index run_active_by_movement on penstock.run (moved_at)
   where status in ('starting', 'running', 'pausing', 'paused', 'cancelling');

@@ -1,0 +1,159 @@
+/**
+ * Settle: the only writer of slots and of a sync's next times. It turns the due times that have passed into slots and
+ * queued runs, in the caller's transaction and with the caller's role.
+ *
+ *  1. A sync is judged under its row's lock, by the clock of this database, under the spec it has in this transaction.
+ *  2. Every due time ends in exactly one slot; a slot that makes a run does so in the same statement.
+ *  3. Whoever edits, pauses, resumes or deletes a sync settles it first, then changes it (an edit clears the next
+ *     times) and settles it again: all judged at one instant, so an edit neither erases nor doubles a due time.
+ *  4. Slots, runs and next times are all functions of the rows and the instant: doing it again changes nothing.
+ */
+import { codeOf } from '../domain/errors.ts';
+import { runIdOf, workflowIdOf, type SyncId } from '../domain/ids.ts';
+import { readyScore } from '../domain/priority.ts';
+import { nextDue } from '../domain/schedule.ts';
+import { catchUpDeadline, settleSlots } from '../domain/settle-slots.ts';
+import { parseDurationMs } from '../domain/sync-spec.ts';
+import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
+import {
+  fetchSyncFacts,
+  lockSyncs,
+  saveJudgement,
+  type Judgement,
+  type SlotRow,
+  type SyncFacts,
+} from './slots.ts';
+import type { Tx } from './transaction.ts';
+
+/** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
+export interface SettledSync extends DueEntry {
+  /** The instant at which it was judged, ms by the control database's clock. */
+  readonly settledAtMs: number;
+  readonly offered: readonly RunOffer[];
+}
+
+/** Settles syncs, waiting for whoever holds their rows. Ids that are not there (for this tenant) are left out. */
+export async function settle(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
+  return settleLocked(tx, await lockSyncs(tx, syncIds, { wait: true }));
+}
+
+/** Settles the syncs whose rows nobody holds, so that one locked row never holds a batch. */
+export async function settleUnlocked(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
+  return settleLocked(tx, await lockSyncs(tx, syncIds, { wait: false }));
+}
+
+async function settleLocked(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
+  if (syncIds.length === 0) return [];
+  const judgement: Judgement = { advances: [], slots: [], runs: [] };
+  const facts = await fetchSyncFacts(tx, syncIds);
+  const settled = facts.map((sync) => judge(sync, judgement));
+  if (judgement.advances.length > 0) await saveJudgement(tx, judgement);
+  return settled;
+}
+
+/** Adds what must be written to the judgement. A spec that throws breaks its own sync and no other. */
+function judge(sync: SyncFacts, judgement: Judgement): SettledSync {
+  if (sync.status !== 'active') return settledAs(sync, null, []);
+  try {
+    return sync.nextNominalMs === null ? plan(sync, judgement) : advance(sync, judgement);
+  } catch (error) {
+    const brokenReason = `${codeOf(error)}: ${error instanceof Error ? error.message : String(error)}`;
+    judgement.advances.push({ syncId: sync.syncId, nextNominalMs: null, nextDueMs: null, brokenReason });
+    return settledAs(sync, null, []);
+  }
+}
+
+/** A sync that is new, edited or done: its next times as of now. */
+function plan(sync: SyncFacts, judgement: Judgement): SettledSync {
+  const nextMs = nextDue(sync.spec.schedule, sync.nowMs);
+  if (nextMs !== null)
+    judgement.advances.push({
+      syncId: sync.syncId,
+      nextNominalMs: nextMs,
+      nextDueMs: nextMs,
+      brokenReason: null,
+    });
+  return settledAs(sync, nextMs, []);
+}
+
+function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
+  const { schedule, catchUp, overlap } = sync.spec;
+  const windowMs = parseDurationMs(catchUp.window)!;
+  const { slots, run, nextNominalMs, nextDueMs } = settleSlots({
+    schedule,
+    overlap,
+    nextNominalMs: sync.nextNominalMs,
+    nowMs: sync.nowMs,
+    hasOpenRun: sync.hasOpenRun,
+    pauses: sync.pauses,
+    catchUp: { windowMs, policy: catchUp.policy },
+  });
+  if (slots.length === 0 && run === null) return settledAs(sync, nextDueMs, []);
+  judgement.advances.push({ syncId: sync.syncId, nextNominalMs, nextDueMs, brokenReason: null });
+  judgement.slots.push(...slots.map((slot, n) => runlessRow(sync, slot, n === 0)));
+  return settledAs(sync, nextDueMs, run === null ? [] : [queue(sync, run, windowMs, judgement)]);
+}
+
+/** The first row continues the sync's newest one when that has the same outcome under the same version. */
+function runlessRow(
+  sync: SyncFacts,
+  slot: { fromMs: number; toMs: number; outcome: string },
+  isFirst: boolean,
+): SlotRow {
+  const { syncId, tenantId, version, lastRunless: last } = sync;
+  const continues = isFirst && last?.outcome === slot.outcome && last.version === version;
+  return {
+    syncId,
+    tenantId,
+    version,
+    runId: null,
+    outcome: slot.outcome,
+    fromMs: continues ? last.fromMs : slot.fromMs,
+    toMs: slot.toMs,
+  };
+}
+
+function queue(
+  sync: SyncFacts,
+  { nominalMs, dueMs }: { nominalMs: number; dueMs: number },
+  windowMs: number,
+  judgement: Judgement,
+): RunOffer {
+  const { syncId, tenantId, version, nowMs: queuedMs } = sync;
+  const { priority } = sync.spec;
+  const runId = runIdOf(syncId, 'schedule', new Date(nominalMs).toISOString());
+  judgement.runs.push({
+    runId,
+    tenantId,
+    syncId,
+    version,
+    nominalMs,
+    dueMs,
+    queuedMs,
+    priority,
+    workflowId: workflowIdOf(sync.tenantName, sync.syncName, runId),
+    startBeforeMs: catchUpDeadline(dueMs, windowMs),
+  });
+  judgement.slots.push({
+    syncId,
+    tenantId,
+    version,
+    runId,
+    outcome: null,
+    fromMs: nominalMs,
+    toMs: nominalMs,
+  });
+  return { runId, tenantId, syncId, score: readyScore({ dueMs, queuedAtMs: queuedMs, priority }) };
+}
+
+const settledAs = (
+  sync: SyncFacts,
+  nextDueAtMs: number | null,
+  offered: readonly RunOffer[],
+): SettledSync => ({
+  syncId: sync.syncId,
+  version: sync.version,
+  nextDueAtMs,
+  settledAtMs: sync.nowMs,
+  offered,
+});
