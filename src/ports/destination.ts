@@ -81,22 +81,27 @@ export interface BatchEnd {
 
 /**
  * One attempt's right to write one partition, with the connection it writes on. Calls come one at a time. FENCED and
- * RUN_FINAL end the attempt; after any other error the writer is only good for `reconnect` or `close`.
+ * RUN_FINAL end the attempt. After any other error the writer is only good for `close`: the next attempt, with a higher
+ * epoch, finds out from the checkpoints what was committed.
  */
 export interface PartitionWriter {
   /** The newest checkpoint: where to read on from. */
   readonly checkpoint: Checkpoint | null;
   readonly totals: PartitionTotals;
-  /** Opens the next batch's transaction: lease checked, COPY open. `staged`: not straight into the target. */
-  begin(options?: { staged: boolean }): Promise<void>;
+  /**
+   * Whether a batch that failed with this error is worth sending again at once, another way: an upsert's rows that went
+   * straight into a new target and met a key that is there. Decided once per error; the next `begin` takes the other way.
+   */
+  retriesOtherwise(error: unknown): boolean;
+  /** Opens the next batch's transaction: lease checked, COPY open. */
+  begin(): Promise<void>;
   /** Sends whole rows; resolves when more may be sent. The bytes must not change until the batch is known committed. */
   write(bytes: Buffer): Promise<void>;
-  /** Ends COPY, applies, records the checkpoint and commits. COMMIT_UNKNOWN: `reconnect` and compare `checkpoint`. */
+  /** Ends COPY, applies, records the checkpoint and commits. COMMIT_UNKNOWN when the answer was lost. */
   commit(end: BatchEnd): Promise<BatchCounts>;
-  /** Gives the open batch up. */
+  /** Gives the open batch up, so that it can be begun again. */
   rollback(): Promise<void>;
-  /** A new connection, the lease taken again, `checkpoint` read again: what is true after a connection died. */
-  reconnect(): Promise<void>;
+  /** Ends whatever is open, and the connection. Never throws. */
   close(): Promise<void>;
 }
 

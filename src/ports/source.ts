@@ -42,10 +42,24 @@ export interface PlannedCursor {
   nulls: 'read' | 'refuse';
 }
 
-/** Bytes of whole rows, as COPY encodes them, without header or trailer. */
+/**
+ * Bytes of whole rows, as COPY encodes them, without header or trailer. One without rows means that memory is spent:
+ * the reader goes on when some is given back.
+ */
 export interface RowSlice {
-  bytes: Buffer;
-  rows: number;
+  readonly bytes: Buffer;
+  readonly rows: number;
+  /** Gives its memory back; the bytes must not be used afterwards. Safe to repeat. */
+  release(): void;
+}
+
+/** Memory for rows on their way, bounded for the whole process. */
+export interface RowMemory {
+  /** A buffer of at least so many bytes, or null when the budget is spent. */
+  take(minBytes: number): Buffer | null;
+  give(buffer: Buffer): void;
+  /** Resolves when something has been given back. */
+  freed(): Promise<void>;
 }
 
 /** How rows are encoded: COPY's binary rows, or COPY text with its default delimiter and NULL. */
@@ -63,6 +77,7 @@ export interface ReadRequest {
   after: readonly string[] | null;
   cursor: PlannedCursor | null;
   window: CursorWindow;
+  memory: RowMemory;
   /** Fails with SOURCE_STALLED when rows have begun to come and then none came for so long. */
   rowTimeoutMs: number;
   signal: AbortSignal;

@@ -64,16 +64,17 @@ const rows: Record<string, Row> = {
   copy: { folders: ['domain', 'ports'], npm: node },
   destinations: {
     at: 'destinations/postgres',
-    folders: ['copy', 'domain', 'ports', 'telemetry'],
+    folders: ['copy', 'domain', 'ports', 'postgres-client', 'telemetry'],
     npm: ['pg', 'pg-copy-streams', ...node],
   },
   dev: { folders: ['client', 'config', 'domain', 'telemetry'], npm: anyPackage },
   domain: { folders: [], npm: ['uuid', 'node:crypto'] },
   ports: { folders: ['domain'], npm: node },
+  'postgres-client': { folders: ['domain', 'ports'], npm: ['pg', ...node] },
   schedule: { folders: ['domain', 'ports', 'telemetry'], npm: ['@temporalio/client', 'ioredis', ...node] },
   sources: {
     at: 'sources/postgres',
-    folders: ['copy', 'domain', 'ports', 'telemetry'],
+    folders: ['copy', 'domain', 'ports', 'postgres-client', 'telemetry'],
     npm: ['pg', 'pg-copy-streams', 'pg-query-stream', ...node],
   },
   storage: { folders: ['domain', 'ports', 'telemetry'], npm: ['pg', 'uuid', ...node] },
@@ -88,6 +89,7 @@ const rows: Record<string, Row> = {
       'destinations',
       'domain',
       'ports',
+      'postgres-client',
       'schedule',
       'sources',
       'storage',
@@ -99,6 +101,8 @@ const rows: Record<string, Row> = {
   workflows: { folders: ['domain'], types: ['activities'], npm: ['@temporalio/workflow'] },
 };
 const folderOf = (name: string): string => rows[name]?.at ?? name;
+
+const variableOf = (name: string): string => name.replaceAll('-', '_');
 
 /** A line of a planted file, and the rule that must refuse it, if any. */
 interface Line {
@@ -120,8 +124,8 @@ function cellsOf(name: string, row: Row): Line[] {
       const byType = byValue || (row.types ?? []).includes(target);
       return [
         line(`export * from '${up}/${path}';`, byValue),
-        line(`export const ${target} = import('${up}/../src/${path}');`, byValue),
-        line(`export type { A as ${target}Type } from '${up}/${path}';`, byType),
+        line(`export const ${variableOf(target)} = import('${up}/../src/${path}');`, byValue),
+        line(`export type { A as ${variableOf(target)}Type } from '${up}/${path}';`, byType),
       ];
     });
   const npm = packages.map((pkg) => line(`export * from '${pkg}';`, row.npm.includes(pkg)));
