@@ -1,0 +1,55 @@
+/** Attempts of a run at a partition: one row each, kept current while it copies. Their sums are the run's progress. */
+import type { AttemptCounts, AttemptEnd, AttemptKey } from '../ports/run-store.ts';
+import type { Tx } from './transaction.ts';
+
+/** Longer messages are cut: they are for people. */
+const maxMessageLength = 2_000;
+
+/** Records that an attempt begins; repeated, it changes nothing. */
+export async function insertAttempt(tx: Tx, attempt: AttemptKey & { worker: string }): Promise<void> {
+  await tx.query(
+    `insert into penstock.run_attempt (run_id, partition, epoch, tenant_id, worker)
+     select id, $2, $3, tenant_id, $4 from penstock.run where id = $1
+     on conflict (run_id, partition, epoch) do nothing`,
+    [attempt.runId, attempt.partition, attempt.epoch, attempt.worker],
+  );
+}
+
+/** Records what the attempt has committed so far (never less than before), and that the run moves. */
+export async function updateAttempt(tx: Tx, attempt: AttemptKey, counts: AttemptCounts): Promise<void> {
+  await tx.query(
+    `with moved as (
+       update penstock.run set moved_at = clock_timestamp() where id = $1 and ended_at is null
+     )
+     update penstock.run_attempt
+     set rows = greatest(rows, $4), bytes = greatest(bytes, $5), batches = greatest(batches, $6)
+     where run_id = $1 and partition = $2 and epoch = $3 and ended_at is null`,
+    [attempt.runId, attempt.partition, attempt.epoch, counts.rows, counts.bytes, counts.batches],
+  );
+}
+
+/** Records how the attempt ended; the first end counts. */
+export async function finishAttempt(tx: Tx, attempt: AttemptKey, end: AttemptEnd): Promise<void> {
+  await tx.query(
+    `with moved as (
+       update penstock.run set moved_at = clock_timestamp() where id = $1 and ended_at is null
+     )
+     update penstock.run_attempt
+     set rows = greatest(rows, $4), bytes = greatest(bytes, $5), batches = greatest(batches, $6), outcome = $7,
+         error_code = $8, error_class = $9, error_message = left($10, ${maxMessageLength}),
+         ended_at = clock_timestamp()
+     where run_id = $1 and partition = $2 and epoch = $3 and ended_at is null`,
+    [
+      attempt.runId,
+      attempt.partition,
+      attempt.epoch,
+      end.rows,
+      end.bytes,
+      end.batches,
+      end.outcome,
+      end.error?.code ?? null,
+      end.error?.class ?? null,
+      end.error?.message ?? null,
+    ],
+  );
+}

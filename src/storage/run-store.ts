@@ -1,0 +1,82 @@
+/**
+ * The control database as a run's activities see it (src/ports/run-store.ts). Each method is one transaction of the
+ * engine's role and may be repeated. Places of a run that rests are freed after the commit: if the index is away, the
+ * dispatcher's sweep frees them.
+ */
+import type { Pool } from 'pg';
+import { PenstockError } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import { isFinal, type RunChange, type RunStatus } from '../domain/run-states.ts';
+import type { RunStore } from '../ports/run-store.ts';
+import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
+import type { SecretBox } from '../ports/secret-box.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
+import { changeRun, fetchRunStatus, type RunPatch } from './run-status.ts';
+import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
+import { asEngine, type Tx } from './transaction.ts';
+
+interface RunStoreDeps {
+  /** Of a login that may take the role penstock_engine. */
+  pool: Pool;
+  secretBox: SecretBox;
+  announcer: Pick<ScheduleAnnouncer, 'releaseRuns'>;
+  logger: Logger;
+}
+
+/** Longer messages are cut: they are for people. */
+const maxMessageLength = 2_000;
+
+/** The run store over a pool. */
+export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreDeps): RunStore {
+  /** A run that rests holds no place. */
+  async function release(runId: RunId, status: RunStatus): Promise<void> {
+    if (status !== 'paused' && !isFinal(status)) return;
+    await announcer
+      .releaseRuns([runId])
+      .catch((err: unknown) =>
+        logger.warn({ err, run: runId }, 'places are not freed yet; the sweep frees them'),
+      );
+  }
+
+  /** Makes a change if the run allows it. */
+  async function change(runId: RunId, name: RunChange, patch?: RunPatch): Promise<RunStatus> {
+    const status = await asEngine(pool, async (tx) => {
+      await changeRun(tx, runId, name, patch);
+      return currentStatus(tx, runId);
+    });
+    await release(runId, status);
+    return status;
+  }
+
+  return {
+    prepare: async (runId) => {
+      const work = await asEngine(pool, async (tx) => {
+        if (await changeRun(tx, runId, 'prepare')) await freezeConnectionVersions(tx, runId);
+        else await changeRun(tx, runId, 'settlePause');
+        return fetchRunWork(tx, secretBox, runId);
+      });
+      await release(runId, work.status);
+      return work;
+    },
+    fetchWork: (runId) => asEngine(pool, (tx) => fetchRunWork(tx, secretBox, runId)),
+    settlePause: (runId) => change(runId, 'settlePause'),
+    succeed: (runId, receipt, loadIds) => change(runId, 'succeed', { receipt, loadIds }),
+    fail: (runId, { code, message }) =>
+      change(runId, 'fail', {
+        errorCode: code,
+        errorMessage: message.slice(0, maxMessageLength),
+        data: { code },
+      }),
+    settleCancel: (runId) => change(runId, 'settleCancel'),
+    beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
+    reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
+    endAttempt: (attempt, end) => asEngine(pool, (tx) => finishAttempt(tx, attempt, end)),
+  };
+}
+
+async function currentStatus(tx: Tx, runId: RunId): Promise<RunStatus> {
+  const status = await fetchRunStatus(tx, runId);
+  if (status === undefined) throw new PenstockError('NOT_FOUND', `there is no run ${runId}`);
+  return status;
+}

@@ -1,0 +1,90 @@
+/** What executing a run needs, read in one statement: its frozen spec, and both connections with their opened secrets. */
+import { PenstockError } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { ConnectionAccess, ConnectionSettings } from '../ports/connection.ts';
+import type { RunWork } from '../ports/run-store.ts';
+import type { SecretBox } from '../ports/secret-box.ts';
+import { openPassword } from './connection-secret.ts';
+import type { Tx } from './transaction.ts';
+
+/** One end of a run as its row has it. */
+interface EndRow {
+  id: string;
+  name: string;
+  kind: string;
+  ownerId: string | null;
+  settings: ConnectionSettings;
+  /** Hexadecimal. */
+  sealed: string | null;
+  granted: boolean;
+  databaseRole: string | null;
+}
+
+type WorkRow = Omit<RunWork, 'source' | 'destination'> & { source: EndRow; destination: EndRow };
+
+/** Freezes the connections' versions at their present ones, unless an earlier prepare did. */
+export async function freezeConnectionVersions(tx: Tx, runId: RunId): Promise<void> {
+  await tx.query(
+    `update penstock.run r
+     set source_version = coalesce(r.source_version, source.version),
+         destination_version = coalesce(r.destination_version, destination.version)
+     from penstock.sync_version v
+     join penstock.connection source on source.id = v.spec->'source'->>'connection'
+     join penstock.connection destination on destination.id = v.spec->'destination'->>'connection'
+     where r.id = $1 and v.sync_id = r.sync_id and v.version = r.sync_version
+       and (r.source_version is null or r.destination_version is null)`,
+    [runId],
+  );
+}
+
+/**
+ * The run's work, for the engine's role. Throws NOT_FOUND when there is no such run, FORBIDDEN when the operator's
+ * connection is no longer granted to its tenant, CONFIG when a secret does not open.
+ */
+export async function fetchRunWork(tx: Tx, secretBox: SecretBox, runId: RunId): Promise<RunWork> {
+  const { rows } = await tx.query<WorkRow>(
+    `select r.id as "runId", r.tenant_id as "tenantId", t.name as "tenantName", r.sync_id as "syncId",
+       s.name as "syncName", r.sync_version as "syncVersion", r.origin, r.status, v.spec,
+       ${endOf('source')} as source, ${endOf('destination')} as destination
+     from penstock.run r
+     join penstock.tenant t on t.id = r.tenant_id
+     join penstock.sync s on s.id = r.sync_id
+     join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version
+     where r.id = $1`,
+    [runId],
+  );
+  const row = rows[0];
+  if (!row) throw new PenstockError('NOT_FOUND', `there is no run ${runId}`);
+  return {
+    ...row,
+    source: accessOf(row, row.source, secretBox),
+    destination: accessOf(row, row.destination, secretBox),
+  };
+}
+
+/** A sub-select for one end of a run: the frozen version, or the present one before the first prepare. */
+const endOf = (end: 'source' | 'destination'): string =>
+  `(select json_build_object('id', c.id, 'name', c.name, 'kind', c.kind, 'ownerId', c.tenant_id,
+      'settings', cv.settings, 'sealed', encode(cs.sealed, 'hex'),
+      'granted', c.tenant_id is not null or g.tenant_id is not null, 'databaseRole', g.database_role)
+    from penstock.connection c
+    join penstock.connection_version cv
+      on cv.connection_id = c.id and cv.version = coalesce(r.${end}_version, c.version)
+    left join penstock.connection_secret cs on cs.connection_id = c.id
+    left join penstock.connection_grant g on g.connection_id = c.id and g.tenant_id = r.tenant_id
+    where c.id = v.spec->'${end}'->>'connection')`;
+
+function accessOf(run: WorkRow, end: EndRow, secretBox: SecretBox): ConnectionAccess {
+  if (!end.granted)
+    throw new PenstockError(
+      'FORBIDDEN',
+      `connection ${end.name} is no longer granted to tenant ${run.tenantName}; grant it again or give sync ${run.syncName} another one`,
+    );
+  return {
+    ...end.settings,
+    connectionId: end.id,
+    kind: end.kind,
+    password: openPassword(secretBox, end),
+    ...(end.databaseRole === null ? {} : { databaseRole: end.databaseRole }),
+  };
+}

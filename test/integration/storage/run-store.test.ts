@@ -1,0 +1,297 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Pool } from 'pg';
+import { loadIdOf, newId, runIdOf, type RunId } from '../../../src/domain/ids.ts';
+import { runStatuses, type Receipt, type RunStatus } from '../../../src/domain/run-states.ts';
+import { syncSpecSchema } from '../../../src/domain/sync-spec.ts';
+import type { RunStore } from '../../../src/ports/run-store.ts';
+import { passwordContext } from '../../../src/storage/connection-secret.ts';
+import { createRunStore } from '../../../src/storage/run-store.ts';
+import { createSecretBox } from '../../../src/storage/secret-box.ts';
+import {
+  createControlDatabase,
+  plantTenant,
+  type ControlDatabase,
+  type PlantedTenant,
+} from '../../support/control-database.ts';
+import { createKeptLogger } from '../../support/kept-logger.ts';
+
+const secretBox = createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
+const receipt: Receipt = {
+  read: 3,
+  inserted: 2,
+  updated: 1,
+  unchanged: 0,
+  deduplicated: 0,
+  rejected: 0,
+  deleted: 0,
+  batches: 1,
+  bytes: 99,
+};
+
+let database: ControlDatabase;
+let pool: Pool;
+let acme: PlantedTenant;
+let store: RunStore;
+const released: RunId[] = [];
+let indexIsAway = false;
+const { logger, lines } = createKeptLogger();
+
+beforeAll(async () => {
+  database = await createControlDatabase();
+  pool = database.pool;
+  acme = await plantTenant(pool, 'acme');
+  const spec = syncSpecSchema.parse({
+    name: 'subscribers',
+    source: { connection: acme.connectionId, query: 'select 1 as id' },
+    destination: { connection: acme.connectionId, table: 'sync.subscribers' },
+    mode: 'append',
+    key: ['id'],
+  });
+  await pool.query('update penstock.sync_version set spec = $1', [spec]);
+  await seal('hush');
+  store = createRunStore({
+    pool,
+    secretBox,
+    logger,
+    announcer: {
+      releaseRuns: async (ids) => {
+        if (indexIsAway) throw new Error('redis is away');
+        released.push(...ids);
+      },
+    },
+  });
+});
+afterAll(() => database.drop());
+beforeEach(async () => {
+  released.length = 0;
+  indexIsAway = false;
+  await pool.query('truncate penstock.slot, penstock.run, penstock.run_attempt, penstock.event');
+});
+
+const seal = (password: string) =>
+  pool.query('update penstock.connection_secret set sealed = $1', [
+    secretBox.seal(password, passwordContext(acme.tenantId, acme.connectionId)),
+  ]);
+
+let count = 0;
+async function plantRun(status: RunStatus): Promise<RunId> {
+  const id = runIdOf(acme.syncId, 'manual', `${(count += 1)}`);
+  const final = ['succeeded', 'failed', 'cancelled'].includes(status);
+  await pool.query(
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, priority, due_at, workflow_id, status, ended_at, receipt)
+     values ($1, $2, $3, 1, 'manual', 3, '2026-01-01', $1, $4, $5, $6)`,
+    [id, acme.tenantId, acme.syncId, status, final ? '2026-01-02' : null, final ? receipt : null],
+  );
+  return id;
+}
+
+const fetchEvents = async (runId: RunId) =>
+  (await pool.query('select kind, data from penstock.event where run_id = $1 order by id', [runId])).rows;
+
+/** What each method makes of each status; a status that is missing stays. */
+const changes: Record<string, [(id: RunId) => Promise<RunStatus>, Partial<Record<RunStatus, RunStatus>>]> = {
+  prepare: [async (id) => (await store.prepare(id)).status, { starting: 'running', pausing: 'paused' }],
+  settlePause: [(id) => store.settlePause(id), { pausing: 'paused' }],
+  succeed: [
+    (id) => store.succeed(id, receipt, []),
+    {
+      starting: 'succeeded',
+      running: 'succeeded',
+      pausing: 'succeeded',
+      paused: 'succeeded',
+      cancelling: 'succeeded',
+    },
+  ],
+  fail: [
+    (id) => store.fail(id, { code: 'SOURCE_SQL', message: 'no such column' }),
+    { starting: 'failed', running: 'failed', pausing: 'failed', paused: 'failed' },
+  ],
+  settleCancel: [
+    (id) => store.settleCancel(id),
+    {
+      starting: 'cancelled',
+      running: 'cancelled',
+      pausing: 'cancelled',
+      paused: 'cancelled',
+      cancelling: 'cancelled',
+    },
+  ],
+};
+
+describe('changes of a run', () => {
+  const cases = Object.entries(changes).flatMap(([name, [, expected]]) =>
+    runStatuses.map((from) => [name, from, expected[from] ?? from] as const),
+  );
+  test.each(cases)('%s of a run that is %s leaves it %s, also when repeated', async (name, from, to) => {
+    const change = changes[name]![0];
+    const id = await plantRun(from);
+    expect(await change(id)).toBe(to);
+    const events = await fetchEvents(id);
+    expect(events).toEqual(
+      to === from ? [] : [{ kind: `run.${to}`, data: expect.objectContaining({ from }) }],
+    );
+    expect(await change(id)).toBe(changes[name]![1][to] ?? to);
+    expect(await fetchEvents(id)).toEqual(events);
+  });
+
+  test('only a run that is paused or final gives its places back', async () => {
+    const [running, final] = [await plantRun('running'), await plantRun('succeeded')];
+    await store.settlePause(running);
+    await store.settlePause(final);
+    expect(released).toEqual([final]);
+  });
+
+  test('an index that is away fails nothing: the change is committed and the log says so', async () => {
+    indexIsAway = true;
+    const id = await plantRun('running');
+    expect(await store.succeed(id, receipt, [])).toBe('succeeded');
+    expect(lines.at(-1)).toContain('places are not freed yet');
+  });
+
+  test('success keeps the receipt and its loads, failure the code and message', async () => {
+    const good = await plantRun('running');
+    const load = loadIdOf(good, 0);
+    await store.succeed(good, receipt, [load]);
+    const bad = await plantRun('running');
+    await store.fail(bad, { code: 'SOURCE_SQL', message: 'no such column' });
+    const { rows } = await pool.query(
+      'select receipt, load_ids, error_code, error_message, ended_at is not null as ended from penstock.run order by status desc',
+    );
+    expect(rows).toEqual([
+      { receipt, load_ids: [load], error_code: null, error_message: null, ended: true },
+      { receipt: null, load_ids: [], error_code: 'SOURCE_SQL', error_message: 'no such column', ended: true },
+    ]);
+  });
+
+  test('a receipt that does not add up is refused by the database', async () => {
+    const id = await plantRun('running');
+    await expect(store.succeed(id, { ...receipt, inserted: 1 }, [])).rejects.toMatchObject({
+      constraint: 'run_receipt_adds_up',
+    });
+    expect((await store.fetchWork(id)).status).toBe('running');
+  });
+
+  test('a run that does not exist is NOT_FOUND', async () => {
+    const unknown = runIdOf(acme.syncId, 'manual', 'unknown');
+    for (const call of [
+      () => store.prepare(unknown),
+      () => store.fetchWork(unknown),
+      () => store.settleCancel(unknown),
+    ])
+      await expect(call()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('the work of a run', () => {
+  test('has its spec and both connections with the opened password', async () => {
+    const id = await plantRun('starting');
+    expect(await store.prepare(id)).toMatchObject({
+      runId: id,
+      tenantName: 'acme',
+      syncName: 'subscribers',
+      syncVersion: 1,
+      status: 'running',
+      spec: { mode: 'append', key: ['id'] },
+      source: { connectionId: acme.connectionId, host: 'db', port: 5432, password: 'hush' },
+      destination: { password: 'hush' },
+    });
+  });
+
+  test('keeps the connection’s version that the first prepare saw, but reads the newest secret', async () => {
+    const id = await plantRun('starting');
+    await store.prepare(id);
+    await pool.query(
+      `insert into penstock.connection_version (connection_id, version, tenant_id, settings)
+       select connection_id, 2, tenant_id, settings || '{"host": "new"}' from penstock.connection_version`,
+    );
+    await pool.query('update penstock.connection set version = 2');
+    await seal('hush2');
+    expect((await store.prepare(id)).source).toMatchObject({ host: 'db', password: 'hush2' });
+    await store.settleCancel(id);
+    const next = await plantRun('starting');
+    expect((await store.prepare(next)).source).toMatchObject({ host: 'new', password: 'hush2' });
+  });
+
+  test('on an operator’s connection needs the grant and takes its database role', async () => {
+    const shared = newId('connection');
+    await pool.query(
+      `insert into penstock.connection (id, tenant_id, name, kind) values ($1, null, 'app-db', 'postgres')`,
+      [shared],
+    );
+    await pool.query(
+      `insert into penstock.connection_version (connection_id, version, settings) values ($1, 1, '{"host": "app"}')`,
+      [shared],
+    );
+    await pool.query('insert into penstock.connection_secret (connection_id, sealed) values ($1, $2)', [
+      shared,
+      secretBox.seal('ours', passwordContext(null, shared)),
+    ]);
+    await pool.query(
+      `insert into penstock.sync_version (sync_id, version, tenant_id, spec)
+       select sync_id, 2, tenant_id, jsonb_set(spec, '{destination,connection}', to_jsonb($1::text))
+       from penstock.sync_version`,
+      [shared],
+    );
+    const id = await plantRun('starting');
+    await pool.query('update penstock.run set sync_version = 2');
+    await expect(store.prepare(id)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await pool.query('insert into penstock.connection_grant values ($1, $2, $3, $4)', [
+      shared,
+      acme.tenantId,
+      'sync.%',
+      'acme_writer',
+    ]);
+    expect((await store.prepare(id)).destination).toMatchObject({
+      host: 'app',
+      password: 'ours',
+      databaseRole: 'acme_writer',
+    });
+  });
+});
+
+describe('attempts', () => {
+  const counts = { rows: 10, bytes: 100, batches: 1 };
+  const fetchAttempts = async () =>
+    (
+      await pool.query(
+        'select partition, epoch, rows, batches, outcome, error_code from penstock.run_attempt',
+      )
+    ).rows;
+
+  test('are recorded once, never count backwards and keep their first end', async () => {
+    const runId = await plantRun('running');
+    const attempt = { runId, partition: 1, epoch: '9007199254740993' };
+    await store.beginAttempt({ ...attempt, worker: 'w1' });
+    await store.beginAttempt({ ...attempt, worker: 'w1' });
+    await store.reportAttempt(attempt, { ...counts, rows: 20 });
+    await store.reportAttempt(attempt, counts);
+    await store.endAttempt(attempt, {
+      ...counts,
+      rows: 30,
+      outcome: 'failed',
+      error: { code: 'SOURCE_INTERRUPTED', class: 'transient', message: 'x'.repeat(5_000) },
+    });
+    await store.endAttempt(attempt, { ...counts, outcome: 'finished' });
+    await store.reportAttempt(attempt, { ...counts, rows: 99 });
+    expect(await fetchAttempts()).toEqual([
+      {
+        partition: 1,
+        epoch: '9007199254740993',
+        rows: '30',
+        batches: 1,
+        outcome: 'failed',
+        error_code: 'SOURCE_INTERRUPTED',
+      },
+    ]);
+  });
+
+  test('that report move their run, so that the sweep leaves it alone', async () => {
+    const runId = await plantRun('running');
+    await pool.query(`update penstock.run set moved_at = '2026-01-01'`);
+    const attempt = { runId, partition: 1, epoch: '1' };
+    await store.beginAttempt({ ...attempt, worker: 'w1' });
+    await store.reportAttempt(attempt, counts);
+    const { rows } = await pool.query(`select moved_at > '2026-01-01' as moved from penstock.run`);
+    expect(rows).toEqual([{ moved: true }]);
+  });
+});
