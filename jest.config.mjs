@@ -2,11 +2,6 @@
  * Jest runs the TypeScript sources as ES modules; processes that tests kill run the built `dist/`.
  * Two projects: `quick` needs no server, `full` shares one stack that its global set-up starts.
  */
-const quick = [
-  '<rootDir>/test/{unit,model,replay,lint}/**/*.test.ts',
-  '<rootDir>/test/contract/**/*.fake.test.ts',
-];
-
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -17,14 +12,21 @@ const common = {
 export default {
   testTimeout: 60_000,
   projects: [
-    { ...common, displayName: 'quick', testMatch: quick },
+    {
+      ...common,
+      displayName: 'quick',
+      testMatch: [
+        '<rootDir>/test/{unit,model,replay,lint}/**/*.test.ts',
+        '<rootDir>/test/contract/**/*.fake.test.ts',
+      ],
+    },
     {
       ...common,
       displayName: 'full',
-      testMatch: [
-        '<rootDir>/test/**/*.test.ts',
-        '!<rootDir>/test/{unit,model,replay,lint}/**',
-        '!<rootDir>/test/contract/**/*.fake.test.ts',
+      testMatch: ['<rootDir>/test/**/*.test.ts'],
+      testPathIgnorePatterns: [
+        '<rootDir>/test/(unit|model|replay|lint)/',
+        '<rootDir>/test/contract/.*\\.fake\\.test\\.ts$',
       ],
       globalSetup: '<rootDir>/test/support/global-setup.mjs',
       globalTeardown: '<rootDir>/test/support/global-teardown.mjs',

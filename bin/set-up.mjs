@@ -61,8 +61,8 @@ export function buildIfStale() {
   say('building dist/ …');
   rmSync(stamp, { force: true });
   removeOrphans(sources);
-  run(join('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json']);
   for (const file of sources.filter((name) => /\.(sql|lua)$/.test(name))) copyToDist(file);
+  run(join('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json']);
   const bundler = join('dist', 'workers', 'build-workflow-bundle.js');
   if (existsSync(join(packageDir, bundler))) run(process.execPath, [bundler]);
   writeFileSync(stamp, hash);

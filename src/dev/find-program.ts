@@ -2,7 +2,7 @@
  * Finds a server program in a fixed order: (1) the path in the configuration, (2) PATH, if its version is good enough,
  * (3) the project's own cache, (4) an installation into that cache. Says in one line what it chose.
  */
-import { access, constants, mkdir, rename, rm } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DevOptions } from '../config/dev-options.ts';
 import { PenstockError } from '../domain/errors.ts';
@@ -78,10 +78,12 @@ async function install(
 ): Promise<FoundProgram> {
   const target = join(find.cacheDir, program.cacheFolder);
   for (const { from, install: run } of program.installers) {
-    const folder = `${target}.${process.pid}-${Date.now()}`;
     find.log(`${program.name}: installing ${program.title} from ${from} …`);
+    await mkdir(find.cacheDir, { recursive: true });
+    const folder = await mkdtemp(`${target}.`);
     try {
-      await mkdir(folder, { recursive: true });
+      // mkdtemp makes it private, but PostgreSQL may have to run as another user.
+      await chmod(folder, 0o755);
       await run(folder);
       const version = await versionAt(program, join(folder, program.cachedAs));
       await keep(folder, target);

@@ -3,8 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import { Connection } from '@temporalio/client';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { searchAttributes } from '../../src/domain/search-attributes.ts';
-import { createDatabase, createNamespace, createRedisDatabase, sharedStack } from '../support/stack.ts';
+import { searchAttributes } from '../../../src/domain/search-attributes.ts';
+import { createDatabase, createNamespace, createRedisDatabase, sharedStack } from '../../support/stack.ts';
 
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new Client({ connectionString: url });

@@ -1,0 +1,9 @@
+/** Every command: the verb, a line of help, its file. */
+import type { CommandEntry } from './command.ts';
+
+export const commandTable: Readonly<Record<string, CommandEntry>> = {
+  dev: {
+    summary: 'Start embedded PostgreSQL, Redis and Temporal with its Web UI, and all roles',
+    load: () => import('./commands/dev.ts'),
+  },
+};

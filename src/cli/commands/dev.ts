@@ -1,0 +1,6 @@
+/** `penstock dev`. */
+import type { Command } from '../command.ts';
+
+export const command: Command = {
+  run: async () => {},
+};
