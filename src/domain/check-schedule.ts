@@ -8,7 +8,15 @@ import { firstInstantMs, lastInstantMs } from './schedule.ts';
 import { type Schedule, parseDurationMs, scheduleSchema } from './sync-spec.ts';
 import { checkZone } from './zone-names.ts';
 
-const kinds = ['cron', 'every', 'at', 'manual'] as const;
+/** Each kind of schedule with all its members. */
+const examples = {
+  cron: '{cron: "*/15 * * * *", timezone: "Europe/Berlin", seconds: false}',
+  every: '{every: "15m", startAt: "2030-01-31T06:00:00Z"}',
+  at: '{at: "2030-01-31T06:00:00Z"}',
+  manual: '{manual: true}',
+};
+type Kind = keyof typeof examples;
+const kinds = Object.keys(examples) as Kind[];
 
 const minIntervalMs = 1_000;
 const maxIntervalMs = 3_650 * 86_400_000;
@@ -27,22 +35,31 @@ export function parseSchedule(input: unknown, pointer = '/schedule'): Schedule {
   if (kind === 'cron' && typeof cron === 'string') parseCron(cron, seconds === true, `${pointer}/cron`);
   if (kind === 'cron' && typeof timezone === 'string') checkZone(timezone, `${pointer}/timezone`);
   const parsed = scheduleSchema.options.find((option) => kind in option.shape)!.safeParse(input);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const member = issue.code === 'unrecognized_keys' ? issue.keys[0]! : issue.path.join('/');
-    const escaped = member.replaceAll('~', '~0').replaceAll('/', '~1');
-    throw invalid(
-      `The schedule's \`${member}\` does not fit \`${kind}\`: ${issue.message}.`,
-      `${pointer}/${escaped}`,
-    );
-  }
+  if (!parsed.success) refuseMember(kind, parsed.error.issues[0]!, pointer);
   checkSchedule(parsed.data, pointer);
   return parsed.data;
 }
 
-function kindOf(input: unknown, pointer: string): (typeof kinds)[number] {
-  const instead =
-    'write exactly one of {cron: "*/15 * * * *", timezone: "UTC"}, {every: "15m"}, {at: "…"} or {manual: true}';
+/** What zod says about the first member that is wrong. */
+interface MemberIssue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  /** members that the schema does not know */
+  readonly keys?: readonly string[];
+}
+
+function refuseMember(kind: Kind, issue: MemberIssue, pointer: string): never {
+  const unknown = issue.keys?.[0];
+  const member = unknown ?? String(issue.path[0]);
+  const at = `${pointer}/${member.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  const shown = JSON.stringify(member.slice(0, 60));
+  if (unknown !== undefined)
+    throw invalid(`A schedule with \`${kind}\` has no member ${shown}; write ${examples[kind]}.`, at);
+  throw invalid(`The schedule's ${shown} is not valid (${issue.message}); write ${examples[kind]}.`, at);
+}
+
+function kindOf(input: unknown, pointer: string): Kind {
+  const instead = `write one of ${Object.values(examples).join(', ')}`;
   if (typeof input !== 'object' || input === null || Array.isArray(input))
     throw invalid(`The schedule is not an object; ${instead}.`, pointer);
   const given = kinds.filter((kind) => Object.hasOwn(input, kind));

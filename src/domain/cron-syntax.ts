@@ -133,7 +133,7 @@ function expandItem(item: string, rule: FieldRule, refuse: Refuse): number[] | '
     refuse(`${rule.name}: a list has an empty item; write numbers with single commas, such as "0,30".`);
   const [range, stepText, ...rest] = item.split('/') as [string, ...string[]];
   const [fromText, toText, ...more] = range.split('-') as [string, ...string[]];
-  if (rest.length > 0 || more.length > 0 || stepText === '')
+  if (rest.length > 0 || more.length > 0 || [fromText, toText, stepText].includes(''))
     refuse(
       `${rule.name} ${quote(item)} is neither a value, a range nor a step; write it like "5", "1-5" or "*/5".`,
     );
@@ -169,7 +169,9 @@ function readStep(text: string, span: number, item: string, rule: FieldRule, ref
     refuse(`${rule.name} ${quote(item)}: the step must be a whole number of 1 or more, such as "*/5".`);
   if (step > span) {
     const instead =
-      rule.unit === undefined ? 'list the values' : `{every: "${step}${rule.unit}"} for a true interval`;
+      rule.unit === undefined
+        ? `the ${rule.name}s you mean, with commas`
+        : `{every: "${step}${rule.unit}"} for a true interval`;
     refuse(
       `${rule.name} ${quote(item)}: a step starts again with each range, so one beyond ${span} is never reached; write ${instead}.`,
     );
@@ -194,5 +196,6 @@ function readValue(text: string, rule: FieldRule, item: string, refuse: Refuse):
 function describeValues(rule: FieldRule): string {
   const names =
     rule.names === undefined ? '' : ` or ${rule.names[0]!.toUpperCase()}-${rule.names.at(-1)!.toUpperCase()}`;
-  return `a number from ${rule.min} to ${rule.max}${names}`;
+  const last = rule.name === 'day of month' ? ', or L alone for the last day' : '';
+  return `a number from ${rule.min} to ${rule.max}${names}${last}`;
 }

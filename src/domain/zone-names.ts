@@ -61,22 +61,24 @@ function resolveZone(name: string): string | undefined {
 
 const fold = (text: string): string => text.toLowerCase().replace(/[^a-z]/g, '');
 
-/** Up to three known names whose whole or last part is, but for two letters, what was written. */
+/** Up to three known names whose whole or last part is, but for a letter or two, what was written. */
 function nearZones(name: string): string[] {
-  const whole = fold(name);
-  const place = fold(name.split('/').at(-1)!);
+  const place = (zone: string): string => fold(zone.split('/').at(-1)!);
   return [...new Set([...namesNotListed, ...Intl.supportedValuesOf('timeZone')])]
     .map((zone) => ({
       zone,
-      distance: Math.min(
-        editDistance(whole, fold(zone)),
-        place === '' ? Infinity : editDistance(place, fold(zone.split('/').at(-1)!)),
-      ),
+      distance: Math.min(misspelling(fold(name), fold(zone)), misspelling(place(name), place(zone))),
     }))
-    .filter(({ zone, distance }) => distance <= maxDistance && distance < fold(zone).length / 2)
+    .filter(({ distance }) => distance <= maxDistance)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
     .map(({ zone }) => zone);
+}
+
+/** How many letters are wrong; too many for the length of the word is another word. */
+function misspelling(written: string, meant: string): number {
+  const distance = editDistance(written, meant);
+  return distance * 3 < meant.length ? distance : Infinity;
 }
 
 /** Levenshtein's distance, row by row. */
