@@ -12,6 +12,7 @@
  * @property {string} command
  * @property {string[]} args
  * @property {string} logFile  gets standard output and standard error
+ * @property {boolean} [echo]  repeat them on the guard's own standard error
  * @property {NodeJS.Signals} stopSignal  asks for a clean end
  * @property {number} graceMs  after it, SIGKILL
  * @property {number} stage  lower stages are stopped first and waited for
@@ -20,7 +21,7 @@
  * @property {Record<string, string>} [env]  instead of the parent's environment
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /** @type {Map<number, {child: import('node:child_process').ChildProcess, request: StartRequest, gone: Promise<void>}>} */
@@ -32,15 +33,17 @@ const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`)
 
 /** @param {StartRequest} request */
 function start(request) {
-  const { id, command, args, logFile, uid, gid, env } = request;
+  const { id, command, args, logFile, echo, uid, gid, env } = request;
   const log = openSync(logFile, 'a');
+  const output = echo ? 'pipe' : log;
   const child = spawn(command, args, {
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', output, output],
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
     ...(env === undefined ? {} : { env }),
   });
-  closeSync(log);
+  if (echo) repeat(child, log);
+  else closeSync(log);
   /** @type {Promise<void>} */
   const gone = new Promise((resolve) => {
     child.once('error', (error) => {
@@ -57,6 +60,19 @@ function start(request) {
   });
   running.set(id, { child, request, gone });
   if (child.pid !== undefined) answer({ id, pid: child.pid });
+}
+
+/**
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {number} log
+ */
+function repeat(child, log) {
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk) => {
+      writeSync(log, chunk);
+      process.stderr.write(chunk);
+    });
+  child.once('close', () => closeSync(log));
 }
 
 /** Stops stage after stage, then ends this process. */
@@ -86,7 +102,7 @@ function killAll() {
 }
 
 // Once the parent is gone nobody reads the answers.
-process.stdout.on('error', () => {});
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void stopAll());
 
 const lines = createInterface({ input: process.stdin });

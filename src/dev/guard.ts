@@ -4,7 +4,6 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { PenstockError } from '../domain/errors.ts';
@@ -12,7 +11,7 @@ import type { StartRequest } from './guard.mjs';
 
 export type GuardedSpec = Omit<StartRequest, 'id'>;
 
-interface Exit {
+export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -44,14 +43,11 @@ export class Guard {
   readonly #gone: Promise<void>;
   #nextId = 1;
 
-  /** @param logFile gets what the guard itself has to complain about */
-  constructor(logFile: string) {
-    const log = openSync(logFile, 'a');
+  constructor() {
     this.#child = spawn(process.execPath, [fileURLToPath(new URL('./guard.mjs', import.meta.url))], {
       detached: true,
-      stdio: ['pipe', 'pipe', log],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
-    closeSync(log);
     if (this.#child.pid === undefined)
       throw new PenstockError('SERVER_FAILED', 'The guard process did not start.');
     this.pid = this.#child.pid;

@@ -6,6 +6,8 @@ interface CommandOptions {
   timeoutMs?: number;
   uid?: number;
   gid?: number;
+  /** Instead of this process's environment. */
+  env?: Record<string, string>;
 }
 
 /**

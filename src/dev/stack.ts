@@ -9,7 +9,7 @@ import type { DevOptions } from '../config/dev-options.ts';
 import { readDevOptions } from '../config/dev-options.ts';
 import { findProgram } from './find-program.ts';
 import { Guard } from './guard.ts';
-import { clearLeftovers, takeDataDir } from './pid-file.ts';
+import { clearLeftovers, takeDataDir, type PidFile } from './pid-file.ts';
 import type { PostgresOptions, PostgresServer } from './postgres-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import type { ServerName } from './programs.ts';
@@ -43,6 +43,8 @@ export type Stack<Name extends ServerName = ServerName> = Pick<Servers, Name> & 
   readonly dataDir: string;
   /** Starts what else should end with this process; stage 0 ends before the servers. */
   readonly guard: Guard;
+  /** Notes what is started through the guard, so that a later start can end it. */
+  readonly pidFile: PidFile;
   /** Of the running servers and the guard. */
   readonly pids: () => Record<Name | 'guard', number>;
   /** Stops the servers and keeps their data; with `discard`, ends them at once and deletes the folder. */
@@ -50,7 +52,7 @@ export type Stack<Name extends ServerName = ServerName> = Pick<Servers, Name> & 
 };
 
 /** The folder of the checkout or the installed package: this file is two levels below it, in src and in dist. */
-const packageDir = fileURLToPath(new URL('../..', import.meta.url));
+export const packageDir = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Where installed server programs are kept. */
 export const cacheDir = join(packageDir, '.penstock', 'cache');
@@ -73,7 +75,7 @@ export async function startStack<Name extends ServerName = ServerName>(
   const dataDir = resolve(stackOptions.dataDir);
   await mkdir(join(dataDir, 'logs'), { recursive: true });
   const pidFile = await takeDataDir(dataDir, log);
-  const guard = new Guard(join(dataDir, 'logs', 'guard.log'));
+  const guard = new Guard();
   pidFile.add('guard', guard.pid, 'SIGTERM');
 
   const startOne = async (name: Name) => {
@@ -95,6 +97,7 @@ export async function startStack<Name extends ServerName = ServerName>(
     ...servers,
     dataDir,
     guard,
+    pidFile,
     pids: () =>
       Object.fromEntries([
         ...started.map(([name, server]) => [name, server.pid()]),
