@@ -1,0 +1,50 @@
+/** The demo's two databases: a customer's warehouse, read by a login that may only read, and the team's own database. */
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+
+/** A database with the login that Penstock gets for it. */
+export interface DemoDatabase {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** Of the superuser, to prepare and to compare. */
+  readonly adminUrl: string;
+}
+
+export interface DemoDatabases {
+  readonly warehouse: DemoDatabase;
+  readonly app: DemoDatabase;
+}
+
+/** @param postgresUrl of the superuser of a server that has neither database yet */
+export async function createDemoDatabases(postgresUrl: string): Promise<DemoDatabases> {
+  const warehouse = describeDatabase(postgresUrl, 'acme-warehouse', 'acme_reader');
+  const app = describeDatabase(postgresUrl, 'app-db', 'app_writer');
+  const client = new Client({ connectionString: postgresUrl });
+  await client.connect();
+  try {
+    for (const { user, password } of [warehouse, app])
+      await client.query(`create role ${user} login password '${password}'`);
+    await client.query(`grant pg_read_all_data to ${warehouse.user}`);
+    await client.query(`create database "${warehouse.name}"`);
+    await client.query(`create database "${app.name}" owner ${app.user}`);
+  } finally {
+    await client.end();
+  }
+  return { warehouse, app };
+}
+
+function describeDatabase(postgresUrl: string, name: string, user: string): DemoDatabase {
+  const url = new URL(postgresUrl);
+  url.pathname = `/${name}`;
+  return {
+    name,
+    host: url.hostname,
+    port: Number(url.port),
+    user,
+    password: randomBytes(18).toString('base64url'),
+    adminUrl: url.href,
+  };
+}
