@@ -83,7 +83,8 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) {
     // Help and version end this way too, with code 0.
     if (error.exitCode === 0) return 0;
-    return complain(`${error.message.replace(/^error: /, '')} (see penstock --help)`, exitConfig);
+    const line = error.message.replace(/^error: /, '').replaceAll(/\s+/g, ' ');
+    return complain(`${line} (see penstock --help)`, exitConfig);
   }
   const code = codeOf(error);
   if (code === 'INTERNAL' && !(error instanceof PenstockError))
