@@ -50,7 +50,7 @@ export function loadConfig<N extends OptionName = never>(
 
 /** Reads what the roles of one process need. Throws CONFIG. */
 export function loadRoleConfig(roles: readonly Role[], source: ConfigSource = {}): RoleConfig {
-  return loadConfig([...new Set(roles.flatMap((role) => [...roleNeeds[role]]))], source) as RoleConfig;
+  return loadConfig([...new Set(roles.flatMap((role) => [...roleNeeds[role]]))], source);
 }
 
 function parsed(name: OptionName, text: string, where: string | undefined): unknown {
