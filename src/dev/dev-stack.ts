@@ -33,6 +33,8 @@ export interface DevAddresses {
 
 export interface DevStack {
   readonly addresses: () => DevAddresses;
+  /** For those who restart a server, or look into it. */
+  readonly servers: Pick<Stack, 'postgres' | 'redis' | 'temporal'>;
   /** Rejects when a role refuses to run. */
   readonly refused: Promise<never>;
   /** Drains the roles, then stops the servers; the data stays. */
@@ -118,6 +120,7 @@ async function startOn(stack: Stack, log: (line: string) => void): Promise<DevSt
   await Promise.race([refused, untilApiAnswers(apiUrl)]);
   return {
     addresses,
+    servers: stack,
     refused,
     stop: async () => {
       letGo();
