@@ -1,6 +1,7 @@
 /**
  * The Redis index: which ids to look at, and when; waiting order; occupied places. Everything in it can be lost at any
  * moment and is written again from the control database. No method decides anything that rows do not confirm.
+ * Errors: UNAVAILABLE when Redis does not answer in time; a call that failed so may still have happened, or happen yet.
  */
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 
@@ -28,4 +29,72 @@ export interface ScheduleAnnouncer {
   offerRuns(runs: readonly RunOffer[]): Promise<void>;
   /** Frees the places of runs that became final, or were paused. Safe to repeat. */
   releaseRuns(runIds: readonly RunId[]): Promise<void>;
+}
+
+/** Syncs lent to one dispatcher; unless it publishes their next time they come back when the lease has run out. */
+export interface DueClaim {
+  readonly syncIds: readonly SyncId[];
+  /** Proves to `postponeDue` that nobody published meanwhile. */
+  readonly token: number;
+  /** Milliseconds until the next sync is to be looked at; null: there is none. */
+  readonly nextInMs: number | null;
+}
+
+/** The right to start a run, which holds a place; whoever keeps it too long finds it handed on. */
+export interface Ticket {
+  readonly runId: RunId;
+  readonly token: number;
+}
+
+/** How much of the index has been written from rows: nothing, the places of running work, all. */
+export type Filled = 'nothing' | 'places' | 'all';
+
+export interface Admission {
+  readonly tickets: readonly Ticket[];
+  readonly filled: Filled;
+}
+
+/** Which syncs are due. */
+export interface DueIndex {
+  /** Lends out syncs whose time to be looked at has come, longest due first. */
+  claimDue(limit: number): Promise<DueClaim>;
+  /** Looks again at claimed syncs after `inMs`; null: there is no such sync. Does nothing where somebody published. */
+  postponeDue(token: number, looks: readonly { syncId: SyncId; inMs: number | null }[]): Promise<void>;
+}
+
+/** Who may start. */
+export interface AdmissionIndex {
+  /** Gives places to waiting runs, at most `cap` in all; nothing before the places of running work are counted. */
+  admit(how: { limit: number; cap: number }): Promise<Admission>;
+  /** Ends the tickets of runs that were started; they keep their places. */
+  confirmStarts(tickets: readonly Ticket[]): Promise<void>;
+  /** Gives back tickets with their places; the run waits again (`wait`) or leaves the index (`drop`). */
+  returnTickets(tickets: readonly (Ticket & { next: 'wait' | 'drop' })[]): Promise<void>;
+}
+
+/** What writes the index from rows, and compares it with them. */
+export interface IndexRepair {
+  /** @throws PenstockError CONFIG when the server would delete keys by itself */
+  check(): Promise<void>;
+  /** Whether the caller is to fill the index; false: it is full, or somebody else fills it. `again`: also when full. */
+  beginRefill(token: string, how: { again: boolean }): Promise<boolean>;
+  /** Keeps the right to fill it, and marks what is filled; false: start over, what was written may be gone. */
+  advanceRefill(token: string, filled?: Exclude<Filled, 'nothing'>): Promise<boolean>;
+  /** Tenants' shares of the places; who is not named has weight 1. */
+  saveWeights(weights: readonly { tenantId: TenantId; weight: number }[]): Promise<void>;
+  /** The runs that hold a place without a ticket. */
+  fetchPlaces(): Promise<RunId[]>;
+  /** Writes the places of runs that are at work, whatever the cap. */
+  holdPlaces(runs: readonly RunOffer[]): Promise<void>;
+  /** Frees places that no row vouches for, unless a ticket does. */
+  freePlaces(runIds: readonly RunId[]): Promise<void>;
+}
+
+/** `due`: a sync is to be looked at soon; `ready`: a run or a place is there; `released`: a run let go of its place. */
+export type Wake = 'due' | 'ready' | 'released';
+
+/** All of it, as the dispatcher sees it. */
+export interface ScheduleIndex extends ScheduleAnnouncer, DueIndex, AdmissionIndex, IndexRepair {
+  /** Calls the listener soon after something changed. Wakes may be lost: they save time, looking is the guarantee. */
+  onWake(listener: (wake: Wake) => void): void;
 }

@@ -22,14 +22,22 @@ export interface RunPatch {
  * Makes one change if the run is in a status that allows it.
  * @returns whether it was made; false leaves the row as it is
  */
-export async function changeRun(
+export async function changeRun(tx: Tx, runId: RunId, change: RunChange, patch?: RunPatch): Promise<boolean> {
+  return (await changeRuns(tx, [runId], change, patch)).length === 1;
+}
+
+/**
+ * Makes one change to each of the runs that are in a status that allows it; the patch is the same for all.
+ * @returns the runs that were changed
+ */
+export async function changeRuns(
   tx: Tx,
-  runId: RunId,
+  runIds: readonly RunId[],
   change: RunChange,
   patch: RunPatch = {},
-): Promise<boolean> {
+): Promise<RunId[]> {
   const { from, to } = runChanges[change];
-  const { rowCount } = await tx.query(
+  const { rows } = await tx.query<{ id: RunId }>(
     `with changed as (
        update penstock.run r
        set status = $3,
@@ -42,7 +50,7 @@ export async function changeRun(
            error_message = coalesce($6, r.error_message),
            receipt = coalesce($7::jsonb, r.receipt),
            load_ids = coalesce($9, r.load_ids)
-       from (select id, status as was from penstock.run where id = $1 for no key update) old
+       from (select id, status as was from penstock.run where id = any($1) order by id for no key update) old
        where r.id = old.id and old.was = any($2)
        returning r.id, r.tenant_id, r.sync_id, old.was
      ), recorded as (
@@ -50,9 +58,9 @@ export async function changeRun(
        select tenant_id, 'run.' || $3, sync_id, id, jsonb_build_object('from', was) || $8::jsonb
        from changed where was <> $3
      )
-     select from changed`,
+     select id from changed`,
     [
-      runId,
+      runIds,
       from,
       to,
       patch.endReason ?? null,
@@ -63,7 +71,7 @@ export async function changeRun(
       patch.loadIds ?? null,
     ],
   );
-  return rowCount === 1;
+  return rows.map((row) => row.id);
 }
 
 /** The run's status now; undefined when there is no such run (for this tenant). */

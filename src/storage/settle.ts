@@ -14,7 +14,8 @@ import { readyScore } from '../domain/priority.ts';
 import { nextDue } from '../domain/schedule.ts';
 import { catchUpDeadline, settleSlots } from '../domain/settle-slots.ts';
 import { parseDurationMs } from '../domain/sync-spec.ts';
-import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
+import type { RunOffer } from '../ports/schedule-index.ts';
+import type { SettledSync } from '../ports/schedule-store.ts';
 import {
   fetchSyncFacts,
   lockSyncs,
@@ -24,13 +25,6 @@ import {
   type SyncFacts,
 } from './slots.ts';
 import type { Tx } from './transaction.ts';
-
-/** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
-export interface SettledSync extends DueEntry {
-  /** The instant at which it was judged, ms by the control database's clock. */
-  readonly settledAtMs: number;
-  readonly offered: readonly RunOffer[];
-}
 
 /** Settles syncs, waiting for whoever holds their rows. Ids that are not there (for this tenant) are left out. */
 export async function settle(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
@@ -88,7 +82,7 @@ function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
     pauses: sync.pauses,
     catchUp: { windowMs, policy: catchUp.policy },
   });
-  if (slots.length === 0 && run === null) return settledAs(sync, nextDueMs, []);
+  if (slots.length === 0 && run === null) return { ...settledAs(sync, nextDueMs, []), wasDue: false };
   judgement.advances.push({ syncId: sync.syncId, nextNominalMs, nextDueMs, brokenReason: null });
   judgement.slots.push(...slots.map((slot, n) => runlessRow(sync, slot, n === 0)));
   return settledAs(sync, nextDueMs, run === null ? [] : [queue(sync, run, windowMs, judgement)]);
@@ -154,6 +148,7 @@ const settledAs = (
   syncId: sync.syncId,
   version: sync.version,
   nextDueAtMs,
+  wasDue: true,
   settledAtMs: sync.nowMs,
   offered,
 });

@@ -205,6 +205,8 @@ create unique index run_past_queued_is_alone on penstock.run (sync_id)
   where status in ('starting', 'running', 'pausing', 'paused', 'cancelling') and not overlap_allowed;
 create index run_open_by_sync on penstock.run (sync_id) where ended_at is null;
 create index run_queued_by_due on penstock.run (due_at) where status = 'queued';
+create index run_waiting_for_previous on penstock.run (sync_id)
+  where status = 'queued' and waiting_reason = 'previous_run';
 create index run_active_by_movement on penstock.run (moved_at)
   where status in ('starting', 'running', 'pausing', 'paused', 'cancelling');
 create index run_by_sync on penstock.run (sync_id, queued_at desc, id desc);

@@ -1,0 +1,98 @@
+/**
+ * The control database as the dispatcher sees it: what is due, what may start, and what the index must hold. Every
+ * method is one transaction, and safe to repeat after a crash at any point. Errors: UNAVAILABLE when the database does
+ * not answer; anything else concerns the rows that were named.
+ */
+import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { WaitingReason } from '../domain/run-states.ts';
+import type { RunToStart } from './run-starter.ts';
+import type { DueEntry, RunOffer } from './schedule-index.ts';
+
+/** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
+export interface SettledSync extends DueEntry {
+  /** Whether a due time had passed (or next times were missing); false: it was looked at too early. */
+  readonly wasDue: boolean;
+  /** The instant at which it was judged, ms by the control database's clock. */
+  readonly settledAtMs: number;
+  readonly offered: readonly RunOffer[];
+}
+
+export interface Settlement {
+  readonly settled: readonly SettledSync[];
+  /** Somebody holds their rows: look again soon. */
+  readonly lockedIds: readonly SyncId[];
+  /** There are no such syncs. */
+  readonly unknownIds: readonly SyncId[];
+}
+
+/** What the rows say to an admission. */
+export type StartVerdict =
+  /** The run is `starting`, now or already: its workflow is to be started. */
+  | { readonly runId: RunId; readonly verdict: 'start'; readonly run: RunToStart }
+  /** It is at work already, and keeps its place. */
+  | { readonly runId: RunId; readonly verdict: 'at_work' }
+  /** It must wait for something that is not a place. */
+  | { readonly runId: RunId; readonly verdict: 'wait'; readonly reason: WaitingReason }
+  /** Somebody holds its row: ask again soon. */
+  | { readonly runId: RunId; readonly verdict: 'locked' }
+  /** It is final, paused or gone, and wants no place. */
+  | { readonly runId: RunId; readonly verdict: 'gone' };
+
+/** A page's end; pass it to get the next page. */
+export type PageKey = readonly [string, string];
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Undefined: this was the last page. */
+  readonly next: PageKey | undefined;
+}
+
+/** Tick and admit. */
+export interface ScheduleStore {
+  /** Turns the due times of these syncs into slots and queued runs (src/storage/settle.ts). */
+  settle(syncIds: readonly SyncId[]): Promise<Settlement>;
+  /** Makes runs `starting` where the rows allow it now, never before their due time by the database's clock. */
+  startRuns(runIds: readonly RunId[]): Promise<StartVerdict[]>;
+  /** Makes a `starting` run failed because the engine refuses it for good. */
+  failStart(runId: RunId, error: { code: string; message: string }): Promise<void>;
+}
+
+/** A run that is at work, and whether its row has lain still. */
+export interface RunAtWork {
+  readonly runId: RunId;
+  readonly workflowId: string;
+}
+
+/** What the sweeps compare with the index and the engine. */
+export interface SweepStore {
+  /** Syncs whose due time passed more than `lateMs` ago, longest due first. */
+  fetchOverdueSyncs(lateMs: number, after?: PageKey): Promise<Page<SyncId>>;
+  /** Due queued runs that wait for nothing but a place, longest due first. */
+  fetchWaitingRuns(after?: PageKey): Promise<Page<RunOffer>>;
+  /** Queued runs that waited for a previous run of their sync, which is final now. */
+  fetchUnblockedRuns(): Promise<RunOffer[]>;
+  /** The best waiting runs in order of score, as many as there are places left under the cap by the rows alone. */
+  fetchAdmissible(cap: number, limit: number): Promise<RunId[]>;
+  /** Ends queued runs that are past their catch-up deadline, or whose sync was deleted. */
+  dropMissedRuns(): Promise<RunId[]>;
+  /** Runs that hold a place by their rows. */
+  fetchPlaceHolders(): Promise<RunOffer[]>;
+  /** Of these runs, those that hold no place by their rows. */
+  fetchPlaceless(runIds: readonly RunId[]): Promise<RunId[]>;
+  /** Runs that have been `starting` for longer. */
+  fetchStuckStarts(olderThanMs: number): Promise<RunToStart[]>;
+  /** Runs that have been `cancelling` for longer. */
+  fetchCancelling(olderThanMs: number): Promise<RunAtWork[]>;
+  /** Runs past `starting` whose row has not moved for longer. */
+  fetchSilentRuns(olderThanMs: number): Promise<RunAtWork[]>;
+  /** Notes that the engine still has the run. */
+  noteSeen(runId: RunId): Promise<void>;
+}
+
+/** What an empty index is filled from. */
+export interface RefillStore {
+  /** Every sync that has a next due time. */
+  fetchDueEntries(after?: PageKey): Promise<Page<DueEntry>>;
+  /** Tenants whose weight is not 1. */
+  fetchWeights(): Promise<{ tenantId: TenantId; weight: number }[]>;
+}

@@ -1,0 +1,173 @@
+/**
+ * The dispatcher: loops that turn due times into started runs. Any number of them may run at once, on machines whose
+ * clocks differ. Nothing here is needed for correctness: the rows decide, and everything may be done twice.
+ *
+ * Invariants of the claim protocol. Each Lua file and SQL function names the ones that it keeps.
+ *   1. A sync with a next due time is always in the index: a claim moves it and never removes it.   claimDue.lua
+ *   2. Nobody makes a look at a sync later than its rows say.                  publishDue.lua, postponeDue.lua
+ *   3. A run that holds a place does not wait, and a run that waits holds none.      offerRuns.lua, admit.lua
+ *   4. Admission never goes over the cap.                                                            admit.lua
+ *   5. While two tenants wait, their starts are as their weights.                     admit.lua, offerRuns.lua
+ *   6. Nothing is admitted before the places of running work have been counted.    admit.lua, advanceRefill.lua
+ *   7. Only the holder of a ticket ends it.                              confirmStarts.lua, returnTickets.lua
+ *   8. At rest the places are exactly the runs that hold them.      releaseRuns.lua, freePlaces.lua, sweep.ts
+ *   9. A due time ends in exactly one slot, and a slot in at most one run.               storage/settle.ts
+ *  10. A run starts only if its row says so: queued, due by the database's clock, in time.  storage/admit.ts
+ *  11. A workflow is started only for a run whose row is `starting`.                                launch.ts
+ *
+ * States of a due time, and what moves it on. Whatever dies, the state before is found again.
+ *   due in the rows ──claimDue──> lent ──settle──> run queued ──offerRuns──> waiting ──admit──> ticket
+ *     ──startRuns──> run starting ──RunStarter.start──> workflow there ──confirmStarts──> place held
+ *     ──run final, releaseRuns──> gone
+ *   lost on the way: lent → the lease ends, or the sweep settles it · queued → the sweep offers it
+ *     · ticket → it runs out and admit hands it on · starting → the sweep starts it again
+ *     · place of a final run → the sweep frees it · the whole index → refill.ts writes it from the rows
+ */
+import type { RunId } from '../domain/ids.ts';
+import type { RunStarter } from '../ports/run-starter.ts';
+import type { ScheduleIndex, Wake } from '../ports/schedule-index.ts';
+import type { RefillStore, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { admit } from './admit.ts';
+import { createLauncher, type Launcher } from './launch.ts';
+import { startLoop, type Loop } from './loop.ts';
+import { refill } from './refill.ts';
+import { sweep } from './sweep.ts';
+import { tick } from './tick.ts';
+
+export interface DispatcherDeps {
+  readonly index: ScheduleIndex;
+  readonly store: ScheduleStore & SweepStore & RefillStore;
+  readonly starter: Pick<RunStarter, 'start' | 'describe' | 'cancel'>;
+  readonly log: Logger;
+  /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
+  readonly closeRun?: (runId: RunId) => Promise<void>;
+  readonly options: DispatcherOptions;
+}
+
+export interface DispatcherOptions {
+  /** Places in all: runs that may be at work at once. */
+  readonly globalCap: number;
+  /** Workflow starts under way at once. Default 64. */
+  readonly startConcurrency?: number;
+  /** A look at the index at least this often, ms. Default 1 s. */
+  readonly lookEveryMs?: number;
+  /** Default 5 s. */
+  readonly sweepEveryMs?: number;
+  /** A sync whose due time passed longer ago was lost by the index. Default 5 s. */
+  readonly overdueMs?: number;
+  /** As the index's: a run `starting` for longer has lost its dispatcher. Default 30 s. */
+  readonly ticketMs?: number;
+  /** A run whose row has not moved for longer is looked up in the engine. Default 60 s. */
+  readonly silentMs?: number;
+}
+
+export interface Dispatcher {
+  /** Starts the loops. @throws PenstockError CONFIG when Redis would evict keys */
+  start(): Promise<void>;
+  /** Finishes the steps in hand and the starts under way; what was not begun is left to others. */
+  stop(): Promise<void>;
+}
+
+const defaults = {
+  startConcurrency: 64,
+  lookEveryMs: 1_000,
+  sweepEveryMs: 5_000,
+  overdueMs: 5_000,
+  ticketMs: 30_000,
+  silentMs: 60_000,
+};
+type Settings = Required<DispatcherOptions>;
+
+/** How long a refill that is done with may rest unless it is woken. */
+const idleMs = 60_000;
+/** When a run whose row somebody held is tried again. */
+const lockedMs = 250;
+const leastEngineBackoffMs = 250;
+const mostEngineBackoffMs = 10_000;
+
+/** A dispatcher over its ports; it owns none of them. */
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const settings: Settings = { ...defaults, ...deps.options };
+  let loops: Record<'tick' | 'admit' | 'sweep' | 'refill', Loop> | undefined;
+  const launcher = createLauncher(deps, settings.startConcurrency, () => {
+    // Not for each start that ended: a batch is worth its round trips.
+    if (launcher.room() >= settings.startConcurrency / 2) loops?.admit.wake();
+  });
+  const released = { since: false };
+  const onWake = (wake: Wake): void => {
+    if (wake === 'due') return loops?.tick.wake();
+    if (wake === 'released') released.since = true;
+    loops?.admit.wake();
+  };
+
+  return {
+    async start() {
+      await deps.index.check().catch((error: unknown) => {
+        if ((error as { code?: unknown }).code === 'CONFIG') throw error;
+        deps.log.warn({ error }, 'dispatcher: starting without Redis');
+      });
+      const { log } = deps;
+      const admitStep = createAdmitStep(deps, {
+        settings,
+        launcher,
+        released,
+        onUnfilled: () => loops?.refill.wake(),
+      });
+      loops = {
+        refill: startLoop({ name: 'refill', log, step: createRefillStep(deps) }),
+        tick: startLoop({ name: 'tick', log, step: () => tick(deps, settings.lookEveryMs) }),
+        admit: startLoop({ name: 'admit', log, step: admitStep }),
+        sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
+      };
+      deps.index.onWake(onWake);
+    },
+    async stop() {
+      await Promise.all(Object.values(loops ?? {}).map((loop) => loop.stop()));
+      await launcher.drain();
+    },
+  };
+}
+
+interface StepContext {
+  readonly settings: Settings;
+  readonly launcher: Launcher;
+}
+
+function createAdmitStep(
+  deps: DispatcherDeps,
+  context: StepContext & { released: { since: boolean }; onUnfilled: () => void },
+): () => Promise<number> {
+  const { settings, launcher, released, onUnfilled } = context;
+  let engineBackoffMs = leastEngineBackoffMs;
+  return async () => {
+    if (launcher.isStalled() && !(await launcher.retry())) {
+      engineBackoffMs = Math.min(mostEngineBackoffMs, engineBackoffMs * 2);
+      return engineBackoffMs;
+    }
+    engineBackoffMs = leastEngineBackoffMs;
+    if (released.since) {
+      released.since = false;
+      await deps.index.offerRuns(await deps.store.fetchUnblockedRuns());
+    }
+    const { filled, isMore, wasLocked } = await admit({ ...deps, launcher }, settings.globalCap);
+    if (filled !== 'all') onUnfilled();
+    if (isMore) return 0;
+    return wasLocked ? lockedMs : settings.lookEveryMs;
+  };
+}
+
+/** At its start a dispatcher writes the whole index again; later only when it was lost. */
+function createRefillStep(deps: DispatcherDeps): () => Promise<number> {
+  let again = true;
+  return async () => {
+    await refill(deps, { again });
+    again = false;
+    return idleMs;
+  };
+}
+
+async function sweepStep(deps: DispatcherDeps, { settings, launcher }: StepContext): Promise<number> {
+  await sweep({ ...deps, launcher, closeRun: deps.closeRun }, { ...settings, cap: settings.globalCap });
+  return settings.sweepEveryMs;
+}

@@ -1,0 +1,142 @@
+/**
+ * Starts the workflows of runs that are `starting`, many at once. Starting twice is harmless, so a run whose start has
+ * no answer is started again. While the engine is unreachable nothing new is admitted: runs stay queued.
+ */
+import { codeOf, errorTable, hasCode } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { RunStarter, RunToStart } from '../ports/run-starter.ts';
+import type { AdmissionIndex, ScheduleAnnouncer, Ticket } from '../ports/schedule-index.ts';
+import type { ScheduleStore } from '../ports/schedule-store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface LaunchDeps {
+  readonly starter: Pick<RunStarter, 'start'>;
+  readonly index: Pick<AdmissionIndex, 'confirmStarts'> & Pick<ScheduleAnnouncer, 'releaseRuns'>;
+  readonly store: Pick<ScheduleStore, 'failStart'>;
+  readonly log: Logger;
+}
+
+export interface Launcher {
+  /** How many more starts may be under way; 0 while it is stalled. */
+  room(): number;
+  /** Whether the engine did not answer last time. */
+  isStalled(): boolean;
+  /** Starts the runs in the background; the ticket of each ends when its workflow is there. */
+  launch(starts: readonly { run: RunToStart; ticket: Ticket | undefined }[]): void;
+  /** Tries once again what the engine did not take. Returns whether nothing is left. */
+  retry(): Promise<boolean>;
+  /** Resolves when every start under way has an answer. */
+  drain(): Promise<void>;
+}
+
+interface Start {
+  readonly run: RunToStart;
+  readonly ticket: Ticket | undefined;
+}
+
+const repeatLineMs = 60_000;
+
+/** @param onRoom called when a start has ended, so that more may be admitted */
+export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: () => void): Launcher {
+  const { starter, index, store, log } = deps;
+  const underWay = new Map<RunId, Promise<void>>();
+  const stalled = new Map<RunId, Start>();
+  let loggedAtMs = -Infinity;
+  const confirm = createConfirmer(index);
+
+  const stall = (start: Start, error: unknown): void => {
+    stalled.set(start.run.runId, start);
+    if (performance.now() - loggedAtMs < repeatLineMs) return;
+    loggedAtMs = performance.now();
+    log.warn(
+      { error, waiting: stalled.size },
+      'admit: the engine does not answer, nothing is started until it does',
+    );
+  };
+  const unstall = (runId: RunId): void => {
+    if (!stalled.delete(runId) || stalled.size > 0) return;
+    loggedAtMs = -Infinity;
+    log.info({}, 'admit: the engine answers again');
+  };
+  const begin = async (start: Start): Promise<void> => {
+    const { run, ticket } = start;
+    try {
+      await starter.start(run);
+      unstall(run.runId);
+      if (ticket) confirm(ticket);
+    } catch (error) {
+      if (hasCode(error, 'ENGINE_UNREACHABLE')) stall(start, error);
+      else {
+        unstall(run.runId);
+        await refuse(run, error);
+      }
+    }
+  };
+  const refuse = async (run: RunToStart, error: unknown): Promise<void> => {
+    const code = codeOf(error);
+    const ids = { tenant: run.tenantId, sync: run.syncId, run: run.runId };
+    if (errorTable[code].retry !== 'never') {
+      log.warn(
+        { ...ids, error, code },
+        'admit: a start failed; the run is started again when its ticket runs out',
+      );
+      return;
+    }
+    log.error({ ...ids, error, code }, 'admit: the engine refuses the run for good');
+    await store.failStart(run.runId, {
+      code,
+      message: error instanceof Error ? error.message : String(error),
+    });
+    await index.releaseRuns([run.runId]);
+  };
+  const track = (start: Start): void => {
+    const { runId } = start.run;
+    if (underWay.has(runId)) return;
+    const ended = begin(start)
+      .catch((error: unknown) => log.warn({ run: runId, error }, 'admit: a start is left to the sweep'))
+      .finally(() => {
+        underWay.delete(runId);
+        onRoom();
+      });
+    underWay.set(runId, ended);
+  };
+  const drain = async (): Promise<void> => {
+    while (underWay.size > 0) await Promise.all(underWay.values());
+    await confirm.flushed();
+  };
+
+  return {
+    room: () => (stalled.size > 0 ? 0 : Math.max(0, concurrency - underWay.size)),
+    isStalled: () => stalled.size > 0,
+    launch: (starts) => starts.forEach(track),
+    async retry() {
+      const [first] = stalled.values();
+      if (!first) return true;
+      await begin(first);
+      if (!stalled.has(first.run.runId)) [...stalled.values()].forEach(track);
+      await drain();
+      return stalled.size === 0;
+    },
+    drain,
+  };
+}
+
+/** Ends tickets in batches: while one call is under way the next tickets gather. A lost call only costs a second start. */
+function createConfirmer(index: Pick<AdmissionIndex, 'confirmStarts'>) {
+  let gathered: Ticket[] = [];
+  let flushing: Promise<void> | undefined;
+  const flush = async (): Promise<void> => {
+    while (gathered.length > 0) {
+      const batch = gathered;
+      gathered = [];
+      await index.confirmStarts(batch).catch(() => {});
+    }
+    flushing = undefined;
+  };
+  const confirm = (ticket: Ticket): void => {
+    gathered.push(ticket);
+    flushing ??= flush();
+  };
+  confirm.flushed = async (): Promise<void> => flushing;
+  return confirm;
+}

@@ -1,0 +1,158 @@
+/**
+ * The schedule index on Redis sorted sets. Each method is one Lua file of commands/, idempotent and guarded, because a
+ * call that timed out may still be carried out later; claims and admissions carry a deadline after which they do nothing.
+ */
+import type { Redis } from 'ioredis';
+import { PenstockError } from '../domain/errors.ts';
+import type { RunId, SyncId } from '../domain/ids.ts';
+import type { Filled, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-index.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { commandTimeoutMs, connectRedis, unavailable } from './connect-redis.ts';
+import { bindCommands, type CommandName } from './redis-commands.ts';
+
+export interface RedisIndexOptions {
+  readonly url: string;
+  /** Names the control database (src/storage/installation.ts): another one's keys are never seen. */
+  readonly namespace: string;
+  readonly log: Logger;
+  /** How long a claimed sync is lent. */
+  readonly claimLeaseMs?: number;
+  /** How long a ticket is good. */
+  readonly ticketMs?: number;
+  /** A dispatcher looks at least this often; what is due sooner wakes it. */
+  readonly lookEveryMs?: number;
+}
+
+/** Defaults of the leases, ms; the sweep needs the ticket's. */
+export const defaultTicketMs = 30_000;
+const defaultClaimLeaseMs = 30_000;
+const refillLeaseMs = 15_000;
+
+/** Entries a call: Redis serves nobody else meanwhile. */
+const chunkSize = 200;
+
+/** An index with its connections; `close` ends them. */
+export type RedisIndex = ScheduleIndex & { close(): void };
+
+/** Connects in the background: methods reject with UNAVAILABLE until Redis answers. */
+export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
+  const { url, namespace, log, ticketMs = defaultTicketMs, claimLeaseMs = defaultClaimLeaseMs } = options;
+  const redis = connectRedis({ url, purpose: 'index', log });
+  const { run: command, keys } = bindCommands(redis, namespace);
+  const clock = redisClock(redis);
+  let subscriber: Redis | undefined;
+
+  const run = async (name: CommandName, args: readonly (string | number)[]): Promise<unknown> => {
+    try {
+      return await command(name, args);
+    } catch (error) {
+      throw unavailable(error);
+    }
+  };
+  const runChunks = async <T>(
+    name: CommandName,
+    items: readonly T[],
+    argsOf: (item: T) => readonly (string | number)[],
+    before: readonly (string | number)[] = [],
+  ): Promise<void> => {
+    const chunks = Array.from({ length: Math.ceil(items.length / chunkSize) }, (_, n) =>
+      items.slice(n * chunkSize, (n + 1) * chunkSize),
+    );
+    await Promise.all(chunks.map((chunk) => run(name, [...before, ...chunk.flatMap(argsOf)])));
+  };
+  const offerArgs = (r: RunOffer): (string | number)[] => [r.runId, r.tenantId, r.syncId, r.score];
+
+  return {
+    publishDue: (entries) =>
+      runChunks('publishDue', entries, (e) => [e.syncId, e.version, e.nextDueAtMs ?? ''], [
+        options.lookEveryMs ?? 1_000,
+      ]),
+    offerRuns: (runs) => runChunks('offerRuns', runs, offerArgs),
+    releaseRuns: (runIds) => runChunks('releaseRuns', runIds, (id) => [id]),
+
+    async claimDue(limit) {
+      const reply = await run('claimDue', [limit, claimLeaseMs, await clock.deadlineMs()]);
+      const [nowMs, token, nextInMs, ...syncIds] = reply as [number, number, number, ...SyncId[]];
+      clock.observe(nowMs);
+      return { syncIds, token, nextInMs: nextInMs < 0 ? null : nextInMs };
+    },
+    postponeDue: (token, looks) =>
+      runChunks('postponeDue', looks, (look) => [look.syncId, look.inMs ?? ''], [token]),
+
+    async admit({ limit, cap }) {
+      const reply = await run('admit', [limit, cap, ticketMs, await clock.deadlineMs()]);
+      const [nowMs, marker, token, ...runIds] = reply as [number, string, number, ...RunId[]];
+      clock.observe(nowMs);
+      const filled = (marker === '' ? 'nothing' : marker) as Filled;
+      return { filled, tickets: runIds.map((runId) => ({ runId, token })) };
+    },
+    confirmStarts: (tickets) => runChunks('confirmStarts', tickets, (t) => [t.runId, t.token]),
+    returnTickets: (tickets) => runChunks('returnTickets', tickets, (t) => [t.runId, t.token, t.next]),
+
+    async check() {
+      const info = await redis.info('memory').catch((error: unknown) => {
+        throw unavailable(error);
+      });
+      refuseEviction(info);
+    },
+    beginRefill: async (token, { again }) =>
+      (await run('beginRefill', [token, refillLeaseMs, again ? 'again' : ''])) === 1,
+    advanceRefill: async (token, filled) =>
+      (await run('advanceRefill', [token, refillLeaseMs, filled ?? ''])) === 1,
+    saveWeights: async (weights) => {
+      await run(
+        'saveWeights',
+        weights.flatMap(({ tenantId, weight }) => [tenantId, weight]),
+      );
+    },
+    fetchPlaces: async () => (await run('fetchPlaces', [])) as RunId[],
+    holdPlaces: (runs) => runChunks('holdPlaces', runs, offerArgs),
+    freePlaces: (runIds) => runChunks('freePlaces', runIds, (id) => [id]),
+
+    onWake(listener) {
+      if (!subscriber) {
+        subscriber = connectRedis({ url, purpose: 'wake-ups', log });
+        const own = subscriber;
+        own.on('ready', () => void own.subscribe(keys.wake).catch(() => own.disconnect(true)));
+      }
+      subscriber.on('message', (_channel: string, wake: string) => listener(wake as Wake));
+    },
+    close() {
+      redis.disconnect();
+      subscriber?.disconnect();
+    },
+  };
+}
+
+/** Keys that vanish by themselves would lose schedules until a sweep notices; those that expire may go. */
+function refuseEviction(info: string): void {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+  if (policy?.startsWith('allkeys'))
+    throw new PenstockError(
+      'CONFIG',
+      `Redis evicts keys (maxmemory-policy ${policy}) and would drop schedules; set it to noeviction.`,
+    );
+}
+
+/**
+ * Redis' clock as seen from here, so that a call can say until when somebody waits for it: a frozen server carries out
+ * on waking what its callers have long given up, and a claim that nobody holds would delay its syncs by a lease.
+ */
+function redisClock(redis: Redis): { observe(redisMs: number): void; deadlineMs(): Promise<number> } {
+  let aheadMs: number | undefined;
+  const observe = (redisMs: number): void => {
+    aheadMs = redisMs - performance.now();
+  };
+  return {
+    observe,
+    async deadlineMs() {
+      if (aheadMs === undefined) {
+        const [seconds, microseconds] = await redis.time().catch((error: unknown) => {
+          throw unavailable(error);
+        });
+        observe(Number(seconds) * 1000 + Number(microseconds) / 1000);
+      }
+      return Math.round(performance.now() + aheadMs! + commandTimeoutMs);
+    },
+  };
+}

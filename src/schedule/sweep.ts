@@ -1,0 +1,147 @@
+/**
+ * The sweep: finds in the rows what the index, a dead dispatcher or the engine has lost, so that nothing depends on
+ * Redis being right. Each part stands alone: one that fails is left to the next sweep.
+ */
+import { codeOf, hasCode } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { RunStarter } from '../ports/run-starter.ts';
+import type { ScheduleIndex } from '../ports/schedule-index.ts';
+import type { Page, PageKey, RunAtWork, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { startEach } from './admit.ts';
+import type { Launcher } from './launch.ts';
+import { announceSettled, settleEach } from './tick.ts';
+
+export interface SweepDeps {
+  readonly index: ScheduleIndex;
+  readonly store: ScheduleStore & SweepStore;
+  readonly starter: Pick<RunStarter, 'describe' | 'cancel'>;
+  readonly launcher: Launcher;
+  readonly log: Logger;
+  /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
+  readonly closeRun: ((runId: RunId) => Promise<void>) | undefined;
+}
+
+export interface SweepOptions {
+  /** A sync whose due time passed longer ago was lost by the index. */
+  readonly overdueMs: number;
+  /** A run that is `starting` for longer has lost its dispatcher. */
+  readonly ticketMs: number;
+  /** A run whose row has not moved for longer is looked up in the engine. */
+  readonly silentMs: number;
+  /** Places in all. */
+  readonly cap: number;
+}
+
+/** Pages of one sweep: what is left comes with the next, so that no part holds up the others for long. */
+const maxPages = 20;
+
+/** Does each part once. */
+export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<void> {
+  const { log } = deps;
+  const attempt = async (name: string, part: () => Promise<void>): Promise<boolean> => {
+    try {
+      await part();
+      return true;
+    } catch (error) {
+      log.warn({ part: name, error, code: codeOf(error) }, `sweep: ${name} failed, the next sweep does it`);
+      return false;
+    }
+  };
+  const isIndexUp = await attempt('places', () => comparePlaces(deps));
+  await attempt('overdue syncs', () => settleOverdue(deps, isIndexUp ? options.overdueMs : 0, isIndexUp));
+  await attempt('missed runs', () => dropMissed(deps));
+  if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
+  else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
+  await attempt('stuck starts', () => startStuck(deps, options.ticketMs));
+  await attempt('cancelling runs', () => cancelAgain(deps, options.overdueMs));
+  await attempt('silent runs', () => describeSilent(deps, options.silentMs));
+}
+
+/** Places are exactly the runs that hold one by their rows. Read from the index first: what is final stays final. */
+async function comparePlaces({ index, store }: SweepDeps): Promise<void> {
+  const held = await index.fetchPlaces();
+  const isHeld = new Set(held);
+  await index.freePlaces(await store.fetchPlaceless(held));
+  const holders = await store.fetchPlaceHolders();
+  await index.holdPlaces(holders.filter((run) => !isHeld.has(run.runId)));
+}
+
+async function settleOverdue(deps: SweepDeps, lateMs: number, isIndexUp: boolean): Promise<void> {
+  const { index, store, log } = deps;
+  await eachPage(
+    (after) => store.fetchOverdueSyncs(lateMs, after),
+    async (syncIds) => {
+      const settlement = await settleEach(store, syncIds, log);
+      if (isIndexUp) await announceSettled(index, settlement);
+    },
+  );
+}
+
+async function dropMissed({ index, store }: SweepDeps): Promise<void> {
+  const dropped = await store.dropMissedRuns();
+  // Those that waited in the index leave it; admission would refuse them anyway.
+  await index.releaseRuns(dropped).catch(ignoreOutage);
+}
+
+async function offerWaiting({ index, store }: SweepDeps): Promise<void> {
+  await eachPage(
+    (after) => store.fetchWaitingRuns(after),
+    (runs) => index.offerRuns(runs),
+  );
+}
+
+/** Without the index: in order of score, with the cap counted in the rows. Places are written when it is back. */
+async function admitFromRows({ store, launcher, log }: SweepDeps, cap: number): Promise<void> {
+  const runIds = await store.fetchAdmissible(cap, launcher.room());
+  if (runIds.length === 0) return;
+  const verdicts = await startEach(store, runIds, log);
+  launcher.launch(
+    verdicts.flatMap((v) => (v.verdict === 'start' ? [{ run: v.run, ticket: undefined }] : [])),
+  );
+}
+
+async function startStuck({ store, launcher }: SweepDeps, ticketMs: number): Promise<void> {
+  const stuck = await store.fetchStuckStarts(ticketMs);
+  launcher.launch(stuck.slice(0, launcher.room()).map((run) => ({ run, ticket: undefined })));
+}
+
+async function cancelAgain({ store, starter }: SweepDeps, olderThanMs: number): Promise<void> {
+  for (const { workflowId } of await store.fetchCancelling(olderThanMs)) await starter.cancel(workflowId);
+}
+
+async function describeSilent(deps: SweepDeps, silentMs: number): Promise<void> {
+  const { store, starter } = deps;
+  for (const run of await store.fetchSilentRuns(silentMs)) {
+    if ((await starter.describe(run.workflowId)) === 'open') await store.noteSeen(run.runId);
+    else await close(deps, run);
+  }
+}
+
+async function close({ index, closeRun, log }: SweepDeps, { runId, workflowId }: RunAtWork): Promise<void> {
+  log.warn({ run: runId, workflowId }, 'sweep: the workflow is gone and its run is not final');
+  if (!closeRun) return;
+  try {
+    await closeRun(runId);
+    await index.releaseRuns([runId]);
+  } catch (error) {
+    log.warn({ run: runId, error, code: codeOf(error) }, 'sweep: the run cannot be made final yet');
+  }
+}
+
+async function eachPage<T>(
+  fetch: (after?: PageKey) => Promise<Page<T>>,
+  handle: (items: readonly T[]) => Promise<void>,
+): Promise<void> {
+  let after: PageKey | undefined;
+  for (let n = 0; n < maxPages; n += 1) {
+    const page: Page<T> = await (after ? fetch(after) : fetch());
+    await handle(page.items);
+    if (!page.next) return;
+    after = page.next;
+  }
+}
+
+function ignoreOutage(error: unknown): void {
+  if (!hasCode(error, 'UNAVAILABLE')) throw error;
+}

@@ -1,0 +1,75 @@
+/**
+ * Tick: turns due times into slots and queued runs, and ignores capacity. The index says where to look; the rows and
+ * the control database's clock decide. A crash between any two steps loses time, never a slot: a claimed sync comes
+ * back when its lease runs out, a queued run is offered again by the sweep.
+ */
+import { codeOf, hasCode } from '../domain/errors.ts';
+import type { SyncId } from '../domain/ids.ts';
+import type { DueClaim, DueIndex, ScheduleAnnouncer } from '../ports/schedule-index.ts';
+import type { ScheduleStore, Settlement } from '../ports/schedule-store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface TickDeps {
+  readonly index: DueIndex & Pick<ScheduleAnnouncer, 'publishDue' | 'offerRuns'>;
+  readonly store: Pick<ScheduleStore, 'settle'>;
+  readonly log: Logger;
+}
+
+/** Ids a claim. */
+const claimSize = 100;
+/** When a sync whose row somebody held is looked at again. */
+const lockedMs = 250;
+
+/** Claims what is due, settles it and tells the index. Returns how many ms may pass until the next look. */
+export async function tick({ index, store, log }: TickDeps, lookEveryMs: number): Promise<number> {
+  const claim = await index.claimDue(claimSize);
+  if (claim.syncIds.length > 0) {
+    const settlement = await settleEach(store, claim.syncIds, log);
+    await Promise.all([announceSettled(index, settlement), postpone(index, claim, settlement)]);
+  }
+  if (claim.syncIds.length === claimSize) return 0;
+  return Math.min(lookEveryMs, claim.nextInMs ?? lookEveryMs);
+}
+
+/** Tells the index when to look at settled syncs next, and offers their new runs. */
+export async function announceSettled(index: TickDeps['index'], { settled }: Settlement): Promise<void> {
+  const wereDue = settled.filter((sync) => sync.wasDue);
+  await Promise.all([
+    index.publishDue(wereDue.map(({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }))),
+    index.offerRuns(wereDue.flatMap((sync) => sync.offered)),
+  ]);
+}
+
+/** Settles a batch; when a row makes it throw, one by one, so that one sync never holds the others. */
+export async function settleEach(
+  store: TickDeps['store'],
+  syncIds: readonly SyncId[],
+  log: Logger,
+): Promise<Settlement> {
+  try {
+    return await store.settle(syncIds);
+  } catch (error) {
+    if (hasCode(error, 'UNAVAILABLE')) throw error;
+    if (syncIds.length === 1) {
+      log.error({ sync: syncIds[0], error, code: codeOf(error) }, 'tick: a sync cannot be settled');
+      return { settled: [], lockedIds: [], unknownIds: [] };
+    }
+    const parts: Settlement[] = [];
+    for (const syncId of syncIds) parts.push(await settleEach(store, [syncId], log));
+    return {
+      settled: parts.flatMap((part) => part.settled),
+      lockedIds: parts.flatMap((part) => part.lockedIds),
+      unknownIds: parts.flatMap((part) => part.unknownIds),
+    };
+  }
+}
+
+/** Those that were looked at too early wait for what is missing by the database's clock, whatever Redis' clock says. */
+async function postpone(index: DueIndex, { token }: DueClaim, settlement: Settlement): Promise<void> {
+  const early = settlement.settled.filter((sync) => !sync.wasDue && sync.nextDueAtMs !== null);
+  await index.postponeDue(token, [
+    ...early.map((sync) => ({ syncId: sync.syncId, inMs: sync.nextDueAtMs! - sync.settledAtMs })),
+    ...settlement.lockedIds.map((syncId) => ({ syncId, inMs: lockedMs })),
+    ...settlement.unknownIds.map((syncId) => ({ syncId, inMs: null })),
+  ]);
+}

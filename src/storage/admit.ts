@@ -1,0 +1,128 @@
+/**
+ * Admit: the rows' word on runs that hold a place. A run becomes `starting` only if it is queued, due by this
+ * database's clock, in time, not paused and not blocked by another run of its sync.
+ */
+import type { RunId, SyncId } from '../domain/ids.ts';
+import type { WaitingReason } from '../domain/run-states.ts';
+import type { RunToStart } from '../ports/run-starter.ts';
+import type { StartVerdict } from '../ports/schedule-store.ts';
+import { isBlocked, pausedReason } from './run-conditions.ts';
+import { changeRuns } from './run-status.ts';
+import type { Tx } from './transaction.ts';
+
+type Judged = 'start' | 'starting' | 'at_work' | 'gone' | 'missed' | 'sync_deleted' | WaitingReason;
+
+interface JudgedRun {
+  readonly run: RunToStart;
+  readonly judged: Judged;
+  readonly overlapAllowed: boolean;
+}
+
+/** The members of a RunToStart, of the run `r`. */
+const runToStart = `r.id as "runId", r.workflow_id as "workflowId", r.tenant_id as "tenantId", t.name as "tenantName",
+  r.sync_id as "syncId", s.name as "syncName", c.name as "sourceName", v.spec->>'mode' as mode, r.origin, r.priority,
+  (extract(epoch from r.due_at) * 1000)::float8 as "dueAtMs"`;
+
+const runWithItsSync = `penstock.run r
+  join penstock.tenant t on t.id = r.tenant_id
+  join penstock.sync s on s.id = r.sync_id
+  join penstock.connection c on c.id = s.source_connection_id
+  join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version`;
+
+/** Judges the runs whose rows nobody holds, starts those that may, drops those that are too late, notes why others wait. */
+export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<StartVerdict[]> {
+  const locked = await lockRuns(tx, runIds);
+  const judged = firstOfEachSync(await judgeRuns(tx, locked.ids));
+  const idsOf = (verdict: Judged): RunId[] =>
+    judged.filter((r) => r.judged === verdict).map(({ run }) => run.runId);
+  await changeRuns(tx, idsOf('start'), 'start');
+  for (const endReason of ['missed', 'sync_deleted'] as const)
+    if (idsOf(endReason).length > 0) await changeRuns(tx, idsOf(endReason), 'drop', { endReason });
+  const verdicts = judged.map(toVerdict);
+  await noteWaiting(tx, verdicts);
+  const known = new Set(locked.ids);
+  const others = runIds.filter((runId) => !known.has(runId));
+  const isThere = new Set(locked.held);
+  return [
+    ...verdicts,
+    ...others.map((runId) => ({
+      runId,
+      verdict: isThere.has(runId) ? ('locked' as const) : ('gone' as const),
+    })),
+  ];
+}
+
+/** Runs that have been `starting` since before then: whoever started them may have died first. */
+export async function fetchStuckStarts(tx: Tx, olderThanMs: number): Promise<RunToStart[]> {
+  const { rows } = await tx.query<RunToStart>(
+    `select ${runToStart} from ${runWithItsSync}
+     where r.status = 'starting' and r.moved_at < (select clock_timestamp() - $1 * interval '1 millisecond')
+     order by r.moved_at limit 1000`,
+    [olderThanMs],
+  );
+  return rows;
+}
+
+async function lockRuns(tx: Tx, runIds: readonly RunId[]): Promise<{ ids: RunId[]; held: RunId[] }> {
+  const { rows } = await tx.query<{ id: RunId }>(
+    'select id from penstock.run where id = any($1) order by id for no key update skip locked',
+    [runIds],
+  );
+  const ids = rows.map((row) => row.id);
+  if (ids.length === runIds.length) return { ids, held: [] };
+  const all = await tx.query<{ id: RunId }>('select id from penstock.run where id = any($1)', [runIds]);
+  return { ids, held: all.rows.map((row) => row.id) };
+}
+
+/** In a statement after the lock, so that it sees what was committed before it. */
+async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]> {
+  const { rows } = await tx.query<RunToStart & Omit<JudgedRun, 'run'>>(
+    `select ${runToStart}, r.overlap_allowed as "overlapAllowed",
+       case
+         when r.status = 'starting' then 'starting'
+         when r.status in ('running', 'pausing', 'cancelling') then 'at_work'
+         when r.status <> 'queued' then 'gone'
+         when s.status = 'deleted' then 'sync_deleted'
+         when r.start_before < clock_timestamp() then 'missed'
+         when r.due_at > clock_timestamp() then 'not_due'
+         else coalesce(${pausedReason}, case when ${isBlocked} then 'previous_run' else 'start' end)
+       end as judged
+     from ${runWithItsSync}
+     where r.id = any($1)
+     order by greatest(r.due_at, r.queued_at), r.id`,
+    [runIds],
+  );
+  return rows.map(({ judged, overlapAllowed, ...run }) => ({ run, judged, overlapAllowed }));
+}
+
+function firstOfEachSync(runs: readonly JudgedRun[]): JudgedRun[] {
+  const starting = new Set<SyncId>();
+  return runs.map((judgement) => {
+    const { run, judged, overlapAllowed } = judgement;
+    if (judged !== 'start' || overlapAllowed) return judgement;
+    if (starting.has(run.syncId)) return { ...judgement, judged: 'previous_run' };
+    starting.add(run.syncId);
+    return judgement;
+  });
+}
+
+function toVerdict({ run, judged }: JudgedRun): StartVerdict {
+  const { runId } = run;
+  if (judged === 'start' || judged === 'starting') return { runId, verdict: 'start', run };
+  if (judged === 'at_work') return { runId, verdict: 'at_work' };
+  if (judged === 'gone' || judged === 'missed' || judged === 'sync_deleted')
+    return { runId, verdict: 'gone' };
+  return { runId, verdict: 'wait', reason: judged };
+}
+
+/** Why runs wait, for `explain`; it is not their status. */
+async function noteWaiting(tx: Tx, verdicts: readonly StartVerdict[]): Promise<void> {
+  const waiting = verdicts.filter((v) => v.verdict === 'wait');
+  if (waiting.length === 0) return;
+  await tx.query(
+    `update penstock.run r set waiting_reason = w.reason
+     from unnest($1::text[], $2::text[]) w (id, reason)
+     where r.id = w.id and r.status = 'queued' and r.waiting_reason is distinct from w.reason`,
+    [waiting.map((v) => v.runId), waiting.map((v) => v.reason)],
+  );
+}

@@ -1,0 +1,25 @@
+/** What rows must say of a queued run before it may start, as SQL over the alias `r` of penstock.run. */
+
+/** `sync_paused`, `tenant_paused` or `all_paused` while a pause covers now; else null. The widest is named. */
+export const pausedReason = `(select case when p.tenant_id is null then 'all_paused' when p.sync_id is null
+    then 'tenant_paused' else 'sync_paused' end
+  from penstock.pause p
+  where (p.sync_id = r.sync_id or (p.sync_id is null and (p.tenant_id = r.tenant_id or p.tenant_id is null)))
+    and p.from_at <= clock_timestamp() and (p.until_at is null or p.until_at > clock_timestamp())
+  order by p.tenant_id is not null, p.sync_id is not null limit 1)`;
+
+/** Another run of the sync is past `queued` and not final, and this one may not overlap it. */
+export const isBlocked = `(not r.overlap_allowed and exists (
+  select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
+    and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling')))`;
+
+/** The run holds a place. A paused one has given its place back. */
+export const holdsPlace = `r.status in ('starting', 'running', 'pausing', 'cancelling')`;
+
+/** Once per statement, so that an index can use it; a moment early, so nothing is early by it. */
+export const now = '(select clock_timestamp())';
+
+/** The members of a RunOffer; its score is made of them. */
+export const offerColumns = `r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId", r.priority,
+  (extract(epoch from r.due_at) * 1000)::float8 as "dueMs",
+  (extract(epoch from r.queued_at) * 1000)::float8 as "queuedAtMs"`;

@@ -1,0 +1,169 @@
+/** What the sweeps look for in the rows: what the index or the engine has lost. */
+import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import { defaultSlackMs, readyScore } from '../domain/priority.ts';
+import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
+import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
+import { holdsPlace, isBlocked, now, offerColumns, pausedReason } from './run-conditions.ts';
+import { changeRuns } from './run-status.ts';
+import type { Tx } from './transaction.ts';
+
+const pageSize = 500;
+const firstPage: PageKey = ['-infinity', ''];
+
+interface Keyed {
+  readonly key0: string;
+  readonly key1: string;
+}
+
+interface OfferRow {
+  readonly runId: RunId;
+  readonly tenantId: TenantId;
+  readonly syncId: SyncId;
+  readonly priority: number;
+  readonly dueMs: number;
+  readonly queuedAtMs: number;
+}
+
+const toOffer = ({ runId, tenantId, syncId, ...readiness }: OfferRow): RunOffer => ({
+  runId,
+  tenantId,
+  syncId,
+  score: readyScore(readiness),
+});
+
+function toPage<R extends Keyed, T>(rows: readonly R[], size: number, toItem: (row: R) => T): Page<T> {
+  const last = rows.at(-1);
+  const next = rows.length < size || last === undefined ? undefined : ([last.key0, last.key1] as const);
+  return { items: rows.map(toItem), next };
+}
+
+export async function fetchOverdueSyncs(
+  tx: Tx,
+  lateMs: number,
+  after: PageKey = firstPage,
+): Promise<Page<SyncId>> {
+  const size = 100;
+  const { rows } = await tx.query<Keyed>(
+    `select next_due_at::text as key0, id as key1
+     from penstock.sync
+     where next_due_at < (select clock_timestamp() - $1 * interval '1 millisecond')
+       and (next_due_at, id) > ($2::timestamptz, $3)
+     order by next_due_at, id limit $4`,
+    [lateMs, ...after, size],
+  );
+  return toPage(rows, size, (row) => row.key1 as SyncId);
+}
+
+export async function fetchWaitingRuns(tx: Tx, after: PageKey = firstPage): Promise<Page<RunOffer>> {
+  const { rows } = await tx.query<OfferRow & Keyed>(
+    `select ${offerColumns}, r.due_at::text as key0, r.id as key1
+     from penstock.run r
+     where r.status = 'queued' and r.due_at <= ${now} and (r.due_at, r.id) > ($1::timestamptz, $2)
+       and ${pausedReason} is null and not ${isBlocked}
+     order by r.due_at, r.id limit $3`,
+    [...after, pageSize],
+  );
+  return toPage(rows, pageSize, toOffer);
+}
+
+export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r
+     where r.status = 'queued' and r.waiting_reason = 'previous_run' and not ${isBlocked} limit $1`,
+    [pageSize],
+  );
+  return rows.map(toOffer);
+}
+
+/** One run of each sync, in order of score; `cap` counts by the rows, because the index is away. */
+export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promise<RunId[]> {
+  const { rows } = await tx.query<{ id: RunId }>(
+    `with ranked as (
+       select r.id, r.sync_id, greatest(r.due_at, r.queued_at) + ($1::float8[])[r.priority] * interval '1 millisecond' as score
+       from penstock.run r
+       where r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked}
+     ), first_of_sync as (
+       select distinct on (sync_id) id, score from ranked order by sync_id, score, id
+     )
+     select id from first_of_sync order by score, id
+     limit greatest(0, least($2, $3 - (select count(*) from penstock.run r where ${holdsPlace})))`,
+    [defaultSlackMs, limit, cap],
+  );
+  return rows.map((row) => row.id);
+}
+
+export async function dropMissedRuns(tx: Tx): Promise<RunId[]> {
+  const { rows } = await tx.query<{ id: RunId; endReason: 'missed' | 'sync_deleted' }>(
+    `select r.id, case when s.status = 'deleted' then 'sync_deleted' else 'missed' end as "endReason"
+     from penstock.run r join penstock.sync s on s.id = r.sync_id
+     where r.status = 'queued' and (r.start_before < ${now} or s.status = 'deleted')
+     order by r.id limit $1
+     for no key update of r skip locked`,
+    [pageSize],
+  );
+  const dropped: RunId[] = [];
+  for (const endReason of ['missed', 'sync_deleted'] as const) {
+    const ids = rows.filter((row) => row.endReason === endReason).map((row) => row.id);
+    if (ids.length > 0) dropped.push(...(await changeRuns(tx, ids, 'drop', { endReason })));
+  }
+  return dropped;
+}
+
+export async function fetchPlaceHolders(tx: Tx): Promise<RunOffer[]> {
+  const { rows } = await tx.query<OfferRow>(`select ${offerColumns} from penstock.run r where ${holdsPlace}`);
+  return rows.map(toOffer);
+}
+
+export async function fetchPlaceless(tx: Tx, runIds: readonly RunId[]): Promise<RunId[]> {
+  const { rows } = await tx.query<{ id: RunId }>(
+    `select id from unnest($1::text[]) id
+     where not exists (select from penstock.run r where r.id = id.id and ${holdsPlace})`,
+    [runIds],
+  );
+  return rows.map((row) => row.id);
+}
+
+const stillSince = `r.moved_at < (select clock_timestamp() - $1 * interval '1 millisecond')`;
+
+export async function fetchCancelling(tx: Tx, olderThanMs: number): Promise<RunAtWork[]> {
+  const { rows } = await tx.query<RunAtWork>(
+    `select r.id as "runId", r.workflow_id as "workflowId" from penstock.run r
+     where r.status = 'cancelling' and ${stillSince} order by r.moved_at limit 1000`,
+    [olderThanMs],
+  );
+  return rows;
+}
+
+export async function fetchSilentRuns(tx: Tx, olderThanMs: number): Promise<RunAtWork[]> {
+  const { rows } = await tx.query<RunAtWork>(
+    `select r.id as "runId", r.workflow_id as "workflowId" from penstock.run r
+     where r.status in ('running', 'pausing', 'paused', 'cancelling') and ${stillSince} order by r.moved_at limit 200`,
+    [olderThanMs],
+  );
+  return rows;
+}
+
+/** Not a change of status: its row is left alone for a while. */
+export async function noteSeen(tx: Tx, runId: RunId): Promise<void> {
+  await tx.query('update penstock.run set moved_at = clock_timestamp() where id = $1 and ended_at is null', [
+    runId,
+  ]);
+}
+
+export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promise<Page<DueEntry>> {
+  const size = 1_000;
+  const { rows } = await tx.query<DueEntry & Keyed>(
+    `select '' as key0, id as key1, id as "syncId", version,
+       (extract(epoch from next_due_at) * 1000)::float8 as "nextDueAtMs"
+     from penstock.sync where next_due_at is not null and id > $1 order by id limit $2`,
+    [after[1], size],
+  );
+  return toPage(rows, size, ({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }));
+}
+
+export async function fetchWeights(tx: Tx): Promise<{ tenantId: TenantId; weight: number }[]> {
+  const { rows } = await tx.query<{ tenantId: TenantId; weight: number }>(
+    'select id as "tenantId", weight from penstock.tenant where weight <> 1',
+  );
+  return rows;
+}
