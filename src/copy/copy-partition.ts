@@ -28,14 +28,14 @@ export interface CopyRequest {
   /** Decimal text; rises with every attempt of a run. */
   epoch: string;
   limits: BatchLimits;
-  /** An attempt yields after this long, so that no activity runs for ever. */
+  /** An attempt that has committed something yields after this long, so that no activity runs for ever. */
   yieldAfterMs: number;
   rowTimeoutMs: number;
   /** Cancellation: the open batch is rolled back (or its commit awaited) and the signal's reason is thrown. */
   signal: AbortSignal;
   /** Asked between batches and while waiting: true ends the attempt after the batch in hand. */
   drain: () => boolean;
-  /** Called after every commit. */
+  /** Called once the lease is taken and the checkpoints are read, and after every commit. */
   onProgress: (progress: CopyProgress) => void;
 }
 

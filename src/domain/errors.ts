@@ -304,6 +304,12 @@ export const errorTable = {
     title: 'The counts of the load do not add up',
     cure: 'Report it: this is a defect of Penstock. Nothing was published.',
   },
+  WORKER_LOST: {
+    status: 503,
+    retry: 'backoff',
+    title: 'The workers that did it stopped answering',
+    cure: 'It is tried again; look for workers that were killed, run out of memory or cut off.',
+  },
   BUDGET_SPENT: {
     status: 422,
     retry: 'never',
@@ -343,6 +349,9 @@ export function codeOf(error: unknown): ErrorCode {
 }
 
 export const hasCode = (error: unknown, code: ErrorCode): boolean => codeOf(error) === code;
+
+/** How a running sync treats it. */
+export const retryClassOf = (code: ErrorCode): RetryClass => errorTable[code].retry;
 
 /** What the reader should do about it. */
 export const cureOf = (code: ErrorCode): string => errorTable[code].cure;

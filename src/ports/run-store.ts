@@ -52,8 +52,8 @@ export interface RunStore {
   succeed(runId: RunId, receipt: Receipt, loadIds: readonly LoadId[]): Promise<RunStatus>;
   /** Makes the run failed with the error's code and message. The status it has now. */
   fail(runId: RunId, error: { code: string; message: string }): Promise<RunStatus>;
-  /** Makes the run cancelled. The status it has now. */
-  settleCancel(runId: RunId): Promise<RunStatus>;
+  /** Makes the run cancelled, for a reason other than that somebody asked when there is one. The status it has now. */
+  settleCancel(runId: RunId, reason?: string): Promise<RunStatus>;
   beginAttempt(attempt: AttemptKey & { worker: string }): Promise<void>;
   reportAttempt(attempt: AttemptKey, counts: AttemptCounts): Promise<void>;
   endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;

@@ -68,7 +68,8 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
         errorMessage: message.slice(0, maxMessageLength),
         data: { code },
       }),
-    settleCancel: (runId) => change(runId, 'settleCancel'),
+    settleCancel: (runId, reason) =>
+      change(runId, 'settleCancel', reason === undefined ? {} : { endReason: reason }),
     beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
     reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
     endAttempt: (attempt, end) => asEngine(pool, (tx) => finishAttempt(tx, attempt, end)),

@@ -1,0 +1,123 @@
+/** The long activity: one attempt at one partition, with its heartbeat, its row and its ways to stop. */
+import { CancelledFailure, Context } from '@temporalio/activity';
+import { copyPartition, type CopyResult } from '../copy/copy-partition.ts';
+import { retryClassOf } from '../domain/errors.ts';
+import type { LoadId, RunId } from '../domain/ids.ts';
+import { isFinal } from '../domain/run-states.ts';
+import { parseSizeBytes } from '../domain/sync-spec.ts';
+import type { AttemptEnd, RunWork } from '../ports/run-store.ts';
+import { type AttemptRecord, followAttempt } from './attempt-record.ts';
+import type { CopyInput, CopyOutcome } from './contract.ts';
+import type { ActivityDeps } from './deps.ts';
+import { epochOf } from './epoch.ts';
+import { beat } from './heartbeat.ts';
+import { type StopSignals, watchStop } from './stop-signals.ts';
+import { describeError, toFailure } from './to-failure.ts';
+
+/** A batch ends after this long, so that no transaction outlives a slow source. */
+const batchTimeMs = 5_000;
+const yieldAfterMs = 30 * 60_000;
+const rowTimeoutMs = 5 * 60_000;
+
+const nothing = { rows: 0, batches: 0, bytes: 0 };
+
+/** Copies until the partition is complete or it should stop. Throws only what is not to be tried again, and cancellations. */
+export async function copyPartitionActivity(deps: ActivityDeps, input: CopyInput): Promise<CopyOutcome> {
+  const context = Context.current();
+  const key = {
+    runId: input.runId as RunId,
+    partition: input.partition,
+    epoch: epochOf(input.call, context.info.currentAttemptScheduledTimestampMs),
+  };
+  const attempt = followAttempt(key, deps.runs, deps.logger);
+  const stop = watchStop(context, deps.drain);
+  const stopBeating = beat(context, () => {
+    attempt.report();
+    return attempt.describe();
+  });
+  try {
+    const work = await deps.runs.fetchWork(key.runId);
+    if (isFinal(work.status)) return { outcome: 'fenced', ...nothing };
+    await deps.runs.beginAttempt({ ...key, worker: deps.workerName });
+    const result = await copy(deps, { input, epoch: key.epoch, work, attempt, stop });
+    await attempt.end(endOf(result));
+    if (result.outcome === 'yielded' && stop.isPausedByOperator()) throw context.cancellationSignal.reason;
+    return outcomeOf(result, attempt);
+  } catch (error) {
+    return await endByError(error, attempt, stop);
+  } finally {
+    stopBeating();
+    stop.dispose();
+  }
+}
+
+interface Attempt {
+  input: CopyInput;
+  epoch: string;
+  work: RunWork;
+  attempt: AttemptRecord;
+  stop: StopSignals;
+}
+
+async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: Attempt): Promise<CopyResult> {
+  const source = deps.openSource(work.source);
+  const destination = deps.openDestination(work.destination);
+  const { batchRows, batchBytes } = work.spec.limits;
+  try {
+    return await copyPartition(
+      { source, destination },
+      {
+        run: work.runId,
+        load: input.loadId as LoadId,
+        partition: input.partition,
+        epoch,
+        limits: { rows: batchRows, bytes: parseSizeBytes(batchBytes)!, timeMs: batchTimeMs },
+        yieldAfterMs,
+        rowTimeoutMs,
+        signal: stop.signal,
+        drain: () => stop.isStopping(),
+        onProgress: (total) => attempt.note(total),
+      },
+    );
+  } finally {
+    await Promise.allSettled([source.close(), destination.close()]);
+  }
+}
+
+/** An error without any progress: what passes by itself goes back to the workflow, which keeps the failure budget. */
+async function endByError(error: unknown, attempt: AttemptRecord, stop: StopSignals): Promise<CopyOutcome> {
+  if (stop.signal.aborted || error instanceof CancelledFailure) {
+    await attempt.end({ outcome: 'cancelled', ...nothing });
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  }
+  const failure = describeError(error);
+  const again = retryClassOf(failure.code);
+  if (again === 'fenced') {
+    await attempt.end({ outcome: 'fenced', ...nothing });
+    return { outcome: 'fenced', ...nothing };
+  }
+  const errorClass = again === 'never' ? 'persistent' : 'transient';
+  await attempt.end({ outcome: 'failed', ...nothing, error: { ...failure, class: errorClass } });
+  if (again === 'never') throw toFailure(error);
+  return { outcome: 'yielded', ...nothing, failure, ...(attempt.total && { total: attempt.total }) };
+}
+
+function endOf({ outcome, rows, batches, bytes, error }: CopyResult): AttemptEnd {
+  const counts = { rows, batches, bytes };
+  if (error) return { outcome: 'failed', ...counts, error: { ...error, class: 'transient' } };
+  return { outcome: outcome === 'lost' ? 'fenced' : outcome, ...counts };
+}
+
+function outcomeOf(
+  { outcome, rows, batches, bytes, error }: CopyResult,
+  { total }: AttemptRecord,
+): CopyOutcome {
+  return {
+    outcome,
+    rows,
+    batches,
+    bytes,
+    ...(error && { failure: error }),
+    ...(total && { total }),
+  };
+}

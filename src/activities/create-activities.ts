@@ -1,0 +1,137 @@
+/** The activities of a run, over ports: each does one thing, may be repeated, and tells its errors by code. */
+import { Context } from '@temporalio/activity';
+import { prepareLoad } from '../copy/prepare-load.ts';
+import { hasCode, PenstockError, retryClassOf } from '../domain/errors.ts';
+import type { LoadId, RunId } from '../domain/ids.ts';
+import { isFinal } from '../domain/run-states.ts';
+import { parseDurationMs } from '../domain/sync-spec.ts';
+import { closeRun, recordEnd } from './close-run.ts';
+import type {
+  CancelInput,
+  CopyActivities,
+  FailInput,
+  FinishedLoad,
+  FinishInput,
+  PreparedRun,
+  RunActivities,
+  RunNow,
+  RunRef,
+} from './contract.ts';
+import { copyPartitionActivity } from './copy-partition-activity.ts';
+import type { ActivityDeps } from './deps.ts';
+import { beat } from './heartbeat.ts';
+import { describeError, toFailure } from './to-failure.ts';
+
+/** The short activities. */
+export function createRunActivities(deps: ActivityDeps): RunActivities {
+  return {
+    prepareRun: ({ runId }) => beside(() => prepare(deps, runId as RunId), toFailure),
+    finishRun: (input) => beside(() => finish(deps, input), toFailure),
+    pauseRun: (input) => beside(() => pause(deps, input), toRecordFailure),
+    failRun: (input) => beside(() => fail(deps, input), toRecordFailure),
+    cancelRun: (input) => beside(() => cancel(deps, input), toRecordFailure),
+  };
+}
+
+/** The long one. */
+export const createCopyActivities = (deps: ActivityDeps): CopyActivities => ({
+  copyPartition: (input) => copyPartitionActivity(deps, input),
+});
+
+async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
+  const work = await deps.runs.prepare(runId);
+  if (work.status !== 'running') return { ready: false, status: work.status };
+  const source = deps.openSource(work.source);
+  const destination = deps.openDestination(work.destination);
+  try {
+    const load = await prepareLoad(
+      { source, destination },
+      {
+        run: work.runId,
+        sync: work.syncId,
+        syncVersion: work.syncVersion,
+        spec: work.spec,
+        movesCursor: work.origin !== 'backfill',
+        signal: Context.current().cancellationSignal,
+      },
+    );
+    const { parallel, maxDuration } = work.spec.limits;
+    const maxDurationMs = maxDuration === undefined ? undefined : parseDurationMs(maxDuration);
+    return {
+      ready: true,
+      loadId: load.loadId,
+      partitions: [...load.partitions],
+      parallel,
+      continued: load.continued,
+      ...(maxDurationMs !== undefined && { maxDurationMs }),
+    };
+  } finally {
+    await Promise.allSettled([source.close(), destination.close()]);
+  }
+}
+
+async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promise<FinishedLoad> {
+  const work = await deps.runs.fetchWork(runId as RunId);
+  const destination = deps.openDestination(work.destination);
+  try {
+    const { receipt, another } = await destination.finish({ run: work.runId, load: loadId as LoadId });
+    const counts = { rows: receipt.read, batches: receipt.batches, bytes: receipt.bytes };
+    if (another) return { outcome: 'another', ...counts };
+    const outcome = await destination.closeRun(work.runId);
+    if (!outcome.succeeded)
+      throw new PenstockError('INTERNAL', `load ${loadId} is done, but run ${runId} has not succeeded by it`);
+    const status = await deps.runs.succeed(work.runId, outcome.receipt, outcome.loads);
+    return { outcome: status === 'succeeded' ? 'succeeded' : 'stale', ...counts };
+  } catch (error) {
+    if (retryClassOf(describeError(error).code) !== 'fenced' && !hasCode(error, 'LOAD_LOST')) throw error;
+    return { outcome: 'stale', rows: 0, batches: 0, bytes: 0 };
+  } finally {
+    await destination.close();
+  }
+}
+
+const pause = async (deps: ActivityDeps, { runId }: RunRef): Promise<RunNow> => ({
+  status: await deps.runs.settlePause(runId as RunId),
+});
+
+async function cancel(deps: ActivityDeps, { runId, reason }: CancelInput): Promise<RunNow> {
+  const work = await deps.runs.fetchWork(runId as RunId);
+  if (isFinal(work.status)) return { status: work.status };
+  return { status: await closeRun(deps, work, { status: 'cancelled', ...(reason && { reason }) }) };
+}
+
+/**
+ * A run that never had a writer fails also when its destination cannot be asked (a wrong password is often why it
+ * fails); for any other the activity throws, and is tried again until the destination knows.
+ */
+async function fail(deps: ActivityDeps, { runId, failure, mayHaveWriters }: FailInput): Promise<RunNow> {
+  const wanted = { status: 'failed', failure } as const;
+  try {
+    const work = await deps.runs.fetchWork(runId as RunId);
+    return { status: isFinal(work.status) ? work.status : await closeRun(deps, work, wanted) };
+  } catch (error) {
+    if (mayHaveWriters) throw error;
+    deps.logger.info(
+      { err: error, run: runId },
+      'the run fails without its destination, where it never wrote',
+    );
+    return { status: await recordEnd(deps.runs, runId as RunId, undefined, wanted) };
+  }
+}
+
+/** Runs the work with heartbeats beside it, and makes its errors fit for the history. */
+async function beside<T>(work: () => Promise<T>, mapError: (error: unknown) => Error): Promise<T> {
+  const context = Context.current();
+  const stopBeating = beat(context);
+  try {
+    return await work();
+  } catch (error) {
+    throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : mapError(error);
+  } finally {
+    stopBeating();
+  }
+}
+
+/** What has been decided is recorded sooner or later, unless the run does not exist at all. */
+const toRecordFailure = (error: unknown): Error =>
+  hasCode(error, 'NOT_FOUND') ? toFailure(error) : toFailure(error, { nonRetryable: false });

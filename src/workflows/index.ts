@@ -1,0 +1,2 @@
+/** Everything that the workflow bundle registers. */
+export { syncRun } from './sync-run.ts';

@@ -1,0 +1,77 @@
+/** Where a run stands, as its workflow knows it: what the query `progress` answers and current details show. */
+import type { Counts, Failure } from '../activities/contract.ts';
+
+export type RunPhase =
+  | 'preparing'
+  | 'copying'
+  | 'finishing'
+  | 'pausing'
+  | 'paused'
+  | 'closing'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled';
+
+export interface PartitionProgress extends Counts {
+  partition: number;
+  state: 'waiting' | 'copying' | 'retrying' | 'finished';
+  /** How often it was given to a worker. */
+  calls: number;
+}
+
+/** Answer of the query `progress`. Counts are as of the last call that ended: live ones are in the heartbeats. */
+export interface RunProgress extends Counts {
+  phase: RunPhase;
+  /** Of the load in hand. */
+  partitions: PartitionProgress[];
+  /** The last thing that went wrong, while it has not been overcome. */
+  failure?: Failure & { times: number; retryAt: string };
+}
+
+/** Rows of partitions shown in the details; a long table helps nobody. */
+const shownPartitions = 20;
+
+/**
+ * The progress as Markdown for the Web UI. Tables have neither borders nor padding there, so the numbers stand in a
+ * code block, right-aligned.
+ */
+export function describeProgress(progress: RunProgress): string {
+  const paragraphs = [
+    `**${progress.phase}** · ${grouped(progress.rows)} rows · ${grouped(progress.batches)} batches · ${megabytes(progress.bytes)}`,
+  ];
+  if (progress.failure) {
+    const { code, message, times, retryAt } = progress.failure;
+    paragraphs.push(`\`${code}\` ${message} — failed ${times} × in a row, next try at ${retryAt}`);
+  }
+  if (progress.partitions.length > 0) paragraphs.push(`\`\`\`\n${tableOf(progress.partitions)}\n\`\`\``);
+  if (progress.phase === 'copying')
+    paragraphs.push('Live numbers: heartbeat details of the pending activities.');
+  return paragraphs.join('\n\n');
+}
+
+function tableOf(partitions: readonly PartitionProgress[]): string {
+  const rows = partitions
+    .slice(0, shownPartitions)
+    .map((p) => [
+      String(p.partition),
+      p.state,
+      grouped(p.rows),
+      grouped(p.batches),
+      megabytes(p.bytes),
+      String(p.calls),
+    ]);
+  const cells = [['partition', 'state', 'rows', 'batches', 'size', 'calls'], ...rows];
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => (column === 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .join('   ')
+      .trimEnd(),
+  );
+  const hidden = partitions.length - shownPartitions;
+  return [...lines, ...(hidden > 0 ? [`… and ${hidden} more`] : [])].join('\n');
+}
+
+const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+
+const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`;
