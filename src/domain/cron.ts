@@ -21,10 +21,6 @@ export interface Cron {
   readonly latest: Known;
 }
 
-/** Schedules live from 1970 to 9999, as wall times and as instants. */
-const firstWallMs = 0;
-const lastWallMs = Date.UTC(9999, 11, 31, 23, 59, 59);
-
 const longestMonths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 const maxCrons = 2_000;
@@ -39,10 +35,7 @@ export const parseCron = (text: string, withSeconds: boolean, pointer: string): 
   cached(crons, maxCrons, `${withSeconds ? 'seconds ' : ''}${text}`, () => {
     const fields = spellOutCron(text, withSeconds, pointer);
     refuseImpossibleDay(fields, pointer);
-    const walk = CronExpressionParser.parse(fields.join(' '), {
-      tz: 'UTC',
-      currentDate: new Date(firstWallMs),
-    });
+    const walk = CronExpressionParser.parse(fields.join(' '), { tz: 'UTC', currentDate: new Date(0) });
     return {
       everyHour: walk.fields.hour.values.length === 24,
       walk,
@@ -67,28 +60,24 @@ function refuseImpossibleDay(fields: readonly string[], pointer: string): void {
   );
 }
 
-/** The first matching wall time after one, in ms; null beyond the year 9999. */
-export function nextWall(cron: Cron, afterMs: number): number | null {
-  const askedMs = Math.max(afterMs, firstWallMs - 1);
-  if (askedMs >= lastWallMs) return null;
+/** The first matching wall time after one, in ms. */
+export function nextWall(cron: Cron, afterMs: number): number {
   const known = cron.next;
-  if (askedMs < known.askedMs || askedMs >= known.answerMs) {
-    cron.walk.reset(new Date(askedMs));
+  if (afterMs < known.askedMs || afterMs >= known.answerMs) {
+    cron.walk.reset(new Date(afterMs));
     known.answerMs = cron.walk.next().getTime();
-    known.askedMs = askedMs;
+    known.askedMs = afterMs;
   }
-  return known.answerMs > lastWallMs ? null : known.answerMs;
+  return known.answerMs;
 }
 
-/** The latest matching wall time up to and including one, in ms; null before 1970. */
-export function latestWall(cron: Cron, upToMs: number): number | null {
-  const askedMs = Math.min(upToMs, lastWallMs);
-  if (askedMs < firstWallMs) return null;
+/** The latest matching wall time up to and including one, in ms. */
+export function latestWall(cron: Cron, upToMs: number): number {
   const known = cron.latest;
-  if (askedMs > known.askedMs || askedMs < known.answerMs) {
-    cron.walk.reset(new Date(askedMs + 1));
+  if (upToMs > known.askedMs || upToMs < known.answerMs) {
+    cron.walk.reset(new Date(upToMs + 1));
     known.answerMs = cron.walk.prev().getTime();
-    known.askedMs = askedMs;
+    known.askedMs = upToMs;
   }
-  return known.answerMs < firstWallMs ? null : known.answerMs;
+  return known.answerMs;
 }

@@ -6,37 +6,33 @@
 import { type Cron, latestWall, nextWall } from './cron.ts';
 import { firstInstantShowing, latestWallShown, stretchAt } from './time-zone.ts';
 
-/** The first fire time after an instant, in ms; null when there is none up to the year 9999. */
-export function nextFire(cron: Cron, zone: string, afterMs: number): number | null {
+/** The first fire time after an instant, in ms. */
+export function nextFire(cron: Cron, zone: string, afterMs: number): number {
   if (cron.everyHour) return nextMatch(cron, zone, afterMs);
-  const wallMs = nextWall(cron, latestWallShown(zone, afterMs));
-  return wallMs === null ? null : firstInstantShowing(zone, wallMs);
+  return firstInstantShowing(zone, nextWall(cron, latestWallShown(zone, afterMs)));
 }
 
-/** The latest fire time up to and including an instant, in ms; null when there is none from 1970 on. */
-export function latestFire(cron: Cron, zone: string, upToMs: number): number | null {
+/** The latest fire time up to and including an instant, in ms. */
+export function latestFire(cron: Cron, zone: string, upToMs: number): number {
   if (cron.everyHour) return latestMatch(cron, zone, upToMs);
-  const wallMs = latestWall(cron, latestWallShown(zone, upToMs));
-  return wallMs === null ? null : firstInstantShowing(zone, wallMs);
+  return firstInstantShowing(zone, latestWall(cron, latestWallShown(zone, upToMs)));
 }
 
-function nextMatch(cron: Cron, zone: string, afterMs: number): number | null {
+function nextMatch(cron: Cron, zone: string, afterMs: number): number {
   let stretch = stretchAt(zone, afterMs);
   for (;;) {
     const fromMs = Math.max(afterMs, stretch.fromMs - 1);
     const wallMs = nextWall(cron, fromMs + stretch.offsetMs);
-    if (wallMs === null) return null;
     if (wallMs - stretch.offsetMs < stretch.toMs) return wallMs - stretch.offsetMs;
     stretch = stretchAt(zone, stretch.toMs);
   }
 }
 
-function latestMatch(cron: Cron, zone: string, upToMs: number): number | null {
+function latestMatch(cron: Cron, zone: string, upToMs: number): number {
   let stretch = stretchAt(zone, upToMs);
   for (;;) {
     const toMs = Math.min(upToMs, stretch.toMs - 1);
     const wallMs = latestWall(cron, toMs + stretch.offsetMs);
-    if (wallMs === null) return null;
     if (wallMs - stretch.offsetMs >= stretch.fromMs) return wallMs - stretch.offsetMs;
     stretch = stretchAt(zone, stretch.fromMs - 1);
   }

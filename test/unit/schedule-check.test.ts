@@ -72,6 +72,11 @@ describe('a cron expression is refused, with what to write instead:', () => {
   test('five fields where seconds are asked for', () => {
     expect(refusalOf({ cron: '* * * * *', seconds: true }).message).toContain('second minute hour');
   });
+
+  test('six fields without `seconds`, even after the same text was accepted with it', () => {
+    expect(parseSchedule({ cron: '5 * * * * *', seconds: true })).toMatchObject({ seconds: true });
+    expect(refusalOf({ cron: '5 * * * * *' }).message).toContain('seconds: true');
+  });
 });
 
 describe('a cron expression that never fires is refused:', () => {

@@ -176,7 +176,9 @@ describe('cron', () => {
     expect(nextDue(schedule, Date.UTC(9998, 5, 1))).toBe(Date.UTC(9999, 0, 1));
     expect(nextDue(schedule, Number.MAX_SAFE_INTEGER)).toBeNull();
     expect(nextDue(schedule, -Infinity)).toBe(0);
+    expect(nextDue({ cron: '0 23 31 12 *', timezone: 'America/New_York' }, Date.UTC(9999, 0, 2))).toBeNull();
     expect(latestDue(schedule, -1)).toBeNull();
+    expect(latestDue(schedule, -Infinity)).toBeNull();
     expect(latestDue({ cron: '0 0 2 1 *', timezone: 'UTC' }, 0)).toBeNull();
     expect(latestDue(schedule, Infinity)).toBe(Date.UTC(9999, 0, 1));
   });
@@ -203,7 +205,7 @@ describe('cron', () => {
           if (i > 0) expect(latestDue(schedule, fire - 1)).toBe(expected[i - 1]);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
@@ -282,7 +284,7 @@ test('the answer never depends on where one asks from: a chain from the past is 
       expect(nextDue(schedule, latest)).toBe(direct);
       expect(nextDue(schedule, latest - 1)).toBe(latest);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -290,7 +292,7 @@ test('a thousand expressions and zones between two questions change no answer', 
   const schedule: Schedule = { cron: '30 2 * * *', timezone: 'Europe/Berlin' };
   const ask = () => fires(schedule, '2026-03-27T00:00:00Z', 4);
   const before = ask();
-  for (let i = 0; i < 3_000; i++)
+  for (let i = 0; i < 2_100; i++)
     nextDue({ cron: `${i % 60} ${Math.floor(i / 60) % 24} ${1 + (i % 28)} * *`, timezone: 'UTC' }, i * 1e9);
   for (const timezone of Intl.supportedValuesOf('timeZone'))
     nextDue({ cron: '30 2 * * *', timezone }, Date.UTC(2026, 2, 27));
