@@ -31,7 +31,7 @@ export interface SettleInput {
 }
 
 /** Consecutive slots without a run that share an outcome: their first and last nominal time. */
-export interface RunlessSlots {
+interface RunlessSlots {
   readonly fromMs: number;
   readonly toMs: number;
   readonly outcome: Extract<SlotOutcome, 'coalesced' | 'skipped_overlap' | 'skipped_paused' | 'missed'>;

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 
 /** A field of values, ranges and steps between two bounds. */
-export function fieldArb(min: number, max: number): fc.Arbitrary<string> {
+function fieldArb(min: number, max: number): fc.Arbitrary<string> {
   const value = fc.integer({ min, max });
   const range = fc
     .tuple(value, value)
