@@ -1,0 +1,14 @@
+import { createFakeRunStarter } from '../support/fake-run-starter.ts';
+import { describeRunStarter } from './run-starter.contract.ts';
+
+describeRunStarter('in memory', async () => {
+  const starter = createFakeRunStarter();
+  const unreachable = createFakeRunStarter();
+  unreachable.setReachable(false);
+  return {
+    starter,
+    unreachable,
+    close: async (workflowId) => starter.close(workflowId),
+    end: async () => {},
+  };
+});

@@ -1,0 +1,69 @@
+/** The engine as a table in memory: the same contract suite runs over it and over Temporal. */
+import { PenstockError } from '../../src/domain/errors.ts';
+import type { RunStarter, RunToStart } from '../../src/ports/run-starter.ts';
+
+export interface FakeRunStarter extends RunStarter {
+  /** Every run that got a workflow, in order of start. A second start of the same run is not in it. */
+  readonly started: readonly RunToStart[];
+  /** Every call of `start` that was answered, also those that found the workflow there. */
+  readonly startCalls: number;
+  /** Workflows that were asked to cancel and were open. */
+  readonly cancelled: ReadonlySet<string>;
+  /** Ends a workflow, as its own completion or an operator would. */
+  close(workflowId: string): void;
+  /** From now on nothing answers; or everything does again. */
+  setReachable(isReachable: boolean): void;
+  /** Starts of this run are refused with the error, until it is null. */
+  refuse(error: Error | null): void;
+}
+
+export function createFakeRunStarter(): FakeRunStarter {
+  const workflows = new Map<string, 'open' | 'closed'>();
+  const started: RunToStart[] = [];
+  const cancelled = new Set<string>();
+  let startCalls = 0;
+  let isReachable = true;
+  let refusal: Error | null = null;
+  const answer = async (): Promise<void> => {
+    await Promise.resolve();
+    if (!isReachable) throw new PenstockError('ENGINE_UNREACHABLE', 'The fake engine is down.');
+  };
+  const ask = async (workflowId: string): Promise<'asked' | 'unknown'> => {
+    await answer();
+    return workflows.get(workflowId) === 'open' ? 'asked' : 'unknown';
+  };
+  return {
+    started,
+    cancelled,
+    get startCalls() {
+      return startCalls;
+    },
+    async start(run) {
+      await answer();
+      if (refusal) throw refusal;
+      startCalls += 1;
+      if (workflows.has(run.workflowId)) return 'already_started';
+      workflows.set(run.workflowId, 'open');
+      started.push(run);
+      return 'started';
+    },
+    async describe(workflowId) {
+      await answer();
+      return workflows.get(workflowId) ?? 'unknown';
+    },
+    async cancel(workflowId) {
+      const result = await ask(workflowId);
+      if (result === 'asked') cancelled.add(workflowId);
+      return result;
+    },
+    pause: ask,
+    resume: ask,
+    close: (workflowId) => void workflows.set(workflowId, 'closed'),
+    setReachable: (value) => {
+      isReachable = value;
+    },
+    refuse: (error) => {
+      refusal = error;
+    },
+  };
+}
