@@ -1,0 +1,28 @@
+/** What a sync spec must hold beyond its shape: members that need or exclude each other. */
+import { checkSchedule } from './check-schedule.ts';
+import { PenstockError } from './errors.ts';
+import type { SyncSpec } from './sync-spec.ts';
+
+const refuse = (message: string, pointer: string): never => {
+  throw new PenstockError('BAD_REQUEST', message, { pointer });
+};
+
+/** Schemas that are no place for a target: Penstock's own records and the server's. */
+const reservedSchema = /^(_penstock|penstock|pg_.*|information_schema)\./;
+
+/**
+ * Checks a spec that has the right shape.
+ * @throws PenstockError BAD_REQUEST with a pointer, or as `checkSchedule` does
+ */
+export function checkSyncSpec(spec: SyncSpec): void {
+  const { mode, key, cursor, destination } = spec;
+  checkSchedule(spec.schedule);
+  if (mode === 'upsert' && key.length === 0)
+    refuse('mode upsert needs a key: name the columns that identify a row', '/key');
+  const double = key.findIndex((column, index) => key.indexOf(column) < index);
+  if (double >= 0) refuse(`key names ${key[double]} twice`, `/key/${double}`);
+  if (mode === 'append' && cursor?.lookback !== undefined)
+    refuse('lookback reads rows again, which append would write again: use upsert', '/cursor/lookback');
+  if (reservedSchema.test(destination.table))
+    refuse('the schema of the table is reserved: choose another', '/destination/table');
+}

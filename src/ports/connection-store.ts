@@ -1,0 +1,55 @@
+/** Connections: linked databases. Settings are versioned and readable; the password is sealed and never comes back. */
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { ConnectionSettings } from './connection.ts';
+import type { Page, PageRequest, Scope } from './scope.ts';
+
+export interface Connection extends ConnectionSettings {
+  id: ConnectionId;
+  /** null: the operator's, usable by the tenants that it is granted to. */
+  tenantId: TenantId | null;
+  name: string;
+  kind: string;
+  version: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface NewConnection extends ConnectionSettings {
+  name: string;
+  kind: string;
+  password: string;
+}
+
+/** Members that are absent stay as they are. */
+export type ConnectionChange = Partial<Omit<NewConnection, 'kind'>>;
+
+/** A tenant may use an operator's connection as destination for tables that match. */
+export interface ConnectionGrant {
+  tenantId: TenantId;
+  /** Like-pattern over `schema.table`, such as `sync.acme\_%`. */
+  tablePattern: string;
+  /** Taken by `set local role` in every transaction there; null: the connection's login itself. */
+  databaseRole: string | null;
+}
+
+export interface ConnectionStore {
+  /** Of the scope's tenant, or the operator's. CONFLICT at /name when the name is taken. */
+  create(scope: Scope, connection: NewConnection): Promise<Connection>;
+  /** By id or name; a tenant also finds what it was granted. NOT_FOUND. */
+  fetch(scope: Scope, ref: string): Promise<Connection>;
+  list(scope: Scope, page: PageRequest): Promise<Page<Connection>>;
+  /** Makes a new version, unless only the password changes. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
+  update(
+    scope: Scope,
+    ref: string,
+    change: ConnectionChange,
+    ifVersion: number | undefined,
+  ): Promise<Connection>;
+  /** CONFLICT while a sync uses it. */
+  delete(scope: Scope, ref: string, ifVersion: number | undefined): Promise<void>;
+  /** Grants an operator's connection to a tenant, or changes its grant. */
+  grant(scope: Scope, ref: string, grant: ConnectionGrant): Promise<ConnectionGrant>;
+  /** CONFLICT while a sync of the tenant uses it. Repeatable. */
+  revokeGrant(scope: Scope, ref: string, tenantId: TenantId): Promise<void>;
+  listGrants(scope: Scope, ref: string): Promise<ConnectionGrant[]>;
+}

@@ -1,0 +1,17 @@
+/** Trying a connection out, and forgetting what a sync has read: what the API needs of the databases themselves. */
+import type { ConnectionId, SyncId } from '../domain/ids.ts';
+
+export interface ConnectionTester {
+  /** Connects, logs in, reads the version. SOURCE_UNREACHABLE, SOURCE_AUTH and other SOURCE_ errors; never a secret. */
+  test(connectionId: ConnectionId): Promise<{ version: string; elapsedMs: number }>;
+}
+
+export interface SyncResetter {
+  /**
+   * Forgets cursor and unfinished load in the destination, so that the next run reads everything; `deleteRows` also
+   * empties the target. DESTINATION_ errors, TARGET_OWNED.
+   */
+  reset(syncId: SyncId, options: { deleteRows: boolean }): Promise<void>;
+  /** Keeps the rows of the unfinished load as they are and abandons the rest of it. */
+  accept(syncId: SyncId): Promise<void>;
+}

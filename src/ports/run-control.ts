@@ -1,0 +1,70 @@
+/** Runs as users see and steer them. Status changes are the guarded ones of src/domain/run-states.ts. */
+import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
+import type { Page, PageRequest, Scope } from './scope.ts';
+
+/** Rows committed by all attempts so far. */
+export interface RunProgress {
+  rows: number;
+  bytes: number;
+  batches: number;
+}
+
+export interface Run {
+  id: RunId;
+  tenantId: TenantId;
+  syncId: SyncId;
+  syncName: string;
+  syncVersion: number;
+  origin: RunOrigin;
+  status: RunStatus;
+  waitingReason: WaitingReason | null;
+  /** Why it was cancelled or dropped: a word for programs. */
+  endReason: string | null;
+  priority: number;
+  nominalAt: string | null;
+  dueAt: string;
+  queuedAt: string;
+  startedAt: string | null;
+  endedAt: string | null;
+  workflowId: string;
+  error: { code: string; message: string | null } | null;
+  receipt: Receipt | null;
+  progress: RunProgress;
+  /** Executions of the copy activity so far. */
+  attempts: number;
+}
+
+export interface RunFilter {
+  syncId?: SyncId | undefined;
+  status?: readonly RunStatus[] | undefined;
+  origin?: RunOrigin | undefined;
+}
+
+export interface RunEvent {
+  id: string;
+  at: string;
+  kind: string;
+  data: Record<string, unknown>;
+}
+
+export interface RunControl {
+  /** Queues a run of the sync (id or name); the same request key gives the same run. NOT_FOUND. */
+  trigger(
+    scope: Scope,
+    syncRef: string,
+    request: { requestKey: string; priority: number | undefined },
+  ): Promise<{ run: Run; created: boolean }>;
+  /** NOT_FOUND also for another tenant's. */
+  fetch(scope: Scope, runId: string): Promise<Run>;
+  /** Newest first. */
+  list(scope: Scope, filter: RunFilter, page: PageRequest): Promise<Page<Run>>;
+  /** Oldest first. */
+  listEvents(scope: Scope, runId: string, page: PageRequest): Promise<Page<RunEvent>>;
+  /** A queued run ends at once, an active one becomes `cancelling`; one that is cancelling or cancelled stays. RUN_STATE. */
+  cancel(scope: Scope, runId: string): Promise<Run>;
+  /** A running run becomes `pausing`; one that is pausing or paused stays. RUN_STATE; ENGINE_UNREACHABLE: ask again. */
+  pause(scope: Scope, runId: string): Promise<Run>;
+  /** A pausing or paused run becomes `running`; one that is running stays. RUN_STATE; ENGINE_UNREACHABLE: ask again. */
+  resume(scope: Scope, runId: string): Promise<Run>;
+}

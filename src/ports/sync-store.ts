@@ -1,0 +1,67 @@
+/**
+ * Syncs: saved query, destination, mode and schedule; versioned. Every change settles the sync under its old spec
+ * first, in the same transaction, so that no due time is lost or doubled, and tells the index after the commit.
+ */
+import type { ConnectionId, PauseId, RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { SlotOutcome } from '../domain/run-states.ts';
+import type { SyncSpec } from '../domain/sync-spec.ts';
+import type { Page, PageRequest, Scope } from './scope.ts';
+
+export interface SyncPause {
+  id: PauseId;
+  reason: string | null;
+  since: string;
+  /** null: until resumed. */
+  until: string | null;
+}
+
+export interface Sync {
+  id: SyncId;
+  tenantId: TenantId;
+  version: number;
+  status: 'active' | 'broken';
+  brokenReason: string | null;
+  /** Its own pause; pauses of the tenant or of all are not shown here. */
+  pause: SyncPause | null;
+  nextNominalAt: string | null;
+  nextDueAt: string | null;
+  createdAt: string;
+  updatedAt: string;
+  /** Complete, connections by id. */
+  spec: SyncSpec;
+}
+
+/** A due time of a sync, or a stretch of them with one outcome. */
+export interface Slot {
+  nominalAt: string;
+  /** The last due time of the stretch. */
+  nominalTo: string;
+  syncVersion: number;
+  runId: RunId | null;
+  /** A slot with a run takes it from the run: `started`, or what the run's state says. */
+  outcome: SlotOutcome | null;
+}
+
+export interface SyncFilter {
+  name?: string | undefined;
+  connectionId?: ConnectionId | undefined;
+}
+
+export interface SyncStore {
+  /** NOT_FOUND at the connection's pointer, CONFLICT at /name, FORBIDDEN when the grant does not cover the table. */
+  create(scope: Scope & { tenantId: TenantId }, spec: SyncSpec): Promise<Sync>;
+  /** By id or name. NOT_FOUND; BAD_REQUEST when the name belongs to several tenants of the scope. */
+  fetch(scope: Scope, ref: string): Promise<Sync>;
+  list(scope: Scope, filter: SyncFilter, page: PageRequest): Promise<Page<Sync>>;
+  /** Makes the next version; an equal spec changes nothing. VERSION_CONFLICT and as `create`. */
+  replace(scope: Scope, ref: string, spec: SyncSpec, ifVersion: number | undefined): Promise<Sync>;
+  /** Cancels its runs. VERSION_CONFLICT, NOT_FOUND. */
+  delete(scope: Scope, ref: string, ifVersion: number | undefined): Promise<void>;
+  /** Slots during a pause are recorded and not run. Paused again, reason and end are replaced. */
+  pause(scope: Scope, ref: string, pause: { reason: string | null; until: string | null }): Promise<Sync>;
+  resume(scope: Scope, ref: string): Promise<Sync>;
+  /** Notes that its rows are about to be read again (`reset`) or kept (`accept`). RUN_STATE while a run is at work. */
+  recordReset(scope: Scope, ref: string, how: 'reset' | 'accept'): Promise<SyncId>;
+  /** Newest first. */
+  listSlots(scope: Scope, ref: string, page: PageRequest): Promise<Page<Slot>>;
+}

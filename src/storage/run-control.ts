@@ -1,0 +1,148 @@
+/**
+ * Runs as users see and steer them (src/ports/run-control.ts). The row changes first; index and engine hear of it after
+ * the commit, and if they are away the dispatcher's sweep tells them.
+ */
+import { PenstockError } from '../domain/errors.ts';
+import { runIdOf, workflowIdOf, type RunId } from '../domain/ids.ts';
+import type { RunChange, RunStatus } from '../domain/run-states.ts';
+import type { Run, RunControl } from '../ports/run-control.ts';
+import type { Scope } from '../ports/scope.ts';
+import type { Sync } from '../ports/sync-store.ts';
+import { inScope, insertAudit } from './in-scope.ts';
+import { createTellIndex, type IndexNews } from './index-news.ts';
+import { fetchOffer } from './run-offers.ts';
+import { fetchRun, listRunEvents, listRuns } from './run-rows.ts';
+import { changeRun } from './run-status.ts';
+import { fetchSync } from './sync-rows.ts';
+import type { StoreDeps } from './store-deps.ts';
+import type { Tx } from './transaction.ts';
+
+/** What follows from a change of a run: for the index, and for its workflow. */
+interface Steered {
+  run: Run;
+  news?: IndexNews;
+  tell?: 'cancel' | 'pause' | 'resume';
+}
+
+/** Steering of runs over a pool. */
+export function createRunControl({ pool, announcer, starter, logger }: StoreDeps): RunControl {
+  const tellIndex = createTellIndex(announcer, logger);
+
+  async function steer(scope: Scope, work: (tx: Tx) => Promise<Steered>): Promise<Run> {
+    const { run, news = {}, tell } = await inScope(pool, scope, work);
+    await tellIndex(news);
+    if (tell === 'cancel')
+      await starter
+        .cancel(run.workflowId)
+        .catch((err: unknown) => logger.warn({ err, run: run.id }, 'cancel is sent again by the sweep'));
+    else if (tell) await insist(run, tell);
+    return run;
+  }
+
+  /** Nobody repeats a pause or a resume, so whoever asked must hear that the workflow did not. */
+  async function insist(run: Run, tell: 'pause' | 'resume'): Promise<void> {
+    try {
+      await starter[tell](run.workflowId);
+    } catch (cause) {
+      throw new PenstockError(
+        'ENGINE_UNREACHABLE',
+        `run ${run.id} is ${run.status}, but its workflow did not hear the ${tell}: ask again`,
+        { cause },
+      );
+    }
+  }
+
+  return {
+    trigger: async (scope, syncRef, request) => {
+      const { run, created, news } = await inScope(pool, scope, async (tx) => {
+        const sync = await fetchSync(tx, scope, syncRef);
+        return insertManualRun(tx, scope, sync, request);
+      });
+      await tellIndex(news);
+      return { run, created };
+    },
+    fetch: (scope, runId) => inScope(pool, scope, (tx) => fetchRun(tx, runId)),
+    list: (scope, filter, page) => inScope(pool, scope, (tx) => listRuns(tx, filter, page)),
+    listEvents: (scope, runId, page) =>
+      inScope(pool, scope, async (tx) => listRunEvents(tx, (await fetchRun(tx, runId)).id, page)),
+    cancel: (scope, runId) => steer(scope, (tx) => cancelRun(tx, scope, runId)),
+    pause: (scope, runId) => steer(scope, (tx) => pauseRun(tx, scope, runId)),
+    resume: (scope, runId) => steer(scope, (tx) => resumeRun(tx, scope, runId)),
+  };
+}
+
+async function insertManualRun(
+  tx: Tx,
+  scope: Scope,
+  sync: Sync,
+  request: { requestKey: string; priority: number | undefined },
+): Promise<{ run: Run; created: boolean; news: IndexNews }> {
+  const { id: syncId, tenantId, version, spec } = sync;
+  const runId = runIdOf(syncId, 'manual', request.requestKey);
+  const tenant = await tx.query<{ name: string }>('select name from penstock.tenant where id = $1', [
+    tenantId,
+  ]);
+  const { rowCount } = await tx.query(
+    `with now as materialized (select clock_timestamp() as at), made as (
+       insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at,
+         queued_at, workflow_id)
+       select $1, $2, $3, $4, 'manual', $5, $6, at, at, $7 from now
+       on conflict (id) do nothing returning id, tenant_id, sync_id
+     ), recorded as (
+       insert into penstock.event (tenant_id, kind, sync_id, run_id)
+       select tenant_id, 'run.queued', sync_id, id from made
+     )
+     select from made`,
+    [
+      runId,
+      tenantId,
+      syncId,
+      version,
+      request.requestKey,
+      request.priority ?? spec.priority,
+      workflowIdOf(tenant.rows[0]?.name ?? tenantId, spec.name, runId),
+    ],
+  );
+  const created = rowCount === 1;
+  if (created) await insertAudit(tx, scope, { tenantId, action: 'run.trigger', objectId: runId });
+  const run = await fetchRun(tx, runId);
+  return { run, created, news: run.status === 'queued' ? { offered: await fetchOffer(tx, runId) } : {} };
+}
+
+/** Fetches a run and holds it, so that what is decided by its status stays true. */
+async function lockRun(tx: Tx, runId: string): Promise<Run> {
+  await tx.query('select from penstock.run where id = $1 for no key update', [runId]);
+  return fetchRun(tx, runId);
+}
+
+async function cancelRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
+  const run = await lockRun(tx, ref);
+  if (run.status === 'cancelled') return { run };
+  if (run.status === 'cancelling') return { run, tell: 'cancel' };
+  const name: RunChange = run.status === 'queued' ? 'drop' : 'cancel';
+  const changed = await makeChange(tx, scope, run, name, 'cancelled');
+  return name === 'drop' ? { run: changed, news: { released: [run.id] } } : { run: changed, tell: 'cancel' };
+}
+
+async function pauseRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
+  const run = await lockRun(tx, ref);
+  if (run.status === 'paused') return { run };
+  if (run.status === 'pausing') return { run, tell: 'pause' };
+  return { run: await makeChange(tx, scope, run, 'pause', 'paused'), tell: 'pause' };
+}
+
+async function resumeRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
+  const run = await lockRun(tx, ref);
+  if (run.status === 'running') return { run, tell: 'resume' };
+  return { run: await makeChange(tx, scope, run, 'resume', 'resumed'), tell: 'resume' };
+}
+
+async function makeChange(tx: Tx, scope: Scope, run: Run, name: RunChange, done: string): Promise<Run> {
+  const endReason = name === 'drop' || name === 'cancel' ? { endReason: 'requested' } : {};
+  if (!(await changeRun(tx, run.id, name, endReason))) throw refusal(run.id, run.status, done);
+  await insertAudit(tx, scope, { tenantId: run.tenantId, action: `run.${name}`, objectId: run.id });
+  return fetchRun(tx, run.id);
+}
+
+const refusal = (runId: RunId, status: RunStatus, done: string): PenstockError =>
+  new PenstockError('RUN_STATE', `run ${runId} is ${status}, so it cannot be ${done}`, { meta: { status } });

@@ -1,0 +1,129 @@
+/**
+ * Deleting, pausing and resuming a sync, each in one transaction that settles it under what was before it changes
+ * anything. They return what the index must hear after the commit.
+ */
+import { PenstockError } from '../domain/errors.ts';
+import { newId, type RunId, type SyncId } from '../domain/ids.ts';
+import { activeStatuses } from '../domain/run-states.ts';
+import type { Scope } from '../ports/scope.ts';
+import { checkVersion } from './database-errors.ts';
+import { insertAudit, insertEvent } from './in-scope.ts';
+import type { IndexNews } from './index-news.ts';
+import { fetchQueuedOffers } from './run-offers.ts';
+import { changeRun } from './run-status.ts';
+import { settle } from './settle.ts';
+import { newsOf, type SyncChange } from './sync-change.ts';
+import { fetchSync, lockSync } from './sync-rows.ts';
+import type { Tx } from './transaction.ts';
+
+/** Ends a sync: settles it a last time, drops its queued runs and asks the active ones to cancel. */
+export async function deleteSync(
+  tx: Tx,
+  scope: Scope,
+  { ref, ifVersion }: { ref: string; ifVersion: number | undefined },
+): Promise<{ news: IndexNews; cancelled: string[] }> {
+  const { id, tenantId, version, spec } = await lockSync(tx, scope, ref);
+  checkVersion(`sync ${spec.name}`, version, ifVersion);
+  await settle(tx, [id]);
+  await tx.query(
+    `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null,
+       updated_at = clock_timestamp()
+     where id = $1`,
+    [id],
+  );
+  const { rows } = await tx.query<{ id: RunId; workflowId: string }>(
+    `select id, workflow_id as "workflowId" from penstock.run
+     where sync_id = $1 and ended_at is null order by id for no key update`,
+    [id],
+  );
+  const released: RunId[] = [];
+  const cancelled: string[] = [];
+  for (const run of rows)
+    if (await changeRun(tx, run.id, 'drop', { endReason: 'sync_deleted' })) released.push(run.id);
+    else if (await changeRun(tx, run.id, 'cancel', { endReason: 'sync_deleted' }))
+      cancelled.push(run.workflowId);
+  await insertAudit(tx, scope, { tenantId, action: 'sync.delete', objectId: id });
+  await insertEvent(tx, { tenantId, kind: 'sync.deleted', syncId: id });
+  return { news: { due: [{ syncId: id, version, nextDueAtMs: null }], released }, cancelled };
+}
+
+/** Opens a pause, or changes the one that is open. */
+export async function pauseSync(
+  tx: Tx,
+  scope: Scope,
+  { ref, reason, until }: { ref: string; reason: string | null; until: string | null },
+): Promise<SyncChange> {
+  const { id, tenantId, pause } = await lockSync(tx, scope, ref);
+  await checkIsAhead(tx, until);
+  const settledBefore = await settle(tx, [id]);
+  if (pause)
+    await tx.query('update penstock.pause set reason = $2, until_at = $3 where id = $1', [
+      pause.id,
+      reason,
+      until,
+    ]);
+  else
+    await tx.query(
+      'insert into penstock.pause (id, tenant_id, sync_id, reason, until_at) values ($1, $2, $3, $4, $5)',
+      [newId('pause'), tenantId, id, reason, until],
+    );
+  await insertAudit(tx, scope, { tenantId, action: 'sync.pause', objectId: id });
+  await insertEvent(tx, { tenantId, kind: 'sync.paused', syncId: id, data: { reason, until } });
+  const settledAfter = await settle(tx, [id]);
+  return { sync: await fetchSync(tx, scope, id), news: newsOf(settledBefore, settledAfter) };
+}
+
+async function checkIsAhead(tx: Tx, until: string | null): Promise<void> {
+  if (until === null) return;
+  const { rows } = await tx.query<{ ahead: boolean }>('select $1::timestamptz > clock_timestamp() as ahead', [
+    until,
+  ]);
+  if (!rows[0]?.ahead)
+    throw new PenstockError('BAD_REQUEST', 'the pause would have ended already: until must lie ahead', {
+      pointer: '/until',
+    });
+}
+
+/** Ends the open pause; runs that waited for it are offered again. */
+export async function resumeSync(tx: Tx, scope: Scope, ref: string): Promise<SyncChange> {
+  const { id, tenantId, pause } = await lockSync(tx, scope, ref);
+  if (!pause) return { sync: await fetchSync(tx, scope, id), news: {} };
+  const settledBefore = await settle(tx, [id]);
+  await tx.query(
+    `update penstock.pause set until_at = greatest(from_at, clock_timestamp())
+     where sync_id = $1 and (until_at is null or until_at > clock_timestamp())`,
+    [id],
+  );
+  await insertAudit(tx, scope, { tenantId, action: 'sync.resume', objectId: id });
+  await insertEvent(tx, { tenantId, kind: 'sync.resumed', syncId: id });
+  const settledAfter = await settle(tx, [id]);
+  const news = newsOf(settledBefore, settledAfter);
+  return {
+    sync: await fetchSync(tx, scope, id),
+    news: { ...news, offered: [...(news.offered ?? []), ...(await fetchQueuedOffers(tx, id))] },
+  };
+}
+
+/** Notes that the sync's rows are about to be read again or kept. RUN_STATE while a run is at work. */
+export async function recordReset(
+  tx: Tx,
+  scope: Scope,
+  { ref, how }: { ref: string; how: 'reset' | 'accept' },
+): Promise<SyncId> {
+  const { id, tenantId, spec } = await lockSync(tx, scope, ref);
+  const { rows } = await tx.query<{ id: RunId }>(
+    'select id from penstock.run where sync_id = $1 and status = any ($2) limit 1',
+    [id, activeStatuses],
+  );
+  if (rows[0])
+    throw new PenstockError(
+      'RUN_STATE',
+      `run ${rows[0].id} of sync ${spec.name} is at work: cancel it first`,
+      {
+        meta: { runId: rows[0].id },
+      },
+    );
+  await insertAudit(tx, scope, { tenantId, action: `sync.${how}`, objectId: id });
+  await insertEvent(tx, { tenantId, kind: `sync.${how}`, syncId: id });
+  return id;
+}
