@@ -1,0 +1,50 @@
+/**
+ * What every role is: something that starts, says whether it is ready, and stops in good order. A process runs one or
+ * several of them; SIGTERM or SIGINT stops them in the order given, so that nothing is admitted while work is drained.
+ */
+import { once } from 'node:events';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface Service {
+  readonly name: string;
+  /** Begins to work. A dependency that is away is waited for in the background: only a defect or CONFIG rejects. */
+  start(): Promise<void>;
+  /** Finishes what is in hand. May be called whatever became of `start`. */
+  stop(): Promise<void>;
+  /** Rejects when it can work no longer and the process should be started again. */
+  readonly failed?: Promise<never>;
+  isReady(): boolean;
+}
+
+/** Runs the services until the process is told to end, then stops them one after the other. */
+export async function runServices(
+  services: readonly Service[],
+  logger: Logger,
+  told: Promise<unknown> = untilSignal(),
+): Promise<void> {
+  const failed = services.flatMap((service) => (service.failed ? [service.failed] : []));
+  try {
+    await Promise.all(
+      services.map(async (service) => {
+        await service.start();
+        logger.info(`${service.name}: started`);
+      }),
+    );
+    await Promise.race([told, ...failed]);
+  } finally {
+    for (const service of services) {
+      logger.info(`${service.name}: stopping`);
+      await service
+        .stop()
+        .catch((err: unknown) => logger.error({ err }, `${service.name}: did not stop cleanly`));
+    }
+    logger.info('stopped');
+  }
+}
+
+/** The first of both signals; a second one ends the process at once, as its sender wants. */
+async function untilSignal(): Promise<void> {
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  await Promise.race(signals.map((signal) => once(process, signal)));
+  for (const signal of signals) process.once(signal, () => process.exit(1));
+}

@@ -1,0 +1,77 @@
+/**
+ * The SDK's workers. Two of them share a process, or have one each: `workflows` decides and does the short activities,
+ * `copy` moves rows and never loads the workflow runtime.
+ */
+import { fileURLToPath } from 'node:url';
+import { type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { CopyActivities, RunActivities } from '../../activities/contract.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { copyQueueOf, runQueueOf } from '../../workflows/names.ts';
+import { createSdkLogger } from './sdk-logger.ts';
+
+export type WorkerKind = 'copy' | 'workflows';
+
+/** Where `npm run build` leaves the workflow bundle: `dist/workflow-bundle.js`. */
+export const bundlePath = fileURLToPath(new URL('../../../dist/workflow-bundle.js', import.meta.url));
+
+/**
+ * An attempt commits the batch in hand within a few seconds of the drain; what has not by the end of the grace is told
+ * to give up, and what does not even then is left behind. Platforms kill after 30 s.
+ */
+const shutdownGraceTime = '20s';
+const shutdownForceTime = '25s';
+
+interface WorkerSettings {
+  connection: NativeConnection;
+  namespace: string;
+  /** Prefix of the task queues. */
+  taskQueue: string;
+  identity: string;
+  /** Copies at once. */
+  slots: number;
+}
+
+const common = ({ connection, namespace, identity }: WorkerSettings): Omit<WorkerOptions, 'taskQueue'> => ({
+  connection,
+  namespace,
+  identity,
+  shutdownGraceTime,
+  shutdownForceTime,
+  // Pauses and cancellations come back on heartbeats that are really sent.
+  maxHeartbeatThrottleInterval: '1s',
+  defaultHeartbeatThrottleInterval: '1s',
+});
+
+/** Polls for workflows and for the short activities. */
+export const createRunWorker = (
+  settings: WorkerSettings,
+  activities: RunActivities,
+  workflowBundle: NonNullable<WorkerOptions['workflowBundle']> = { codePath: bundlePath },
+): Promise<Worker> =>
+  Worker.create({
+    ...common(settings),
+    taskQueue: runQueueOf(settings.taskQueue),
+    workflowBundle,
+    activities,
+    maxConcurrentActivityTaskExecutions: 50,
+    maxCachedWorkflows: 500,
+  });
+
+/** Polls for copies only. */
+export const createCopyWorker = (settings: WorkerSettings, activities: CopyActivities): Promise<Worker> =>
+  Worker.create({
+    ...common(settings),
+    taskQueue: copyQueueOf(settings.taskQueue),
+    activities,
+    maxConcurrentActivityTaskExecutions: settings.slots,
+    maxConcurrentActivityTaskPolls: Math.min(settings.slots, 5),
+  });
+
+/** Once per process, before anything else of the SDK: its logs on our logger, and signals left to us. */
+export function installRuntime(logger: Logger): void {
+  Runtime.install({
+    logger: createSdkLogger(logger),
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: { level: 'WARN' } } },
+    shutdownSignals: [],
+  });
+}

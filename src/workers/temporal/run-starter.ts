@@ -1,0 +1,149 @@
+/**
+ * Starts, looks up and steers the workflows of runs. Every call has a deadline. A start may be repeated by anybody at
+ * any time: the workflow id is the run's, and a workflow that is or was there is never started a second time.
+ */
+import {
+  type Client,
+  isGrpcServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { PenstockError } from '../../domain/errors.ts';
+import type { RunStarter, RunToStart } from '../../ports/run-starter.ts';
+import { pauseUpdate, resumeUpdate, runQueueOf, syncRunType } from '../../workflows/names.ts';
+import { searchKeys } from '../../workflows/search-attributes.ts';
+import type { SyncRunInput } from '../../workflows/sync-run.ts';
+
+export interface RunStarterOptions {
+  client: Client;
+  /** Prefix of the task queues. */
+  taskQueue: string;
+  /** Where users reach the API, for links; none without. */
+  publicUrl?: string;
+  /** How long one call may take. Default 5 s. */
+  deadlineMs?: number;
+}
+
+const defaultDeadlineMs = 5_000;
+
+/** A starter over a client that it does not own. */
+export function createRunStarter(options: RunStarterOptions): RunStarter {
+  const { client, deadlineMs = defaultDeadlineMs } = options;
+  const { workflow } = client;
+
+  /** Makes whatever the engine answers one of our errors. */
+  const call = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await client.withDeadline(Date.now() + deadlineMs, work);
+    } catch (error) {
+      throw unreachable(error) ?? error;
+    }
+  };
+
+  const describe = (workflowId: string) =>
+    call(async () => {
+      try {
+        const { status } = await workflow.getHandle(workflowId).describe();
+        return status.name === 'RUNNING' || status.name === 'PAUSED' ? 'open' : 'closed';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'unknown';
+        throw error;
+      }
+    });
+
+  const update = (workflowId: string, name: string) =>
+    call(async () => {
+      try {
+        await workflow.getHandle(workflowId).executeUpdate(name);
+        return 'asked';
+      } catch (error) {
+        // Refused by its validator: the run is ending, and there is nothing left to pause or resume.
+        if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError)
+          return 'unknown';
+        throw error;
+      }
+    });
+
+  return {
+    start: (run) =>
+      call(async () => {
+        try {
+          await workflow.start(syncRunType, startOptions(run, options));
+          return 'started';
+        } catch (error) {
+          if ((error as Error).name === 'WorkflowExecutionAlreadyStartedError') return 'already_started';
+          throw error;
+        }
+      }),
+    describe,
+    cancel: async (workflowId) => {
+      if ((await describe(workflowId)) !== 'open') return 'unknown';
+      await call(() => workflow.getHandle(workflowId).cancel());
+      return 'asked';
+    },
+    pause: (workflowId) => update(workflowId, pauseUpdate),
+    resume: (workflowId) => update(workflowId, resumeUpdate),
+  };
+}
+
+function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptions) {
+  const input: SyncRunInput = { runId: run.runId };
+  return {
+    workflowId: run.workflowId,
+    taskQueue: runQueueOf(taskQueue),
+    args: [input],
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    // Set on purpose: a run may take as long as it takes, and a stuck workflow task is noticed soon.
+    workflowTaskTimeout: '10s',
+    priority: { priorityKey: run.priority, fairnessKey: run.tenantId },
+    staticSummary: `${run.tenantName}/${run.syncName} · ${run.mode} · ${run.origin}`,
+    staticDetails: describeRun(run, publicUrl),
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: searchKeys.tenant, value: run.tenantName },
+      { key: searchKeys.sync, value: run.syncName },
+      { key: searchKeys.source, value: run.sourceName },
+      { key: searchKeys.mode, value: run.mode },
+      { key: searchKeys.trigger, value: run.origin },
+      { key: searchKeys.runState, value: 'starting' },
+      { key: searchKeys.rows, value: 0 },
+      { key: searchKeys.dueAt, value: new Date(run.dueAtMs) },
+    ]),
+  } as const;
+}
+
+/** Markdown, shown in the Web UI's user metadata. */
+function describeRun(run: RunToStart, publicUrl: string | undefined): string {
+  const id =
+    publicUrl === undefined ? `\`${run.runId}\`` : `[${run.runId}](${publicUrl}/v1/runs/${run.runId})`;
+  return [
+    `Sync **${run.syncName}** of tenant **${run.tenantName}**, from connection **${run.sourceName}**`,
+    `- run: ${id}`,
+    `- sync: \`${run.syncId}\``,
+    `- due: ${new Date(run.dueAtMs).toISOString()}`,
+  ].join('\n');
+}
+
+/** Codes that mean "this request is wrong", from which trying again does not help. All others mean "not now". */
+const wrongRequest = new Set([3 /* INVALID_ARGUMENT */, 9 /* FAILED_PRECONDITION */, 11, 12]);
+
+function unreachable(error: unknown): PenstockError | undefined {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)
+    return new PenstockError('ENGINE_UNREACHABLE', 'No worker answered in time: is one running?', {
+      cause: error,
+    });
+  const status = grpcStatusOf(error);
+  if (status === undefined || wrongRequest.has(status)) return undefined;
+  return new PenstockError('ENGINE_UNREACHABLE', `Temporal does not answer (gRPC status ${status}).`, {
+    cause: error,
+  });
+}
+
+function grpcStatusOf(error: unknown): number | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (isGrpcServiceError(cause)) return cause.code;
+  // The namespace is set up by somebody; until then the engine cannot be used.
+  return (error as Error | undefined)?.name === 'NamespaceNotFoundError' ? 5 : undefined;
+}

@@ -1,0 +1,55 @@
+/**
+ * The SDK's log lines on our logger. What comes with them is cut down to ids and codes: the SDK would print failures
+ * whole, and failures of foreign code may quote rows.
+ */
+import type { Logger as SdkLogger, LogLevel, LogMetadata } from '@temporalio/worker';
+import { describeError } from '../../activities/to-failure.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+
+const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+
+/** Metadata that is safe to print, and helps. */
+const kept = [
+  'sdkComponent',
+  'namespace',
+  'taskQueue',
+  'workflowId',
+  'runId',
+  'workflowType',
+  'activityId',
+  'activityType',
+  'attempt',
+  'durationMs',
+  'state',
+] as const;
+
+/** A logger for `Runtime.install`. */
+export function createSdkLogger(logger: Logger): SdkLogger {
+  const log = (level: LogLevel, message: string, meta?: LogMetadata): void => {
+    logger[levels[level]](describeMeta(meta), `temporal: ${message}`);
+  };
+  return {
+    log,
+    trace: (message, meta) => log('TRACE', message, meta),
+    debug: (message, meta) => log('DEBUG', message, meta),
+    info: (message, meta) => log('INFO', message, meta),
+    warn: (message, meta) => log('WARN', message, meta),
+    error: (message, meta) => log('ERROR', message, meta),
+  };
+}
+
+function describeMeta(meta: LogMetadata = {}): Record<string, unknown> {
+  const { error } = meta as { error?: unknown };
+  return {
+    ...Object.fromEntries(kept.flatMap((name) => (name in meta ? [[name, meta[name]]] : []))),
+    ...(error !== undefined && { failure: describeFailure(error) }),
+  };
+}
+
+/** A failure that an activity threw on purpose has its code as type; anything else is told by its kind. */
+function describeFailure(error: unknown): { code: string; message: string } {
+  const { name, type, message } = (error ?? {}) as { name?: unknown; type?: unknown; message?: unknown };
+  return name === 'ApplicationFailure' && typeof type === 'string'
+    ? { code: type, message: String(message) }
+    : describeError(error);
+}

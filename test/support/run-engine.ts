@@ -1,0 +1,139 @@
+/**
+ * The workflow of a run on a real Temporal, with activities that the test scripts: they are the port between what
+ * decides and what does the work. One namespace, one client and the workers that the test wants.
+ */
+import { randomUUID } from 'node:crypto';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { NativeConnection, type Worker } from '@temporalio/worker';
+import type {
+  CopyActivities,
+  CopyOutcome,
+  PreparedRun,
+  RunActivities,
+} from '../../src/activities/contract.ts';
+import { newId, type RunId } from '../../src/domain/ids.ts';
+import type { RunStarter, RunToStart } from '../../src/ports/run-starter.ts';
+import { createCopyWorker, createRunWorker, installRuntime } from '../../src/workers/temporal/create-worker.ts';
+import { createRunStarter } from '../../src/workers/temporal/run-starter.ts';
+import { createKeptLogger } from './kept-logger.ts';
+import { createNamespace } from './stack.ts';
+import { workflowBundlePath } from './workflow-bundle.ts';
+
+export type ScriptedActivities = RunActivities & CopyActivities;
+
+export interface RunEngine {
+  readonly address: string;
+  readonly namespace: string;
+  readonly client: Client;
+  readonly starter: RunStarter;
+  /** Polls with these activities from now on; a run's calls of others fail its workflow task. */
+  startWorkers(activities: ScriptedActivities): Promise<void>;
+  stopWorkers(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const taskQueue = 'penstock';
+
+/** At most once per test file. */
+export async function openRunEngine(): Promise<RunEngine> {
+  installRuntime(createKeptLogger().logger);
+  const { address, namespace } = await createNamespace();
+  const [codePath, connection, native] = await Promise.all([
+    workflowBundlePath(),
+    Connection.connect({ address }),
+    NativeConnection.connect({ address }),
+  ]);
+  const client = new Client({ connection, namespace });
+  let polling: { workers: Worker[]; ended: Promise<unknown> } | undefined;
+  const stopWorkers = async () => {
+    for (const worker of polling?.workers ?? []) worker.shutdown();
+    await polling?.ended;
+    polling = undefined;
+  };
+  return {
+    address,
+    namespace,
+    client,
+    starter: createRunStarter({ client, taskQueue }),
+    startWorkers: async ({ copyPartition, ...run }) => {
+      const settings = { connection: native, namespace, taskQueue, identity: 'test', slots: 4 };
+      const workers = [
+        await createRunWorker(settings, run, { codePath }),
+        await createCopyWorker(settings, { copyPartition }),
+      ];
+      polling = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
+    },
+    stopWorkers,
+    close: async () => {
+      await stopWorkers();
+      await native.close();
+      await connection.close();
+    },
+  };
+}
+
+/** A run as admit would start it. */
+export function plannedRun(changes: Partial<RunToStart> = {}): RunToStart {
+  const runId = `run_${randomUUID()}` as RunId;
+  return {
+    runId,
+    workflowId: `acme:subscribers:${runId}`,
+    tenantId: newId('tenant'),
+    tenantName: 'acme',
+    syncId: newId('sync'),
+    syncName: 'subscribers',
+    sourceName: 'acme-warehouse',
+    mode: 'append',
+    origin: 'manual',
+    priority: 3,
+    dueAtMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+    ...changes,
+  };
+}
+
+export const handleOf = (engine: RunEngine, run: RunToStart): WorkflowHandle =>
+  engine.client.workflow.getHandle(run.workflowId);
+
+export const readyRun = (changes: Partial<Extract<PreparedRun, { ready: true }>> = {}): PreparedRun => ({
+  ready: true,
+  loadId: 'lod_1',
+  partitions: [1],
+  parallel: 1,
+  continued: false,
+  ...changes,
+});
+
+/** 1,000 rows in one batch of 10,000 bytes, on top of what was there. */
+export const oneBatch = (changes: Partial<CopyOutcome> = {}): CopyOutcome => ({
+  outcome: 'finished',
+  rows: 1_000,
+  batches: 1,
+  bytes: 10_000,
+  total: { rows: 1_000, batches: 1, bytes: 10_000 },
+  ...changes,
+});
+
+/** Activities of a run that goes well, in order, with what they were called with. */
+export function scriptedActivities(changes: Partial<ScriptedActivities> = {}): {
+  calls: string[];
+  activities: ScriptedActivities;
+} {
+  const calls: string[] = [];
+  const activities: ScriptedActivities = {
+    prepareRun: async () => readyRun(),
+    copyPartition: async () => oneBatch(),
+    finishRun: async () => ({ outcome: 'succeeded', rows: 1_000, batches: 1, bytes: 10_000 }),
+    pauseRun: async () => ({ status: 'paused' }),
+    failRun: async () => ({ status: 'failed' }),
+    cancelRun: async () => ({ status: 'cancelled' }),
+    ...changes,
+  };
+  const noted = Object.entries(activities).map(([name, work]) => [
+    name,
+    (input: never) => {
+      calls.push(name);
+      return (work as (input: never) => unknown)(input);
+    },
+  ]);
+  return { calls, activities: Object.fromEntries(noted) as ScriptedActivities };
+}
