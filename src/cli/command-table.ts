@@ -6,4 +6,8 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Start embedded PostgreSQL, Redis and Temporal with its Web UI, and all roles',
     load: () => import('./commands/dev.ts'),
   },
+  demo: {
+    summary: 'Copy real data on an embedded stack, kill a worker in the middle, compare row by row',
+    load: () => import('./commands/demo.ts'),
+  },
 };

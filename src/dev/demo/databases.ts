@@ -1,14 +1,11 @@
 /** The demo's two databases: a customer's warehouse, read by a login that may only read, and the team's own database. */
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import type { DemoConnection } from './demo-api.ts';
 
-/** A database with the login that Penstock gets for it. */
-export interface DemoDatabase {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
+interface DemoDatabase {
+  /** With the login that Penstock gets; named like the database. */
+  readonly connection: DemoConnection;
   /** Of the superuser, to prepare and to compare. */
   readonly adminUrl: string;
 }
@@ -25,11 +22,11 @@ export async function createDemoDatabases(postgresUrl: string): Promise<DemoData
   const client = new Client({ connectionString: postgresUrl });
   await client.connect();
   try {
-    for (const { user, password } of [warehouse, app])
-      await client.query(`create role ${user} login password '${password}'`);
-    await client.query(`grant pg_read_all_data to ${warehouse.user}`);
-    await client.query(`create database "${warehouse.name}"`);
-    await client.query(`create database "${app.name}" owner ${app.user}`);
+    for (const { connection } of [warehouse, app])
+      await client.query(`create role ${connection.user} login password '${connection.password}'`);
+    await client.query('grant pg_read_all_data to acme_reader');
+    await client.query('create database "acme-warehouse"');
+    await client.query('create database "app-db" owner app_writer');
   } finally {
     await client.end();
   }
@@ -40,11 +37,14 @@ function describeDatabase(postgresUrl: string, name: string, user: string): Demo
   const url = new URL(postgresUrl);
   url.pathname = `/${name}`;
   return {
-    name,
-    host: url.hostname,
-    port: Number(url.port),
-    user,
-    password: randomBytes(18).toString('base64url'),
+    connection: {
+      name,
+      database: name,
+      host: url.hostname,
+      port: Number(url.port),
+      user,
+      password: randomBytes(18).toString('base64url'),
+    },
     adminUrl: url.href,
   };
 }

@@ -30,23 +30,22 @@ export async function killCopyingWorker(
   afterBatches: number,
   onKill: (pid: number) => void,
 ): Promise<Kill | undefined> {
-  const control = new Client({ connectionString: watched.controlUrl });
   const destination = new Client({ connectionString: watched.destinationUrl });
-  await Promise.all([control.connect(), destination.connect()]);
+  await destination.connect();
   try {
     const atStart = await countBatches(destination);
     if (!(await untilBatches(destination, watched, atStart + afterBatches))) return undefined;
-    const pid = await findWorker(control, watched.runId);
+    const pid = await findCopyingWorker(watched.controlUrl, watched.runId);
     if (pid === undefined) return undefined;
     process.kill(pid, 'SIGKILL');
     const killedMs = performance.now();
     onKill(pid);
-    // A commit that was on its way has arrived by now or never will: its connection is gone.
+    await untilSessionsGone(destination);
     const batches = await countBatches(destination);
     await untilBatches(destination, watched, batches + 1);
     return { pid, batches: batches - atStart, standstillSeconds: (performance.now() - killedMs) / 1000 };
   } finally {
-    await Promise.all([control.end(), destination.end()]);
+    await destination.end();
   }
 }
 
@@ -61,6 +60,17 @@ async function untilBatches(destination: Client, watched: Watched, wanted: numbe
   }
 }
 
+/** A commit that was on its way has arrived when the dead worker's session has ended. */
+async function untilSessionsGone(destination: Client): Promise<void> {
+  for (;;) {
+    const { rowCount } = await destination.query(
+      `select from pg_stat_activity where datname = current_database() and application_name like 'penstock:%'`,
+    );
+    if (rowCount === 0) return;
+    await delay(25);
+  }
+}
+
 async function countBatches(destination: Client): Promise<number> {
   const { rows } = await destination.query<{ batches: number }>(
     'select count(*)::int as batches from _penstock.checkpoint',
@@ -68,12 +78,21 @@ async function countBatches(destination: Client): Promise<number> {
   return rows[0]?.batches ?? 0;
 }
 
-/** The process that has the run's newest attempt in hand; workers are called `<pid>@<host>`. */
-async function findWorker(control: Client, runId: string): Promise<number | undefined> {
-  const { rows } = await control.query<{ worker: string }>(
-    `select worker from penstock.run_attempt where run_id = $1 and ended_at is null order by epoch desc limit 1`,
-    [runId],
-  );
-  const pid = Number.parseInt(rows[0]?.worker ?? '', 10);
-  return Number.isInteger(pid) ? pid : undefined;
+/**
+ * The process that has the run's newest attempt in hand: workers are called `<pid>@<host>`.
+ * @param controlUrl of the control database
+ */
+export async function findCopyingWorker(controlUrl: string, runId: string): Promise<number | undefined> {
+  const control = new Client({ connectionString: controlUrl });
+  await control.connect();
+  try {
+    const { rows } = await control.query<{ worker: string }>(
+      `select worker from penstock.run_attempt where run_id = $1 and ended_at is null order by epoch desc limit 1`,
+      [runId],
+    );
+    const pid = Number.parseInt(rows[0]?.worker ?? '', 10);
+    return Number.isInteger(pid) ? pid : undefined;
+  } finally {
+    await control.end();
+  }
 }

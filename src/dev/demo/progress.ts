@@ -19,18 +19,20 @@ export interface Step {
 
 const barWidth = 24;
 const plainEveryMs = 2_000;
+/** What a bar has drawn so far goes; it is drawn again when it moves. */
+const clearLine = '\r\x1b[2K';
 
 type Output = Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
 
 export const showProgress = (output: Output): Progress => ({
-  say: (line) => void output.write(`${line}\n`),
+  say: (line) => void output.write(output.isTTY ? `${clearLine}${line}\n` : `${line}\n`),
   begin: (label) => (output.isTTY ? beginBar(output, label) : beginLines(output, label)),
 });
 
 /** Redraws its line in place. */
 function beginBar(output: Output, label: string): Step {
   const startMs = performance.now();
-  const draw = (text: string): void => void output.write(`\r\x1b[2K${text}`);
+  const draw = (text: string): void => void output.write(`${clearLine}${text}`);
   draw(`  … ${label}`);
   return {
     move: (done, total, note = '') => {

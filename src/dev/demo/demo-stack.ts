@@ -1,0 +1,58 @@
+/** The stack under the demo: fresh at each start, gone at its end. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startDevStack, type DevStack } from '../dev-stack.ts';
+import { takeDataDir } from '../pid-file.ts';
+import { cacheDir } from '../stack.ts';
+import { citiesCredit } from './cities.ts';
+import { connectApi } from './demo-api.ts';
+import type { Progress } from './progress.ts';
+import { type DemoOutcome, runDemo } from './run-demo.ts';
+
+export interface DemoStack extends DevStack {
+  /** Stops everything and deletes the data. */
+  readonly discard: () => Promise<void>;
+}
+
+const dataDir = join(cacheDir, '..', 'demo');
+
+/**
+ * Starts a stack and runs the demo on it; the stack is still up afterwards.
+ * @param rows of the generated table
+ * @param log gets what servers and roles have to say
+ * @throws PenstockError DATA_DIR_IN_USE while another demo is kept up; nothing is left running after an error
+ */
+export async function runDemoOnStack(
+  rows: number,
+  progress: Progress,
+  log: (line: string) => void,
+): Promise<{ outcome: DemoOutcome; stack: DemoStack }> {
+  progress.say(`Penstock demo. Real data: ${citiesCredit}.`);
+  const start = progress.begin('PostgreSQL, Redis, Temporal; api, dispatcher and two workers');
+  // Whose folder it is, and what a killed demo left running in it, has to be settled before it is deleted.
+  await takeDataDir(dataDir, log);
+  await rm(dataDir, { recursive: true, force: true });
+  const stack = await startDevStack({ dataDir, log });
+  const discard = async (): Promise<void> => {
+    await stack.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  start.end('all up');
+  try {
+    const { apiUrl, apiKey, postgresUrl } = stack.addresses();
+    const outcome = await Promise.race([
+      stack.refused,
+      runDemo({
+        api: connectApi(apiUrl, apiKey),
+        postgresUrl,
+        controlUrl: stack.servers.postgres.urlOf('penstock'),
+        progress,
+        rows,
+      }),
+    ]);
+    return { outcome, stack: { ...stack, discard } };
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+}
