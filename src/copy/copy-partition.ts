@@ -1,11 +1,16 @@
 /**
  * Copies one partition of a load: one source statement in key order, cut into batches, one destination transaction
  * each. Whatever happens, what is committed is vouched for by a checkpoint, and the next attempt goes on after it.
+ *
+ * Rows stream into the open transaction while the source is read; the bytes of a batch are kept until its commit is
+ * known, for the case that it has to be sent again another way.
  */
-import type { ErrorCode } from '../domain/errors.ts';
+import { codeOf, PenstockError, type ErrorCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
-import type { Destination } from '../ports/destination.ts';
-import type { Source } from '../ports/source.ts';
+import type { Destination, OpenLoad, PartitionWriter } from '../ports/destination.ts';
+import type { RowSlice, Source, SourceRead } from '../ports/source.ts';
+import { BatchInHand } from './batch-in-hand.ts';
+import { createCutter, type BatchCutter } from './batch-cutter.ts';
 
 /** What ends a batch, whichever comes first. */
 export interface BatchLimits {
@@ -28,14 +33,14 @@ export interface CopyRequest {
   /** Decimal text; rises with every attempt of a run. */
   epoch: string;
   limits: BatchLimits;
-  /** An attempt that has committed something yields after this long, so that no activity runs for ever. */
+  /** An attempt yields after this long, so that no activity runs for ever. */
   yieldAfterMs: number;
   rowTimeoutMs: number;
   /** Cancellation: the open batch is rolled back (or its commit awaited) and the signal's reason is thrown. */
   signal: AbortSignal;
-  /** Asked between batches and while waiting: true ends the attempt after the batch in hand. */
+  /** Asked between rows and while waiting: true ends the attempt after the batch in hand is committed. */
   drain: () => boolean;
-  /** Called once the lease is taken and the checkpoints are read, and after every commit. */
+  /** Called after every commit. */
   onProgress: (progress: CopyProgress) => void;
 }
 
@@ -62,6 +67,132 @@ export interface CopyDeps {
 /**
  * Runs one attempt. Throws what stopped it when it made no progress, and the signal's reason when cancelled.
  */
-export function copyPartition(_deps: CopyDeps, _request: CopyRequest): Promise<CopyResult> {
-  return Promise.reject(new Error('not built yet'));
+export async function copyPartition(deps: CopyDeps, request: CopyRequest): Promise<CopyResult> {
+  const done = { rows: 0, batches: 0, bytes: 0 };
+  try {
+    const outcome = await attempt(deps, request, done);
+    return { outcome, ...done };
+  } catch (error) {
+    if (request.signal.aborted) throw request.signal.reason;
+    const code = codeOf(error);
+    if (code === 'FENCED' || code === 'RUN_FINAL') return { outcome: 'fenced', ...done };
+    if (code === 'LOAD_LOST') return { outcome: 'lost', ...done };
+    if (done.batches === 0) throw error;
+    const message = error instanceof PenstockError ? error.message : 'Something in Penstock failed.';
+    return { outcome: 'yielded', ...done, error: { code, message } };
+  }
+}
+
+async function attempt(
+  { source, destination }: CopyDeps,
+  request: CopyRequest,
+  done: CopyProgress,
+): Promise<'finished' | 'yielded'> {
+  const { run, partition, epoch, signal, limits } = request;
+  const load = await destination.fetchLoad(request.load);
+  if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
+  if (load.phase === 'done') return 'finished';
+  const writer = await destination.takeLease({ run, load: request.load, partition, epoch });
+  let read: SourceRead | undefined;
+  try {
+    if (writer.checkpoint?.final) return 'finished';
+    signal.throwIfAborted();
+    read = await source.read(readRequest(load, writer, request));
+    const { columns, key, uniqueKey, format } = load.plan;
+    const cutter = createCutter({
+      format,
+      columns,
+      key,
+      uniqueKey,
+      maxRows: limits.rows,
+      maxBytes: limits.bytes,
+    });
+    const batch = new BatchInHand(writer, cutter, (counts) => {
+      done.rows += counts.rows;
+      done.bytes += counts.bytes;
+      done.batches++;
+      request.onProgress({ ...writer.totals });
+    });
+    return await pump(read, cutter, batch, request);
+  } finally {
+    await Promise.all([read?.close(), writer.close()]);
+  }
+}
+
+const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyRequest) => ({
+  query: load.plan.query,
+  columns: load.plan.columns,
+  format: load.plan.format,
+  reader: load.plan.reader,
+  key: load.plan.key,
+  uniqueKey: load.plan.uniqueKey,
+  after: writer.checkpoint?.keyHi ?? null,
+  cursor: load.plan.cursor,
+  window: load.window,
+  rowTimeoutMs: request.rowTimeoutMs,
+  signal: request.signal,
+});
+
+/** How often a waiting attempt looks at the clock and at `drain`. */
+const lookMs = 200;
+
+/** Rows from the source into batches until the end is proven, or until the attempt is to yield. */
+async function pump(
+  read: SourceRead,
+  cutter: BatchCutter,
+  batch: BatchInHand,
+  request: CopyRequest,
+): Promise<'finished' | 'yielded'> {
+  const startedMs = performance.now();
+  for (;;) {
+    const pending = read.next();
+    const slice = await untilRows(pending, async () => {
+      if (batch.ageMs >= request.limits.timeMs) await batch.end({ final: false });
+      return isToYield(request, startedMs);
+    });
+    if (slice === 'yield') {
+      // Nobody waits for these rows any more; the read is closed next.
+      pending.catch(() => {});
+      await batch.end({ final: false });
+      return 'yielded';
+    }
+    request.signal.throwIfAborted();
+    for (const part of slice === null ? cutter.end() : cutter.cut(slice)) {
+      await batch.add(part.slice);
+      if (part.ends) await batch.end({ final: false });
+    }
+    if (slice === null) {
+      await batch.end({ final: true });
+      return 'finished';
+    }
+    const memoryIsSpent = slice.rows === 0;
+    if (memoryIsSpent || batch.ageMs >= request.limits.timeMs) await batch.end({ final: false });
+    if (isToYield(request, startedMs)) {
+      await batch.end({ final: false });
+      return 'yielded';
+    }
+  }
+}
+
+const isToYield = ({ drain, yieldAfterMs }: CopyRequest, startedMs: number): boolean =>
+  drain() || performance.now() - startedMs >= yieldAfterMs;
+
+/** The next slice; asks `look` every moment while there is none, which may say that it is time to yield. */
+async function untilRows(
+  pending: Promise<RowSlice | null>,
+  look: () => Promise<boolean>,
+): Promise<RowSlice | null | 'yield'> {
+  for (;;) {
+    let timer: NodeJS.Timeout | undefined;
+    const moment = new Promise<'moment'>((resolve) => {
+      timer = setTimeout(() => resolve('moment'), lookMs);
+    });
+    try {
+      const event = await Promise.race([pending, moment]);
+      if (event !== 'moment') return event;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (await look()) return 'yield';
+  }
 }

@@ -1,8 +1,9 @@
 /** Opens the load that a run works on, or finds the one it has to finish first. Repeatable. */
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
-import type { Destination, OpenLoad } from '../ports/destination.ts';
-import type { Source } from '../ports/source.ts';
+import type { Destination, LoadPlan, OpenLoad } from '../ports/destination.ts';
+import type { CursorWindow, Source } from '../ports/source.ts';
+import { parseTableName, planLoad } from './plan-load.ts';
 
 export interface PrepareRequest {
   run: RunId;
@@ -11,16 +12,44 @@ export interface PrepareRequest {
   spec: SyncSpec;
   /** Backfills never move the cursor. */
   movesCursor: boolean;
+  /** `cursor` where COPY is not available at the source. */
+  reader?: LoadPlan['reader'];
   signal: AbortSignal;
+}
+
+export interface PrepareDeps {
+  source: Source;
+  destination: Destination;
 }
 
 /**
  * Probes the query, makes the plan, continues an unfinished load with the same plan or opens a new one over the window
- * since the cursor. NOT_RESUMABLE, KEY_NULL, UNFINISHED_LOAD, CURSOR_MOVED, TARGET_*, SOURCE_*, DESTINATION_*.
+ * since the cursor. NOT_RESUMABLE, UNFINISHED_LOAD, CURSOR_*, TARGET_*, SOURCE_*, DESTINATION_*, RUN_FINAL.
  */
-export function prepareLoad(
-  _deps: { source: Source; destination: Destination },
-  _request: PrepareRequest,
-): Promise<OpenLoad> {
-  return Promise.reject(new Error('not built yet'));
+export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): Promise<OpenLoad> {
+  const { source, destination } = deps;
+  const { run, sync, spec } = request;
+  const cursorColumn = spec.cursor?.column ?? null;
+  const probe = await source.probe({ query: spec.source.query, key: spec.key, cursor: cursorColumn });
+  await destination.ensureSchema();
+  const target = await destination.describeTarget(parseTableName(spec.destination.table));
+  const { syncVersion, movesCursor, reader = 'copy' } = request;
+  const plan = planLoad({ spec, syncVersion, movesCursor, reader, probe, target });
+  const found = await destination.findLoad({ run, sync, plan });
+  if (found) return found;
+  request.signal.throwIfAborted();
+  const window = await takeWindow(deps, request, plan);
+  return destination.openLoad({ run, sync, plan, window });
+}
+
+/** From the cursor to the safe high of the source; without a cursor there is one window, everything. */
+async function takeWindow(
+  { source, destination }: PrepareDeps,
+  { sync, signal }: PrepareRequest,
+  plan: LoadPlan,
+): Promise<CursorWindow> {
+  if (!plan.cursor) return { low: null, high: null };
+  const { query, cursor, columns } = plan;
+  const low = await destination.fetchCursor(sync, plan);
+  return { low, high: await source.fetchHigh({ query, cursor, columns, low, signal }) };
 }

@@ -289,6 +289,12 @@ export const errorTable = {
     title: 'The destination did not answer a commit',
     cure: 'Nothing to do: the checkpoint tells whether it happened.',
   },
+  CURSOR_CHANGED: {
+    status: 409,
+    retry: 'never',
+    title: 'The cursor belongs to another query, key or table',
+    cure: 'Reset the sync: an append would otherwise load rows twice.',
+  },
   CURSOR_MOVED: {
     status: 409,
     retry: 'backoff',

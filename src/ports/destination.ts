@@ -119,9 +119,12 @@ export interface Destination {
   ensureSchema(): Promise<void>;
   /** Connects, logs in, runs nothing: DESTINATION_UNREACHABLE, DESTINATION_AUTH. The server's version. */
   check(): Promise<{ version: string }>;
-  /** The columns of the target as they are now; null when it does not exist. */
-  describeTarget(target: TableName): Promise<readonly ResultColumn[] | null>;
-  /** The cursor's value for this plan; null before the first load, and when the plan that it belongs to has changed. */
+  /** The target with its schema filled in, and its columns as they are now; null when it does not exist. */
+  describeTarget(target: TableName): Promise<{ target: TableName; columns: readonly ResultColumn[] | null }>;
+  /**
+   * The cursor's value for this plan; null before the first load. When what it belonged to has changed (query, key,
+   * cursor, table, source): null for an upsert, which can read everything again; CURSOR_CHANGED for an append.
+   */
   fetchCursor(sync: SyncId, plan: LoadPlan): Promise<string | null>;
   /**
    * The load that the run works on, if there is one: one it opened itself (also when `done`), or the sync's unfinished

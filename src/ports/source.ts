@@ -73,11 +73,12 @@ export interface ReadRequest {
   reader: 'copy' | 'cursor';
   /** Rows come in this order. */
   key: readonly string[];
+  /** Proven: without NULL, and no two rows share one. */
+  uniqueKey: boolean;
   /** Only rows whose key is greater than this one, in the source's own order; its values as source text. */
   after: readonly string[] | null;
   cursor: PlannedCursor | null;
   window: CursorWindow;
-  memory: RowMemory;
   /** Fails with SOURCE_STALLED when rows have begun to come and then none came for so long. */
   rowTimeoutMs: number;
   signal: AbortSignal;
@@ -104,6 +105,7 @@ export interface Source {
   fetchHigh(request: {
     query: string;
     cursor: PlannedCursor;
+    columns: readonly ResultColumn[];
     low: string | null;
     signal: AbortSignal;
   }): Promise<string | null>;

@@ -1,0 +1,19 @@
+/** What makes two plans the same load, and two cursors the same cursor. */
+import { createHash } from 'node:crypto';
+import type { LoadPlan } from '../ports/destination.ts';
+
+/** SHA-256 of a value's JSON with sorted members, in hex. */
+function digest(value: unknown): string {
+  const sorted = (_: string, item: unknown): unknown =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item;
+  return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex');
+}
+
+/** Everything that decides what is read and written; not the sync's version, which also counts edits of its schedule. */
+export const hashPlan = (plan: LoadPlan): string => digest({ ...plan, syncVersion: undefined });
+
+/** What a cursor's value is valid for. */
+export const hashCursor = ({ query, cursor, key, target, sourceIdentity }: LoadPlan): string =>
+  digest({ query, column: cursor?.column ?? null, key, target, sourceIdentity });

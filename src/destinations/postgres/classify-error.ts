@@ -1,0 +1,90 @@
+/**
+ * What an error of the destination means. Messages are ours: the server's may quote a row's value, so its words are
+ * passed on only for codes whose text names objects and nothing else.
+ */
+import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
+
+interface ServerError extends Error {
+  code?: string;
+  schema?: string;
+  table?: string;
+  column?: string;
+  constraint?: string;
+  where?: string;
+}
+
+/** SQLSTATE, or the first letters of one, longest match first. */
+const codes: readonly (readonly [string, ErrorCode])[] = [
+  ['28', 'DESTINATION_AUTH'],
+  ['3D', 'DESTINATION_AUTH'],
+  ['42501', 'DESTINATION_PERMISSION'],
+  ['42', 'TARGET_MISMATCH'],
+  ['3F', 'TARGET_MISMATCH'],
+  ['0A', 'TARGET_MISMATCH'],
+  ['22', 'VALUE_REFUSED'],
+  ['23', 'VALUE_REFUSED'],
+  ['P0', 'VALUE_REFUSED'],
+  ['44', 'VALUE_REFUSED'],
+  ['53100', 'DESTINATION_FULL'],
+  ['53', 'DESTINATION_BUSY'],
+  ['54', 'VALUE_REFUSED'],
+  ['40', 'DESTINATION_BUSY'],
+  ['55', 'DESTINATION_BUSY'],
+  ['57014', 'DESTINATION_BUSY'],
+  ['25P03', 'DESTINATION_BUSY'],
+  ['57', 'DESTINATION_UNREACHABLE'],
+  ['58', 'DESTINATION_UNREACHABLE'],
+  ['08', 'DESTINATION_UNREACHABLE'],
+  ['25006', 'DESTINATION_UNREACHABLE'],
+];
+
+/** Their text names tables, columns, types and roles only. */
+const namesObjectsOnly = /^(42P01|42P07|42703|42883|42501|42704|3F000|28...|3D000|53...|57...|40...|55P03)$/;
+
+/** The SQLSTATE of an error of the server; undefined for a fault of the connection. */
+export function sqlstateOf(error: unknown): string | undefined {
+  const { code } = error as ServerError;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/** Any error met while talking to a destination, as one of the table's. `doing` says what was tried, to what. */
+export function classifyDestinationError(error: unknown, doing: string): PenstockError {
+  if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
+  const sqlstate = sqlstateOf(error);
+  const { code = '', message } = error as ServerError;
+  if (sqlstate === undefined) {
+    const fault = code === '' ? 'the connection ended' : `the connection failed (${code})`;
+    return new PenstockError('DESTINATION_UNREACHABLE', `${doing}: ${fault}.`, { cause: error });
+  }
+  const known = ofOurOwnTables(error as ServerError);
+  if (known) return known;
+  const match = codes
+    .filter(([prefix]) => sqlstate.startsWith(prefix))
+    .sort(([a], [b]) => b.length - a.length)[0];
+  const words = namesObjectsOnly.test(sqlstate)
+    ? message
+    : `SQLSTATE ${sqlstate}${placeOf(error as ServerError)}`;
+  return new PenstockError(match?.[1] ?? 'DESTINATION_BUSY', `${doing}: ${words}.`, {
+    cause: error,
+    meta: { sqlstate },
+  });
+}
+
+/** The protocol's own constraints: somebody else committed this batch, or the target's oid is not the frozen one. */
+function ofOurOwnTables({ schema, table, column, code }: ServerError): PenstockError | null {
+  if (schema !== '_penstock') return null;
+  if (code === '23505') return new PenstockError('FENCED', `Another attempt has written this to ${table}.`);
+  if (code === '23502' && column === 'relation')
+    return new PenstockError(
+      'TARGET_CHANGED',
+      'The target table is not the one that the load was opened for.',
+    );
+  return null;
+}
+
+/** Column and constraint, which are names; COPY's context has the line number and the column, then the value: cut off. */
+function placeOf({ column, constraint, where }: ServerError): string {
+  const copied = /^COPY [^,]+, line \d+(?:, column ([^:]+))?/.exec(where ?? '');
+  const named = column ?? copied?.[1];
+  return `${named === undefined ? '' : `, column ${named}`}${constraint === undefined ? '' : `, constraint ${constraint}`}`;
+}

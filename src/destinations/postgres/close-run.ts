@@ -1,0 +1,43 @@
+/** Makes a run final here (rule 7 of the commit protocol): from now on nothing commits for it. */
+import type { RunId } from '../../domain/ids.ts';
+import type { Receipt } from '../../domain/run-states.ts';
+import type { RunOutcome } from '../../ports/destination.ts';
+import type { Run } from './destination-session.ts';
+import { leavesWork, type LoadRow } from './load.ts';
+
+const emptyReceipt: Receipt = {
+  read: 0,
+  inserted: 0,
+  updated: 0,
+  unchanged: 0,
+  deduplicated: 0,
+  rejected: 0,
+  deleted: 0,
+  batches: 0,
+  bytes: 0,
+};
+
+/** What is true of a run where `_penstock` does not exist. */
+export const unknownRun = (): RunOutcome => ({ succeeded: false, receipt: { ...emptyReceipt }, loads: [] });
+
+export async function closeRun(run: Run, runId: RunId): Promise<RunOutcome> {
+  await run(
+    `insert into _penstock.run (id, final) values ($1, true) on conflict (id) do update set final = true`,
+    [runId],
+  );
+  await run('update _penstock.lease set run = null where run = $1', [runId]);
+  const loads = await run<Pick<LoadRow, 'id' | 'openedBy' | 'plan' | 'receipt'>>(
+    `select id, opened_by as "openedBy", plan, receipt from _penstock.load
+      where finished_by = $1 and phase = 'done' order by closed_at`,
+    [runId],
+  );
+  const outcome = unknownRun();
+  for (const { receipt } of loads)
+    for (const name of Object.keys(emptyReceipt) as (keyof Receipt)[])
+      outcome.receipt[name] += (receipt as Receipt)[name];
+  return {
+    ...outcome,
+    succeeded: loads.some((load) => !leavesWork(load, runId)),
+    loads: loads.map((load) => load.id),
+  };
+}

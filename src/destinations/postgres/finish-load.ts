@@ -1,0 +1,88 @@
+/** Makes a load done (rule 6 of the commit protocol): proves that it is complete, moves the cursor, stores the receipt. */
+import { PenstockError } from '../../domain/errors.ts';
+import type { LoadId, RunId } from '../../domain/ids.ts';
+import { addsUp, type Receipt } from '../../domain/run-states.ts';
+import type { Run } from './destination-session.ts';
+import { fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
+
+interface FinishRequest {
+  run: RunId;
+  load: LoadId;
+}
+
+/** END_NOT_PROVEN, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
+export async function finishLoad(
+  run: Run,
+  request: FinishRequest,
+): Promise<{ receipt: Receipt; another: boolean }> {
+  const load = await fetchLoadRow(run, request.load);
+  if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
+  if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
+  await lockRun(run, request.run);
+  const locked = (await fetchLoadRow(run, request.load, 'for update'))!;
+  if (locked.phase === 'done') return answer(locked, locked.receipt as Receipt, request.run);
+  if (locked.phase === 'abandoned')
+    throw new PenstockError('FENCED', `The load ${request.load} was abandoned.`);
+  // Whoever still writes is waited for, or ended; nobody writes after this.
+  await run('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
+  await proveComplete(run, locked);
+  const receipt = await sumReceipt(run, request.load);
+  if (!addsUp(receipt))
+    throw new PenstockError('RECEIPT_MISMATCH', `The counts of the load ${request.load} do not add up.`);
+  if (locked.plan.movesCursor) await moveCursor(run, locked);
+  await run(
+    `update _penstock.load set phase = 'done', finished_by = $2, receipt = $3, closed_at = now() where id = $1`,
+    [request.load, request.run, JSON.stringify(receipt)],
+  );
+  await run('update _penstock.lease set run = null where load = $1', [request.load]);
+  return answer(locked, receipt, request.run);
+}
+
+const answer = (load: LoadRow, receipt: Receipt, run: RunId): { receipt: Receipt; another: boolean } => ({
+  receipt,
+  another: leavesWork(load, run),
+});
+
+/** Invariant 1: in every partition the batches are 1..n, chained, and the last one alone is final. */
+async function proveComplete(run: Run, load: LoadRow): Promise<void> {
+  const complete = await run<{ partition: number }>(
+    `select partition from (
+       select partition, batch, final, key_lo, row_number() over w as position,
+              lag(key_hi) over w as before, count(*) over (partition by partition) as batches
+         from _penstock.checkpoint where load = $1
+       window w as (partition by partition order by batch)) as c
+      group by partition
+     having bool_and(batch = position and key_lo is not distinct from before and final = (position = batches))`,
+    [load.id],
+  );
+  const proven = new Set(complete.map((row) => row.partition));
+  const missing = load.partitions.find((no) => !proven.has(no));
+  if (missing !== undefined)
+    throw new PenstockError('END_NOT_PROVEN', `Partition ${missing} of the load ${load.id} is not complete.`);
+}
+
+const receiptColumns = `coalesce(sum(rows), 0)::text as read, coalesce(sum(inserted), 0)::text as inserted,
+  coalesce(sum(updated), 0)::text as updated, coalesce(sum(unchanged), 0)::text as unchanged,
+  coalesce(sum(deduplicated), 0)::text as deduplicated, coalesce(sum(rejected), 0)::text as rejected,
+  '0' as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
+
+async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {
+  const [sums] = await run<Record<keyof Receipt, string>>(
+    `select ${receiptColumns} from _penstock.checkpoint where load = $1`,
+    [load],
+  );
+  return Object.fromEntries(
+    Object.entries(sums!).map(([name, sum]) => [name, Number(sum)]),
+  ) as unknown as Receipt;
+}
+
+/** Invariant 5. */
+async function moveCursor(run: Run, load: LoadRow): Promise<void> {
+  const [moved] = await run(
+    `update _penstock.cursor set value = $3, moved_at = now()
+      where sync = $1 and cursor_hash = $2 and value is not distinct from $4 returning true as moved`,
+    [load.sync, load.cursorHash, load.high, load.low],
+  );
+  if (!moved)
+    throw new PenstockError('CURSOR_MOVED', `The cursor is not where the window of ${load.id} begins.`);
+}

@@ -1,0 +1,190 @@
+/** Loads: found, opened, abandoned (rule 5 of the commit protocol). */
+import { hashCursor, hashPlan } from '../../copy/plan-hash.ts';
+import { PenstockError } from '../../domain/errors.ts';
+import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
+import type { LoadPlan, OpenLoad } from '../../ports/destination.ts';
+import type { CursorWindow } from '../../ports/source.ts';
+import type { Run } from './destination-session.ts';
+import { claimTarget } from './target.ts';
+
+/** A row of `_penstock.load`, with its partitions. */
+export interface LoadRow {
+  id: LoadId;
+  sync: SyncId;
+  openedBy: RunId;
+  finishedBy: RunId | null;
+  plan: LoadPlan;
+  planHash: string;
+  cursorHash: string;
+  low: string | null;
+  high: string | null;
+  relation: string;
+  straight: boolean;
+  phase: OpenLoad['phase'] | 'abandoned';
+  receipt: unknown;
+  partitions: number[];
+}
+
+const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan, plan_hash as "planHash",
+  cursor_hash as "cursorHash", low, high, relation::text, straight, phase, receipt,
+  array(select no from _penstock.partition p where p.load = l.id order by no) as partitions`;
+
+export const isOpen = (load: LoadRow): boolean => load.phase !== 'done' && load.phase !== 'abandoned';
+
+/** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
+export async function lockRun(run: Run, runId: RunId): Promise<void> {
+  await run('insert into _penstock.run (id) values ($1) on conflict do nothing', [runId]);
+  const [row] = await run<{ final: boolean }>('select final from _penstock.run where id = $1 for share', [
+    runId,
+  ]);
+  if (row!.final) throw new PenstockError('RUN_FINAL', `The run ${runId} is final.`);
+}
+
+export async function fetchLoadRow(run: Run, load: LoadId, lock = ''): Promise<LoadRow | null> {
+  const [row] = await run<LoadRow>(`select ${loadColumns} from _penstock.load l where id = $1 ${lock}`, [
+    load,
+  ]);
+  return row ?? null;
+}
+
+/** The sync's load that is neither done nor abandoned, locked. */
+export async function lockOpenLoad(run: Run, sync: SyncId): Promise<LoadRow | null> {
+  const [row] = await run<LoadRow>(
+    `select ${loadColumns} from _penstock.load l
+      where sync = $1 and phase not in ('done', 'abandoned') for update`,
+    [sync],
+  );
+  return row ?? null;
+}
+
+export const openLoadOf = (row: LoadRow, runId: RunId | null): OpenLoad => ({
+  loadId: row.id,
+  phase: row.phase === 'abandoned' ? 'done' : row.phase,
+  continued: runId !== null && row.openedBy !== runId,
+  plan: row.plan,
+  window: { low: row.low, high: row.high },
+  partitions: row.partitions,
+});
+
+/**
+ * Whether a run that has finished this load is to open one of its own. An earlier run's window ended before this run
+ * began; but an append without a cursor has one window only, everything, and must not load it twice.
+ */
+export const leavesWork = (load: Pick<LoadRow, 'openedBy' | 'plan'>, runId: RunId): boolean =>
+  load.openedBy !== runId && !(load.plan.mode === 'append' && load.plan.cursor === null);
+
+interface FindRequest {
+  run: RunId;
+  sync: SyncId;
+  plan: LoadPlan;
+}
+
+/** The load that the run works on, if there is one already. RUN_FINAL, UNFINISHED_LOAD. */
+export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad | null> {
+  await lockRun(run, request.run);
+  const finished = await run<LoadRow>(
+    `select ${loadColumns} from _penstock.load l where finished_by = $1 and phase = 'done'`,
+    [request.run],
+  );
+  const last = finished.find((load) => !leavesWork(load, request.run));
+  if (last) return openLoadOf(last, request.run);
+  const open = await lockOpenLoad(run, request.sync);
+  if (!open) return null;
+  if (open.planHash === hashPlan(request.plan)) return openLoadOf(open, request.run);
+  if (open.plan.mode === 'append' && (await hasCheckpoints(run, open.id))) throw unfinished(open);
+  await abandonLoad(run, open.id);
+  return null;
+}
+
+const unfinished = (load: LoadRow): PenstockError =>
+  new PenstockError(
+    'UNFINISHED_LOAD',
+    `The load ${load.id} into ${load.plan.target.schema}.${load.plan.target.table} was begun with another query, key or target, and has committed rows.`,
+    { meta: { loadId: load.id } },
+  );
+
+async function hasCheckpoints(run: Run, load: LoadId): Promise<boolean> {
+  return (await run('select from _penstock.checkpoint where load = $1 limit 1', [load])).length > 0;
+}
+
+/** Ends a load without finishing it; its leases are cleared, so that nothing more commits for it. */
+export async function abandonLoad(run: Run, load: LoadId): Promise<void> {
+  await run(`update _penstock.load set phase = 'abandoned', closed_at = now() where id = $1`, [load]);
+  await run('update _penstock.lease set run = null where load = $1', [load]);
+}
+
+interface OpenRequest extends FindRequest {
+  window: CursorWindow;
+}
+
+/** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
+export async function insertLoad(
+  run: Run,
+  { run: runId, sync, plan, window }: OpenRequest,
+): Promise<OpenLoad> {
+  await lockRun(run, runId);
+  await lockCursor(run, sync, hashCursor(plan), window.low);
+  // The cursor's lock serialises openers: whoever came first has a load open now.
+  if (await lockOpenLoad(run, sync)) throw cursorMoved();
+  const target = await claimTarget(run, sync, plan);
+  const [{ ordinal } = { ordinal: 0 }] = await run<{ ordinal: number }>(
+    'select count(*)::int as ordinal from _penstock.load where opened_by = $1',
+    [runId],
+  );
+  const id = loadIdOf(runId, ordinal);
+  await run(
+    `insert into _penstock.load
+       (id, sync, opened_by, ordinal, plan, plan_hash, cursor_hash, low, high, relation, straight, phase)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned')`,
+    [
+      id,
+      sync,
+      runId,
+      ordinal,
+      JSON.stringify(plan),
+      hashPlan(plan),
+      hashCursor(plan),
+      window.low,
+      window.high,
+      target.relation,
+      plan.mode === 'append' || target.isEmpty,
+    ],
+  );
+  await run('insert into _penstock.partition (load, no) values ($1, 1)', [id]);
+  await run('insert into _penstock.lease (load, partition) values ($1, 1)', [id]);
+  return openLoadOf((await fetchLoadRow(run, id))!, runId);
+}
+
+/** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
+async function lockCursor(run: Run, sync: SyncId, hash: string, low: string | null): Promise<void> {
+  await run('insert into _penstock.cursor (sync, cursor_hash) values ($1, $2) on conflict do nothing', [
+    sync,
+    hash,
+  ]);
+  const [cursor] = await run<{ hash: string; value: string | null }>(
+    'select cursor_hash as hash, value from _penstock.cursor where sync = $1 for update',
+    [sync],
+  );
+  const value = cursor!.hash === hash ? cursor!.value : null;
+  if (value !== low) throw cursorMoved();
+  if (cursor!.hash !== hash)
+    await run('update _penstock.cursor set cursor_hash = $2, value = null where sync = $1', [sync, hash]);
+}
+
+const cursorMoved = (): PenstockError =>
+  new PenstockError('CURSOR_MOVED', 'Another run moved the cursor or opened a load meanwhile.');
+
+/** The cursor's value for a plan. CURSOR_CHANGED when it belongs to another and an append would load rows twice. */
+export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promise<string | null> {
+  const [cursor] = await run<{ hash: string; value: string | null }>(
+    'select cursor_hash as hash, value from _penstock.cursor where sync = $1',
+    [sync],
+  );
+  if (!cursor || cursor.value === null) return null;
+  if (cursor.hash === hashCursor(plan)) return cursor.value;
+  if (plan.mode === 'append') {
+    const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
+    throw new PenstockError('CURSOR_CHANGED', text);
+  }
+  return null;
+}

@@ -1,0 +1,78 @@
+/** PostgreSQL as a destination; its memory is the schema `_penstock` beside the data. */
+import { hasCode } from '../../domain/errors.ts';
+import type { ConnectionAccess } from '../../ports/connection.ts';
+import type { Destination } from '../../ports/destination.ts';
+import { rowOf } from '../../postgres-client/query.ts';
+import { closeRun, unknownRun } from './close-run.ts';
+import {
+  defaultTimeouts,
+  inTransaction,
+  withDestination,
+  type DestinationContext,
+  type DestinationTimeouts,
+} from './destination-session.ts';
+import { finishLoad } from './finish-load.ts';
+import { sumPartition } from './lease.ts';
+import { fetchCursor, fetchLoadRow, findLoad, insertLoad, lockOpenLoad, openLoadOf } from './load.ts';
+import { openWriter } from './partition-writer.ts';
+import { acceptLoad, resetSync } from './reset-sync.ts';
+import { ensureSchema } from './schema.ts';
+import { describeTarget } from './target.ts';
+
+/** Opens the destination; nothing is connected yet. */
+export function openPostgresDestination(
+  access: ConnectionAccess,
+  timeouts: DestinationTimeouts = defaultTimeouts,
+): Destination {
+  const context: DestinationContext = { access, timeouts };
+  return {
+    ensureSchema: () => ensureSchema(context),
+    check: () =>
+      withDestination(context, 'Connecting to the destination', (client) =>
+        rowOf<{ version: string }>(
+          client,
+          timeouts.answerMs,
+          `select current_setting('server_version') as version`,
+        ),
+      ),
+    describeTarget: (target) =>
+      inTransaction(context, 'Describing the target', (run) => describeTarget(run, target)),
+    fetchCursor: (sync, plan) =>
+      inTransaction(context, 'Reading the cursor', (run) => fetchCursor(run, sync, plan)),
+    findLoad: (request) => inTransaction(context, 'Looking for the load', (run) => findLoad(run, request)),
+    openLoad: (request) => inTransaction(context, 'Opening the load', (run) => insertLoad(run, request)),
+    fetchLoad: (load) =>
+      inTransaction(context, 'Reading the load', async (run) => {
+        const row = await fetchLoadRow(run, load);
+        return row && openLoadOf(row, null);
+      }),
+    takeLease: (request) => openWriter(context, request),
+    finish: (request) => inTransaction(context, 'Finishing the load', (run) => finishLoad(run, request)),
+    closeRun: async (runId) => {
+      try {
+        await ensureSchema(context);
+      } catch (error) {
+        // Who may not create the schema has never opened a load in it, and never will.
+        if (hasCode(error, 'DESTINATION_PERMISSION')) return unknownRun();
+        throw error;
+      }
+      return inTransaction(context, 'Closing the run', (run) => closeRun(run, runId));
+    },
+    unfinishedLoad: async (sync) => {
+      await ensureSchema(context);
+      return inTransaction(context, 'Looking for an unfinished load', async (run) => {
+        const row = await lockOpenLoad(run, sync);
+        return row && { loadId: row.id, mode: row.plan.mode, ...(await sumPartition(run, row.id)) };
+      });
+    },
+    acceptLoad: async (sync) => {
+      await ensureSchema(context);
+      await inTransaction(context, 'Accepting the load', (run) => acceptLoad(run, sync));
+    },
+    resetSync: async (sync, { deleteRows }) => {
+      await ensureSchema(context);
+      await inTransaction(context, 'Resetting the sync', (run) => resetSync(run, sync, deleteRows));
+    },
+    close: async () => {},
+  };
+}

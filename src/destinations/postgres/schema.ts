@@ -1,0 +1,136 @@
+/**
+ * `_penstock`, the destination's memory: what has been committed, by whom, and up to where. All tables are logged:
+ * what a checkpoint vouches for must survive a crash. Versions are applied in order and never changed.
+ */
+import type { Client } from 'pg';
+import { rowsOf, runAll } from '../../postgres-client/query.ts';
+import { withDestination, type DestinationContext } from './destination-session.ts';
+
+const versions: readonly string[] = [
+  `
+  create schema _penstock;
+
+  create table _penstock.version (number integer constraint version_pk primary key);
+
+  -- which syncs write which tables; a mode that owns its table alone has a row that is not shared
+  create table _penstock.target (
+    relation oid not null,
+    sync text not null,
+    shared boolean not null,
+    scope jsonb not null default '{}',
+    constraint target_pk primary key (relation, sync)
+  );
+
+  -- the runs that were here; nothing commits for a run that is final
+  create table _penstock.run (
+    id text constraint run_pk primary key,
+    final boolean not null default false,
+    first_seen_at timestamptz not null default now()
+  );
+
+  create table _penstock.load (
+    id text constraint load_pk primary key,
+    sync text not null,
+    opened_by text not null constraint load_opened_by_run references _penstock.run,
+    ordinal integer not null,
+    finished_by text constraint load_finished_by_run references _penstock.run,
+    plan json not null,
+    plan_hash text not null,
+    cursor_hash text not null,
+    low text,
+    high text,
+    relation oid not null,
+    straight boolean not null,
+    phase text not null constraint load_phase_known
+      check (phase in ('planned', 'loading', 'loaded', 'published', 'done', 'abandoned')),
+    receipt json,
+    opened_at timestamptz not null default now(),
+    closed_at timestamptz,
+    constraint load_opened_once unique (opened_by, ordinal),
+    constraint load_done_has_receipt check ((phase = 'done') = (receipt is not null)),
+    constraint load_closed_has_time check ((phase in ('done', 'abandoned')) = (closed_at is not null))
+  );
+  create unique index load_one_open on _penstock.load (sync) where phase not in ('done', 'abandoned');
+  create index load_finished on _penstock.load (finished_by);
+
+  create table _penstock.partition (
+    load text not null constraint partition_of_load references _penstock.load,
+    no integer not null,
+    bounds jsonb not null default '{}',
+    constraint partition_pk primary key (load, no)
+  );
+
+  -- who may write a partition: one row each, since writers of one row would hold each other's successors off
+  create table _penstock.lease (
+    load text not null,
+    partition integer not null,
+    run text,
+    epoch bigint not null default 0,
+    constraint lease_pk primary key (load, partition),
+    constraint lease_of_partition foreign key (load, partition) references _penstock.partition
+  );
+  create index lease_of_run on _penstock.lease (run) where run is not null;
+
+  create table _penstock.checkpoint (
+    load text not null,
+    partition integer not null,
+    batch integer not null constraint checkpoint_counts_from_1 check (batch > 0),
+    key_lo text[],
+    key_hi text[],
+    rows bigint not null,
+    inserted bigint not null,
+    updated bigint not null,
+    unchanged bigint not null,
+    deduplicated bigint not null,
+    rejected bigint not null default 0,
+    bytes bigint not null,
+    final boolean not null,
+    relation oid not null,
+    run text not null,
+    epoch bigint not null,
+    committed_at timestamptz not null default now(),
+    constraint checkpoint_pk primary key (load, partition, batch),
+    constraint checkpoint_adds_up check (rows = inserted + updated + unchanged + deduplicated + rejected)
+  );
+  create unique index checkpoint_one_final on _penstock.checkpoint (load, partition) where final;
+
+  create table _penstock.cursor (
+    sync text constraint cursor_pk primary key,
+    cursor_hash text not null,
+    value text,
+    moved_at timestamptz not null default now()
+  );
+  `,
+];
+
+/** Any number; two processes that start at once must not both create the schema. */
+const advisoryKey = 7_305_411_902_155;
+
+/** Brings `_penstock` to the newest version. One question when it is there already. */
+export const ensureSchema = (context: DestinationContext): Promise<void> =>
+  withDestination(context, 'Preparing the schema _penstock', async (client) => {
+    const { answerMs } = context.timeouts;
+    if ((await appliedVersions(client, answerMs)) === versions.length) return;
+    await runAll(client, `begin; select pg_advisory_xact_lock(${advisoryKey})`, answerMs);
+    const applied = await appliedVersions(client, answerMs);
+    for (const [i, sql] of versions.entries()) {
+      if (i < applied) continue;
+      await runAll(client, `${sql}; insert into _penstock.version values (${i + 1})`, answerMs);
+    }
+    await runAll(client, 'commit', answerMs);
+  });
+
+async function appliedVersions(client: Client, answerMs: number): Promise<number> {
+  const [there] = await rowsOf<{ is: boolean }>(
+    client,
+    answerMs,
+    `select to_regclass('_penstock.version') is not null as is`,
+  );
+  if (!there?.is) return 0;
+  const [row] = await rowsOf<{ count: number }>(
+    client,
+    answerMs,
+    'select count(*)::int as count from _penstock.version',
+  );
+  return row!.count;
+}

@@ -1,0 +1,51 @@
+/** What a writer has to know of the target's columns and triggers; read once per attempt. */
+import type { Client } from 'pg';
+import { isCollatable, isExact } from '../../copy/exact-types.ts';
+import { ident } from '../../postgres-client/quote.ts';
+import { rowsOf } from '../../postgres-client/query.ts';
+
+export interface TargetColumn {
+  name: string;
+  typeOid: number;
+  modifier: number;
+}
+
+/** The columns that the result fills, in its order. */
+export async function fetchTargetColumns(
+  client: Client,
+  answerMs: number,
+  relation: string,
+  names: readonly string[],
+): Promise<TargetColumn[]> {
+  return rowsOf<TargetColumn>(
+    client,
+    answerMs,
+    `select a.attname as name, a.atttypid::int8::int as "typeOid", a.atttypmod as modifier
+       from unnest($2::text[]) with ordinality as wanted(name, position)
+       join pg_catalog.pg_attribute a on a.attrelid = $1 and a.attname = wanted.name and not a.attisdropped
+      order by wanted.position`,
+    [relation, names],
+  );
+}
+
+/** Whether a trigger of the user's may keep a row from being written, which the server does not report. */
+export async function maySwallowRows(client: Client, answerMs: number, relation: string): Promise<boolean> {
+  const beforeRow = 3; // TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE of pg_trigger.h
+  const found = await rowsOf(
+    client,
+    answerMs,
+    `select from pg_catalog.pg_trigger
+      where tgrelid in (select $1::oid union select relid from pg_catalog.pg_partition_tree($1::oid::regclass))
+        and not tgisinternal and tgenabled <> 'D' and tgtype & ${beforeRow} = ${beforeRow} limit 1`,
+    [relation],
+  );
+  return found.length > 0;
+}
+
+/** "The stored value differs from the new one", so that no change is missed that its text would show. */
+export function differs({ name, typeOid, modifier }: TargetColumn): string {
+  const [stored, fresh] = [`t.${ident(name)}`, `excluded.${ident(name)}`];
+  if (!isExact(typeOid, modifier)) return `${stored}::text is distinct from ${fresh}::text`;
+  const collate = isCollatable(typeOid) ? ' collate "C"' : '';
+  return `${stored}${collate} is distinct from ${fresh}${collate}`;
+}

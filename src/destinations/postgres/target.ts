@@ -1,0 +1,183 @@
+/** The table that a sync writes: found or created, owned, and fit for the result. */
+import { PenstockError } from '../../domain/errors.ts';
+import type { SyncId } from '../../domain/ids.ts';
+import type { LoadPlan, TableName } from '../../ports/destination.ts';
+import type { ResultColumn } from '../../ports/source.ts';
+import { ident } from '../../postgres-client/quote.ts';
+import type { Run } from './destination-session.ts';
+
+export const qualifiedName = ({ schema, table }: TableName): string => `${ident(schema)}.${ident(table)}`;
+
+interface TargetRow {
+  target: TableName;
+  columns: readonly ResultColumn[] | null;
+}
+
+/** The target with its schema filled in, and its columns; types are named with an empty search path. */
+export async function describeTarget(run: Run, wanted: TableName): Promise<TargetRow> {
+  const schema = wanted.schema === '' ? await defaultSchema(run) : wanted.schema;
+  const target = { schema, table: wanted.table };
+  const columns = await run<ResultColumn>(
+    `select a.attname as name, a.atttypid::int8::int as "typeOid", format_type(a.atttypid, a.atttypmod) as "typeName"
+       from pg_attribute a
+      where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+      order by a.attnum`,
+    [qualifiedName(target)],
+  );
+  return { target, columns: columns.length > 0 ? columns : null };
+}
+
+/** Where the login's own search path puts a new table. */
+async function defaultSchema(run: Run): Promise<string> {
+  const [row] = await run<{ name: string | null }>(
+    `select n.nspname as name
+       from pg_settings s,
+            unnest(string_to_array(s.reset_val, ',')) with ordinality as path(entry, position)
+       join pg_namespace n on quote_ident(n.nspname) = replace(trim(path.entry), '"$user"', quote_ident(current_user))
+      where s.name = 'search_path' order by path.position limit 1`,
+  );
+  if (!row?.name)
+    throw new PenstockError(
+      'TARGET_MISMATCH',
+      'The login has no default schema: name the table with its schema.',
+    );
+  return row.name;
+}
+
+interface RelationFacts {
+  relation: string;
+  kind: string;
+  isEmpty: boolean;
+}
+
+/**
+ * Finds or creates the target and makes the sync an owner of it, in the caller's transaction. TARGET_OWNED,
+ * TARGET_MISMATCH.
+ */
+export async function claimTarget(
+  run: Run,
+  sync: SyncId,
+  plan: LoadPlan,
+): Promise<{ relation: string; isEmpty: boolean }> {
+  const name = qualifiedName(plan.target);
+  // Serialises claims, so that two syncs cannot both find a table unowned.
+  await run('lock table _penstock.target in share row exclusive mode');
+  const { columns } = await describeTarget(run, plan.target);
+  if (columns === null) await createTarget(run, plan);
+  else checkColumns(plan, columns);
+  const [facts] = await run<RelationFacts>(
+    `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name}) as "isEmpty"
+       from pg_class c where c.oid = to_regclass($1)`,
+    [name],
+  );
+  if (!facts || !['r', 'p'].includes(facts.kind)) throw mismatch(plan, 'is not a table');
+  if (plan.mode === 'upsert') await requireKeyIndex(run, plan, facts.relation);
+  await requireDefaults(run, plan, facts.relation);
+  await own(run, sync, plan, facts.relation);
+  return facts;
+}
+
+const mismatch = ({ target }: LoadPlan, what: string): PenstockError =>
+  new PenstockError('TARGET_MISMATCH', `The target ${target.schema}.${target.table} ${what}.`, {
+    pointer: '/destination/table',
+  });
+
+/** Columns take the source's types; a type that is not known here becomes text, which holds any value as it is printed. */
+async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
+  const known = await run<{ name: string; known: boolean }>(
+    'select name, to_regtype(name) is not null as known from unnest($1::text[]) as t(name)',
+    [plan.columns.map((column) => column.typeName)],
+  );
+  const isKnown = new Set(known.filter((type) => type.known).map((type) => type.name));
+  const columns = plan.columns.map(
+    ({ name, typeName }) => `${ident(name)} ${isKnown.has(typeName) ? typeName : 'text'}`,
+  );
+  const key = plan.mode === 'upsert' ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
+  await run(`create schema if not exists ${ident(plan.target.schema)}`);
+  await run(`create table ${qualifiedName(plan.target)} (${[...columns, ...key].join(', ')})`);
+}
+
+function checkColumns(plan: LoadPlan, present: readonly ResultColumn[]): void {
+  for (const column of plan.columns) {
+    const there = present.find((each) => each.name === column.name);
+    if (!there) throw mismatch(plan, `has no column ${column.name}`);
+    if (!keepsValues(column.typeName, there.typeName))
+      throw mismatch(
+        plan,
+        `has ${there.typeName} for the column ${column.name}, which may not hold every ${column.typeName} unchanged`,
+      );
+  }
+}
+
+/** Types that hold every value of the narrower one, printed the same. */
+const widenings: Readonly<Record<string, readonly string[]>> = {
+  smallint: ['integer', 'bigint', 'numeric'],
+  integer: ['bigint', 'numeric'],
+  bigint: ['numeric'],
+  real: ['double precision'],
+};
+
+/** Whether a column of the second type keeps every value of the first, as text, byte for byte. */
+export function keepsValues(from: string, to: string): boolean {
+  if (from === to || to === 'text' || to === 'character varying') return true;
+  if (widenings[from]?.includes(to)) return true;
+  const [narrow, wide] = [withoutModifier(from), withoutModifier(to)];
+  if (narrow.name !== wide.name || narrow.length === null) return false;
+  const mayGrow = ['character varying', 'numeric', 'timestamp without time zone', 'timestamp with time zone'];
+  if (wide.length === null) return mayGrow.includes(narrow.name);
+  return narrow.name === 'character varying' && wide.length >= narrow.length;
+}
+
+function withoutModifier(typeName: string): { name: string; length: number | null } {
+  const match = /^(.*?)\((\d+)(?:,-?\d+)?\)(.*)$/.exec(typeName);
+  return match ? { name: match[1]! + match[3]!, length: Number(match[2]) } : { name: typeName, length: null };
+}
+
+/** `on conflict (key)` needs a unique index on exactly these columns. */
+async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Promise<void> {
+  const found = await run(
+    `select from pg_index i
+      where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indimmediate
+        and i.indpred is null and i.indexprs is null
+        and (select array_agg(a.attname::text order by a.attname::text)
+               from pg_attribute a
+              where a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+            = (select array_agg(name order by name) from unnest($2::text[]) as t(name))`,
+    [relation, plan.key],
+  );
+  if (found.length === 0) throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
+}
+
+/** Columns that the result does not fill must be able to fill themselves. */
+async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Promise<void> {
+  const [column] = await run<{ name: string }>(
+    `select attname as name from pg_attribute
+      where attrelid = $1 and attnum > 0 and not attisdropped and attnotnull and not atthasdef
+        and attidentity = '' and attname <> all ($2::text[]) limit 1`,
+    [relation, plan.columns.map((each) => each.name)],
+  );
+  if (column)
+    throw mismatch(plan, `needs a value for the column ${column.name}, which the result does not have`);
+}
+
+/** Append syncs may share a table; an upsert owns its table alone. */
+async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
+  const shared = plan.mode === 'append';
+  const [other] = await run(
+    'select from _penstock.target where relation = $1 and sync <> $2 and not ($3 and shared) limit 1',
+    [relation, sync, shared],
+  );
+  if (other)
+    throw new PenstockError(
+      'TARGET_OWNED',
+      `Another sync writes to ${plan.target.schema}.${plan.target.table}.`,
+      {
+        pointer: '/destination/table',
+      },
+    );
+  await run(
+    `insert into _penstock.target (relation, sync, shared) values ($1, $2, $3)
+         on conflict (relation, sync) do update set shared = excluded.shared`,
+    [relation, sync, shared],
+  );
+}

@@ -1,0 +1,73 @@
+/**
+ * Connects to a tenant's or the operator's Postgres. Every field is given, none is taken from the environment: an
+ * absent user, password or option would fall back to the PG* variables of this process and be sent to that host.
+ */
+import { Client, type ClientConfig, type Connection } from 'pg';
+import type { ConnectionAccess } from '../ports/connection.ts';
+
+/** How long connecting and logging in may take. */
+const connectTimeoutMs = 10_000;
+
+/** A client that tells the server exactly what is written here, whatever the environment says. */
+class PlainClient extends Client {
+  /** Called by pg when it logs in. */
+  getStartupConf(): Record<string, string> {
+    return {
+      user: this.user!,
+      database: this.database!,
+      application_name: 'penstock',
+      client_encoding: 'UTF8',
+    };
+  }
+}
+
+/** Opens a connection. The error is the driver's; an empty user, password, host or database counts as SQLSTATE 28000. */
+export async function connect(access: ConnectionAccess): Promise<Client> {
+  for (const field of ['host', 'database', 'user', 'password'] as const) {
+    if (access[field] === '')
+      throw Object.assign(new Error(`The connection has no ${field}.`), { code: '28000' });
+  }
+  const client = new PlainClient({
+    host: access.host,
+    port: access.port,
+    database: access.database,
+    user: access.user,
+    password: access.password,
+    ssl: tlsOf(access),
+    sslnegotiation: 'postgres',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: connectTimeoutMs,
+  });
+  // What happens to a connection reaches whoever waits on it; without a listener it would end the process.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (error) {
+    destroy(client);
+    throw error;
+  }
+  return client;
+}
+
+function tlsOf({ tls }: ConnectionAccess): ClientConfig['ssl'] {
+  if (tls.mode === 'disable') return false;
+  const ca = tls.ca === undefined ? {} : { ca: tls.ca };
+  return { rejectUnauthorized: tls.mode === 'verify-full', ...ca };
+}
+
+/** The driver's protocol connection: for COPY, which moves bytes past its parser. */
+export const protocolOf = (client: Client): Connection =>
+  (client as unknown as { connection: Connection }).connection;
+
+/** Cuts the connection without a word; queries that wait on it fail. */
+export const destroy = (client: Client, reason?: Error): void => {
+  protocolOf(client).stream.destroy(reason);
+};
+
+/** Says goodbye, for at most a moment. Never throws. */
+export async function disconnect(client: Client): Promise<void> {
+  const timer = setTimeout(() => destroy(client), 2_000);
+  await client.end().catch(() => {});
+  clearTimeout(timer);
+}

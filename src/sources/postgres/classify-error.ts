@@ -1,0 +1,69 @@
+/**
+ * What an error of a source means. Messages are ours: what the server says may quote a value or a literal of the query,
+ * so its words are passed on only for codes whose text names objects and nothing else.
+ */
+import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
+
+interface ServerError extends Error {
+  code?: string;
+  position?: string;
+}
+
+/** SQLSTATE, or the first letters of one, longest match first. */
+const codes: readonly (readonly [string, ErrorCode])[] = [
+  ['28', 'SOURCE_AUTH'],
+  ['3D', 'SOURCE_AUTH'],
+  ['42501', 'SOURCE_PERMISSION'],
+  ['42', 'SOURCE_SQL'],
+  ['22', 'SOURCE_SQL'],
+  ['21', 'SOURCE_SQL'],
+  ['2', 'SOURCE_SQL'],
+  ['0A', 'SOURCE_SQL'],
+  ['3F', 'SOURCE_SQL'],
+  ['25006', 'QUERY_NOT_ALLOWED'],
+  ['57P03', 'SOURCE_UNREACHABLE'],
+  ['53', 'SOURCE_UNREACHABLE'],
+  ['08', 'SOURCE_UNREACHABLE'],
+  ['40', 'SOURCE_INTERRUPTED'],
+  ['57', 'SOURCE_INTERRUPTED'],
+  ['55', 'SOURCE_INTERRUPTED'],
+  ['58', 'SOURCE_INTERRUPTED'],
+  ['XX', 'SOURCE_INTERRUPTED'],
+];
+
+/** Their text names tables, columns, functions and roles only. */
+const namesObjectsOnly =
+  /^(42P01|42703|42883|42501|42702|42803|42704|3F000|28...|3D000|53...|57...|40...|55P03)$/;
+
+/** Any error met while talking to a source, as one of the table's. `doing` says what was tried, to what. */
+export function classifySourceError(error: unknown, doing: string): PenstockError {
+  if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
+  const { code = '', message, position } = error as ServerError;
+  if (!/^[0-9A-Z]{5}$/.test(code)) {
+    return new PenstockError('SOURCE_UNREACHABLE', `${doing}: ${connectionFault(code)}.`, { cause: error });
+  }
+  const match = codes
+    .filter(([prefix]) => code.startsWith(prefix))
+    .sort(([a], [b]) => b.length - a.length)[0];
+  const words = namesObjectsOnly.test(code) ? message : `SQLSTATE ${code}`;
+  const where = position === undefined ? '' : ` at position ${position} of the statement`;
+  return new PenstockError(match?.[1] ?? 'SOURCE_INTERRUPTED', `${doing}: ${words}${where}.`, {
+    cause: error,
+    meta: { sqlstate: code },
+  });
+}
+
+const connectionFaults: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens at that address and port',
+  ENOTFOUND: 'the host name is not known',
+  EAI_AGAIN: 'the host name cannot be resolved now',
+  ETIMEDOUT: 'no answer in time',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
+};
+
+/** A connection that ended without a word of the server. TLS faults carry codes of their own, which are safe to show. */
+const connectionFault = (code: string): string =>
+  connectionFaults[code] ?? (code === '' ? 'the connection ended' : `the connection failed (${code})`);

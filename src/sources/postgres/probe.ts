@@ -1,0 +1,103 @@
+/** What can be known of a query without running it: its columns, how large it is, whether it can be continued. */
+import type { Client, FieldDef } from 'pg';
+import { PenstockError, type ErrorCode } from '../../domain/errors.ts';
+import type { ConnectionAccess } from '../../ports/connection.ts';
+import type { QueryProbe, ResultColumn } from '../../ports/source.ts';
+import { rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
+import { ident } from '../../postgres-client/quote.ts';
+import { parseQuery } from './parse-query.ts';
+import { asSubselect } from './read-statement.ts';
+import { findObstacle, isKeyUnique } from './resumability.ts';
+import { shortMs } from './source-session.ts';
+
+export interface ProbeRequest {
+  query: string;
+  key: readonly string[];
+  cursor: string | null;
+}
+
+/** Parses, describes and explains the query inside a read-only transaction. */
+export async function probeQuery(
+  client: Client,
+  access: ConnectionAccess,
+  { query, key, cursor }: ProbeRequest,
+): Promise<QueryProbe> {
+  const parsed = await parseQuery(query);
+  const fields = await describe(client, parsed.sql);
+  checkNames(
+    fields.map((field) => field.name),
+    key,
+    cursor,
+  );
+  const uniqueKey = await isKeyUnique(client, parsed, fields, key);
+  const obstacle = await findObstacle(client, parsed, fields, { key, uniqueKey });
+  const estimate = await explain(client, parsed.sql, key);
+  return {
+    columns: await nameTypes(client, fields),
+    identity: `postgres://${access.host}:${access.port}/${access.database}`,
+    resumable: obstacle === null ? { possible: true, uniqueKey } : { possible: false, reason: obstacle },
+    ...estimate,
+  };
+}
+
+/** The result's columns: described by the server, no row is read. */
+async function describe(client: Client, sql: string): Promise<readonly FieldDef[]> {
+  const text = `select * from ${asSubselect(sql)} limit 0`;
+  const query = { text, rowMode: 'array' as const, queryMode: 'extended' };
+  return (await withDeadline(client, shortMs, client.query(query))).fields;
+}
+
+/** Names the types as they are written with an empty search path, so that they mean the same elsewhere. Comes last: it sets that path. */
+async function nameTypes(client: Client, fields: readonly FieldDef[]): Promise<ResultColumn[]> {
+  await runAll(client, 'set local search_path = pg_catalog', shortMs);
+  const rows = await rowsOf<{ name: string }>(
+    client,
+    shortMs,
+    `select format_type(t.oid, t.modifier) as name
+       from unnest($1::oid[], $2::int[]) with ordinality as t(oid, modifier, position) order by position`,
+    [fields.map((field) => field.dataTypeID), fields.map((field) => field.dataTypeModifier)],
+  );
+  return fields.map((field, i) => ({ name: field.name, typeOid: field.dataTypeID, typeName: rows[i]!.name }));
+}
+
+function checkNames(names: readonly string[], key: readonly string[], cursor: string | null): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw misfit('TARGET_MISMATCH', `Two columns of the result are named ${twice}`, '/source/query');
+  if (names.length === 0) throw misfit('TARGET_MISMATCH', 'The result has no columns', '/source/query');
+  for (const [i, name] of key.entries())
+    if (!names.includes(name))
+      throw misfit('NOT_RESUMABLE', `The key column ${name} is not in the result`, `/key/${i}`);
+  if (cursor !== null && !names.includes(cursor))
+    throw misfit('NOT_RESUMABLE', `The cursor column ${cursor} is not in the result`, '/cursor/column');
+}
+
+const misfit = (code: ErrorCode, message: string, pointer: string): PenstockError =>
+  new PenstockError(code, `${message}.`, { pointer });
+
+interface PlanNode {
+  'Node Type': string;
+  'Plan Rows': number;
+  Plans?: PlanNode[];
+}
+
+/** The planner's estimate, and whether it sorts the result for the key. */
+async function explain(
+  client: Client,
+  sql: string,
+  key: readonly string[],
+): Promise<{ estimatedRows: number | null; sortsForKey: boolean }> {
+  const order = key.length > 0 ? `order by ${key.map((name) => `q.${ident(name)}`).join(', ')}` : '';
+  const [row] = await rowsOf<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+    client,
+    shortMs,
+    `explain (format json) select * from ${asSubselect(sql)} ${order}`,
+  );
+  const top = row?.['QUERY PLAN'][0]?.Plan;
+  let node = top;
+  while (node && /^(Gather|Subquery Scan|Result|Limit)/.test(node['Node Type'])) node = node.Plans?.[0];
+  return {
+    estimatedRows: top?.['Plan Rows'] ?? null,
+    sortsForKey: node?.['Node Type'].endsWith('Sort') ?? false,
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * Between a connection that pushes rows and a pipe that pulls slices. Rows are gathered in buffers of the shared
+ * memory; a full buffer is a slice, and so is what has gathered when the pipe waits and nothing more comes for a moment.
+ * When too much waits to be pulled, or memory is spent, the connection is paused.
+ */
+import type { RowMemory, RowSlice } from '../../ports/source.ts';
+
+/** Read ahead while the pipe is busy: one batch of the usual size. */
+const maxQueuedBytes = 8 * 1024 * 1024;
+/** How long rows may gather while the pipe waits. */
+const lingerMs = 100;
+
+export interface Flow {
+  pause(): void;
+  resume(): void;
+}
+
+const nothingYet = (): RowSlice => ({ bytes: Buffer.alloc(0), rows: 0, release: () => {} });
+
+interface Waiter {
+  resolve(slice: RowSlice | null): void;
+  reject(error: unknown): void;
+}
+
+export class SliceQueue {
+  readonly #memory: RowMemory;
+  readonly #flow: Flow;
+  readonly #taken = new Set<Buffer>();
+  readonly #ready: RowSlice[] = [];
+  #queuedBytes = 0;
+  #buffer: Buffer | null = null;
+  #filled = 0;
+  #rows = 0;
+  #end: { error: unknown } | 'proven' | null = null;
+  #waiter: Waiter | null = null;
+  #linger: NodeJS.Timeout | undefined;
+  #paused = false;
+  /** Memory is spent and the pipe has not been told. */
+  #starved = false;
+
+  constructor(memory: RowMemory, flow: Flow) {
+    this.#memory = memory;
+    this.#flow = flow;
+  }
+
+  /** Where the next row goes, at least so many bytes; null when memory is spent (then `onMemory` tells when to ask again). */
+  room(bytes: number): { buffer: Buffer; at: number } | null {
+    if (this.#buffer && this.#buffer.length - this.#filled < bytes) this.#emit();
+    if (!this.#buffer) {
+      this.#buffer = this.#memory.take(bytes);
+      if (!this.#buffer) {
+        this.#starved = true;
+        this.#wake();
+        return null;
+      }
+      this.#taken.add(this.#buffer);
+    }
+    return { buffer: this.#buffer, at: this.#filled };
+  }
+
+  /** A row of so many bytes has been written where `room` said. */
+  addRow(bytes: number): void {
+    this.#filled += bytes;
+    this.#rows++;
+  }
+
+  /** Enough waits to be pulled; `resume` of the flow tells when to go on. */
+  get isFull(): boolean {
+    return this.#paused;
+  }
+
+  /** Resolves when memory was given back. */
+  onMemory(): Promise<void> {
+    return this.#memory.freed();
+  }
+
+  /** The connection has delivered a stretch of rows. */
+  delivered(): void {
+    if (this.#waiter && this.#rows > 0) this.#linger ??= setTimeout(() => this.#emit(), lingerMs);
+  }
+
+  /** No more rows: proven, or because of an error, which the pipe gets after the rows that came. */
+  finish(end: 'proven' | { error: unknown }): void {
+    if (this.#end) return;
+    this.#end = end;
+    this.#emit();
+    this.#wake();
+  }
+
+  next(): Promise<RowSlice | null> {
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+      if (this.#ready.length === 0) this.delivered();
+      this.#wake();
+    });
+  }
+
+  /** Gives all memory back, whoever held it. */
+  dispose(): void {
+    clearTimeout(this.#linger);
+    this.#buffer = null;
+    this.#ready.length = 0;
+    for (const buffer of this.#taken) this.#memory.give(buffer);
+    this.#taken.clear();
+  }
+
+  /** Turns what has gathered into a slice. */
+  #emit(): void {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    const buffer = this.#buffer;
+    if (!buffer || this.#rows === 0) return;
+    const slice = {
+      bytes: buffer.subarray(0, this.#filled),
+      rows: this.#rows,
+      release: () => this.#release(buffer),
+    };
+    this.#buffer = null;
+    this.#filled = this.#rows = 0;
+    this.#ready.push(slice);
+    this.#queuedBytes += slice.bytes.length;
+    if (this.#queuedBytes > maxQueuedBytes && !this.#paused) {
+      this.#paused = true;
+      this.#flow.pause();
+    }
+    this.#wake();
+  }
+
+  #release(buffer: Buffer): void {
+    if (this.#taken.delete(buffer)) this.#memory.give(buffer);
+  }
+
+  /** Serves the pipe if it waits and there is something to say. */
+  #wake(): void {
+    const waiter = this.#waiter;
+    if (!waiter) return;
+    const slice = this.#ready.shift();
+    if (slice) {
+      this.#queuedBytes -= slice.bytes.length;
+      if (this.#paused && this.#queuedBytes < maxQueuedBytes / 2) {
+        this.#paused = false;
+        this.#flow.resume();
+      }
+    }
+    const end = this.#end;
+    if (!slice && !end && !this.#starved) return;
+    this.#waiter = null;
+    this.#starved &&= slice !== undefined;
+    if (slice) waiter.resolve(slice);
+    else if (!end) waiter.resolve(nothingYet());
+    else if (end === 'proven') waiter.resolve(null);
+    else waiter.reject(end.error);
+  }
+}

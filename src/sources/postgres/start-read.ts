@@ -1,0 +1,131 @@
+/** Starts one statement over a partition and watches over it until its end is proven. */
+import type { Client } from 'pg';
+import { PenstockError } from '../../domain/errors.ts';
+import type { ConnectionAccess } from '../../ports/connection.ts';
+import type { ReadRequest, RowMemory, SourceRead } from '../../ports/source.ts';
+import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
+import { ident } from '../../postgres-client/quote.ts';
+import { rowOf, rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
+import { cancelStatement } from './cancel-statement.ts';
+import { classifySourceError } from './classify-error.ts';
+import { CopyReader } from './copy-reader.ts';
+import { CursorReader } from './cursor-reader.ts';
+import { parseQuery } from './parse-query.ts';
+import { asSubselect, readStatement } from './read-statement.ts';
+import { beginReading, shortMs } from './source-session.ts';
+import { watchRead } from './watch-read.ts';
+
+const doing = 'Reading the source';
+
+/** Connects, checks that the query still gives what the load was planned for, and starts reading. */
+export async function startRead(
+  access: ConnectionAccess,
+  memory: RowMemory,
+  request: ReadRequest,
+): Promise<SourceRead> {
+  const client = await connect(access).catch((error: unknown) => {
+    throw classifySourceError(error, doing);
+  });
+  try {
+    await runAll(client, beginReading, shortMs);
+    const { pid } = await rowOf<{ pid: number }>(
+      client,
+      shortMs,
+      'select pg_catalog.pg_backend_pid() as pid',
+    );
+    const { sql } = await parseQuery(request.query);
+    await checkColumns(client, sql, request);
+    if (request.after && !request.uniqueKey) await refuseNullKeys(client, sql, request);
+    return followStatement({ access, memory, client, pid, sql, request });
+  } catch (error) {
+    await disconnect(client);
+    throw classifySourceError(error, doing);
+  }
+}
+
+interface Statement {
+  access: ConnectionAccess;
+  memory: RowMemory;
+  client: Client;
+  pid: number;
+  /** The parsed query. */
+  sql: string;
+  request: ReadRequest;
+}
+
+function followStatement({ access, memory, client, pid, sql, request }: Statement): SourceRead {
+  const statement = readStatement({ ...request, sql });
+  const options = { memory, afterCheck: () => checkStillReadOnly(client) };
+  const reader =
+    request.reader === 'copy'
+      ? new CopyReader(client, {
+          ...options,
+          format: request.format,
+          sql: `copy (${statement}) to stdout (format ${request.format})`,
+        })
+      : new CursorReader(client, { ...options, sql: statement });
+  const fail = (error: unknown): void => reader.queue.finish({ error });
+  const onEnd = (): void => fail(new Error('the connection ended'));
+  const onAbort = (): void => fail(request.signal.reason);
+  client.on('error', fail);
+  client.on('end', onEnd);
+  request.signal.addEventListener('abort', onAbort, { once: true });
+  if (request.reader === 'copy') client.query(reader as CopyReader);
+  const stopWatching = watchRead({ access, pid, reader, rowTimeoutMs: request.rowTimeoutMs, fail });
+  let isOver = false;
+  return {
+    next: async () => {
+      try {
+        const slice = await reader.queue.next();
+        isOver = slice === null;
+        return slice;
+      } catch (error) {
+        throw request.signal.aborted ? request.signal.reason : classifySourceError(error, doing);
+      }
+    },
+    close: async () => {
+      stopWatching();
+      request.signal.removeEventListener('abort', onAbort);
+      reader.close();
+      if (isOver) return disconnect(client);
+      await cancelStatement(client);
+      destroy(client);
+    },
+  };
+}
+
+/** The frozen columns must still be there, with the types that they had. */
+async function checkColumns(client: Client, sql: string, request: ReadRequest): Promise<void> {
+  const names = request.columns.map((column) => `q.${ident(column.name)}`).join(', ');
+  const query = {
+    text: `select ${names} from ${asSubselect(sql)} limit 0`,
+    rowMode: 'array' as const,
+    queryMode: 'extended',
+  };
+  const { fields } = await withDeadline(client, shortMs, client.query(query));
+  const changed = request.columns.find((column, i) => fields[i]?.dataTypeID !== column.typeOid);
+  if (changed) {
+    const text = `The column ${changed.name} of the result has changed its type since the load was opened.`;
+    throw new PenstockError('TARGET_MISMATCH', text);
+  }
+}
+
+/**
+ * "After this key" is false for a key with a NULL in it: such rows would be passed over in silence. The first attempt
+ * meets them in the stream; a later one looks for them, in the snapshot that it reads.
+ */
+async function refuseNullKeys(client: Client, sql: string, request: ReadRequest): Promise<void> {
+  const unbounded = readStatement({ ...request, sql, after: null, key: [] });
+  const isNull = request.key.map((name) => `r.${ident(name)} is null`).join(' or ');
+  const found = await rowsOf(client, shortMs * 10, `select from (${unbounded}) as r where ${isNull} limit 1`);
+  if (found.length > 0)
+    throw new PenstockError('KEY_NULL', `A key column (${request.key.join(', ')}) of the result is NULL.`);
+}
+
+/** A query that made its own transaction writable has called something it should not have. */
+async function checkStillReadOnly(client: Client): Promise<void> {
+  const sql = `select pg_catalog.current_setting('transaction_read_only') as value`;
+  const { value } = await rowOf<{ value: string }>(client, shortMs, sql);
+  if (value !== 'on')
+    throw new PenstockError('QUERY_NOT_ALLOWED', 'The query changed the settings of its session.');
+}
