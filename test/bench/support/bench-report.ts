@@ -1,11 +1,10 @@
-/** What a benchmark leaves: one table for people, and `bench-results/<name>.json` for the docs and for comparing. */
+/** What a benchmark finds: medians, ratios and bars, kept in `bench-results/<name>.json`. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const packageDir = fileURLToPath(new URL('../../..', import.meta.url));
+import { packageDir } from '../../../src/dev/stack.ts';
+import { medianOf, type Turn } from './take-turns.ts';
 
 export interface Machine {
   readonly cpus: number;
@@ -39,6 +38,8 @@ export interface Bar {
 
 export interface BenchResult {
   readonly name: string;
+  /** Of the checkout; `-dirty` when files differ from it. */
+  readonly commit: string;
   /** Rows copied in each run. */
   readonly rows: number;
   readonly machine: Machine;
@@ -48,69 +49,85 @@ export interface BenchResult {
   readonly bars: readonly Bar[];
 }
 
-/** This machine, with the versions of the servers that were measured. */
-export const describeMachine = (servers: Pick<Machine, 'postgres' | 'redis' | 'temporal'>): Machine => ({
-  cpus: availableParallelism(),
-  memoryMiB: Math.round(totalmem() / 1024 / 1024),
-  node: process.versions.node,
-  ...servers,
-});
-
-/**
- * Writes the JSON file.
- * @returns its path
- */
-export function saveResult(result: BenchResult): string {
-  const { name, ...rest } = result;
-  const folder = join(packageDir, 'bench-results');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${name}.json`);
-  writeFileSync(file, `${JSON.stringify({ name, commit: describeCommit(), ...rest }, null, 2)}\n`);
-  return file;
+/** Medians of one subject's runs. */
+export function summarize(
+  subject: string,
+  rows: number,
+  turns: readonly Turn[],
+  rssIdleMiB: number | null,
+): SubjectResult {
+  const median = (of: (turn: Turn) => number | undefined): number | null =>
+    medianOf(turns.flatMap((turn) => of(turn) ?? [])) ?? null;
+  return {
+    subject,
+    runs: turns.length,
+    rowsPerSecond: rows / (median((turn) => turn.seconds) ?? Number.NaN),
+    seconds: turns.map((turn) => turn.seconds),
+    // A peak counts as it is: the highest of all runs.
+    rssMiB: turns.some((turn) => turn.rssMiB) ? Math.max(...turns.map((turn) => turn.rssMiB ?? 0)) : null,
+    rssIdleMiB,
+    cpuSeconds: median((turn) => turn.cpuSeconds),
+  };
 }
 
-/** The commit, with `-dirty` when files differ from it. */
+/** Compares `penstock` with its peers, against the bars of an append copy. */
+export function judgeCopy(
+  name: string,
+  rows: number,
+  subjects: readonly SubjectResult[],
+  servers: Pick<Machine, 'postgres' | 'redis' | 'temporal'>,
+): BenchResult {
+  const ours = subjects.find(({ subject }) => subject === 'penstock')!;
+  const peers = subjects.filter((peer) => peer !== ours);
+  const ratios = Object.fromEntries(
+    peers.map((peer) => [peer.subject, ours.rowsPerSecond / peer.rowsPerSecond]),
+  );
+  const atLeast = (peer: string, wanted: number): Bar => {
+    const measured = ratios[peer] ?? null;
+    return {
+      bar: `rows/s ÷ ${peer}`,
+      wanted: `≥ ${wanted}`,
+      measured,
+      holds: measured === null ? null : measured >= wanted,
+    };
+  };
+  const growth = ours.rssMiB === null || ours.rssIdleMiB === null ? null : ours.rssMiB - ours.rssIdleMiB;
+  return {
+    name,
+    commit: describeCommit(),
+    rows,
+    machine: {
+      cpus: availableParallelism(),
+      memoryMiB: Math.round(totalmem() / 1024 / 1024),
+      node: process.versions.node,
+      ...servers,
+    },
+    subjects,
+    ratios,
+    bars: [
+      atLeast('psql-text', 1.25),
+      atLeast('psql-binary', 0.95),
+      {
+        bar: 'worker RSS above idle, MiB',
+        wanted: '≤ 100',
+        measured: growth,
+        holds: growth === null ? null : growth <= 100,
+      },
+    ],
+  };
+}
+
+/** Writes `bench-results/<name>.json` and returns the result. */
+export function saveResult(result: BenchResult): BenchResult {
+  const folder = join(packageDir, 'bench-results');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${result.name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  return result;
+}
+
 function describeCommit(): string {
   const git = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'], {
     cwd: packageDir,
   });
   return git.status === 0 ? git.stdout.toString().trim() : 'unknown';
-}
-
-/** The result as Markdown, which reads as well on a terminal. */
-export function renderResult({ name, rows, machine, subjects, ratios, bars }: BenchResult): string {
-  const table = renderTable(
-    ['subject', 'rows/s', 'ours ÷ it', 'seconds', 'peak RSS MiB', 'idle RSS MiB', 'CPU s'],
-    subjects.map((s) => [
-      s.subject,
-      Math.round(s.rowsPerSecond).toLocaleString('en-US'),
-      ratios[s.subject]?.toFixed(2) ?? '',
-      s.seconds.map((n) => n.toFixed(1)).join(' '),
-      s.rssMiB?.toFixed(0) ?? '',
-      s.rssIdleMiB?.toFixed(0) ?? '',
-      s.cpuSeconds?.toFixed(1) ?? '',
-    ]),
-  );
-  const verdict = { true: 'holds', false: 'falls short', null: 'not measured here' };
-  const barTable = renderTable(
-    ['bar', 'wanted', 'measured', ''],
-    bars.map((b) => [b.bar, b.wanted, b.measured?.toFixed(2) ?? '', verdict[`${b.holds}`]]),
-  );
-  return [
-    `### ${name}: ${rows.toLocaleString('en-US')} rows`,
-    table,
-    barTable,
-    `${machine.cpus} CPUs, ${Math.round(machine.memoryMiB / 1024)} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}, ` +
-      `Redis ${machine.redis}, Temporal ${machine.temporal}. Medians of runs that took turns.`,
-  ].join('\n\n');
-}
-
-/** A Markdown table with padded columns: the first left-aligned, the others right. */
-function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, 4, ...rows.map((row) => row[i]!.length)));
-  const pad = (text: string, i: number): string =>
-    i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!);
-  const line = (cells: readonly string[]): string => `| ${cells.map(pad).join(' | ')} |`;
-  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [line(head), line(rule), ...rows.map(line)].join('\n');
 }

@@ -1,0 +1,73 @@
+/** Ours: the whole product in charge, from the POST that triggers a sync to the end of its run. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DemoApi, DemoConnection, DemoRun } from '../../../src/dev/demo/demo-api.ts';
+import { forgetPeak, readCpuSeconds, readMemory } from './process-usage.ts';
+import type { Turn } from './take-turns.ts';
+
+export interface Penstock {
+  readonly api: DemoApi;
+  readonly tenantId: string;
+  /** The running workers: any of them may get the run. */
+  readonly workers: () => readonly number[];
+}
+
+/** Creates the tenant and its two connections, `bench-source` and `bench-destination`. */
+export async function linkBench(
+  api: DemoApi,
+  connections: { source: DemoConnection; destination: DemoConnection },
+  workers: () => readonly number[],
+): Promise<Penstock> {
+  const { id: tenantId } = await api.createTenant('bench');
+  await api.createConnection(tenantId, connections.source);
+  await api.createConnection(tenantId, connections.destination);
+  return { api, tenantId, workers };
+}
+
+/** Resident memory in MiB of the largest worker, ten seconds after the workers' start at the latest of them. */
+export async function measureIdle({ workers }: Penstock, startedMs: number): Promise<number | null> {
+  await delay(Math.max(0, startedMs + 10_000 - performance.now()));
+  return largest(workers().map((pid) => readMemory(pid)?.nowMiB));
+}
+
+/** Copies the source's `lineitem` into a table that the run creates: a new sync for each turn. */
+export async function runPenstock(
+  { api, tenantId, workers }: Penstock,
+  { table, turn, batchRows }: { table: string; turn: number; batchRows: number },
+): Promise<Turn> {
+  const { id } = await api.createSync(tenantId, {
+    name: `lineitem-${turn}`,
+    source: { connection: 'bench-source', query: 'select * from lineitem' },
+    destination: { connection: 'bench-destination', table },
+    mode: 'append',
+    key: ['l_orderkey', 'l_linenumber'],
+    schedule: { manual: true },
+    limits: { batchRows },
+  });
+  const pids = workers();
+  pids.forEach(forgetPeak);
+  const cpuBefore = cpuOf(pids);
+  const start = performance.now();
+  const triggered = await api.trigger(id);
+  const run = await untilEnd(api, triggered.id);
+  const seconds = (performance.now() - start) / 1000;
+  if (run.status !== 'succeeded')
+    throw new Error(`the run ended ${run.status}: ${run.error?.code} ${run.error?.message}`);
+  const rssMiB = largest(pids.map((pid) => readMemory(pid)?.peakMiB));
+  return { seconds, cpuSeconds: cpuOf(pids) - cpuBefore, ...(rssMiB === null ? {} : { rssMiB }) };
+}
+
+async function untilEnd(api: DemoApi, runId: string): Promise<DemoRun> {
+  for (;;) {
+    const run = await api.fetchRun(runId);
+    if (run.endedAt !== null) return run;
+    await delay(50);
+  }
+}
+
+const cpuOf = (pids: readonly number[]): number =>
+  pids.reduce((sum, pid) => sum + (readCpuSeconds(pid) ?? 0), 0);
+
+function largest(values: readonly (number | undefined)[]): number | null {
+  const known = values.flatMap((value) => value ?? []);
+  return known.length > 0 ? Math.max(...known) : null;
+}

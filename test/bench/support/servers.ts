@@ -1,0 +1,41 @@
+/** The servers that a benchmark runs on: statements for set-up and proof, and their versions for the report. */
+import { Connection } from '@temporalio/client';
+import { Redis } from 'ioredis';
+import { Client } from 'pg';
+import type { DevStack } from '../../../src/dev/dev-stack.ts';
+import type { Machine } from './bench-report.ts';
+
+/** Runs statements one after the other on one connection; the rows of the last. */
+export async function execute(
+  url: string,
+  ...statements: readonly string[]
+): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    let last: Record<string, unknown>[] = [];
+    for (const sql of statements) last = (await client.query<Record<string, unknown>>(sql)).rows;
+    return last;
+  } finally {
+    await client.end();
+  }
+}
+
+export async function readVersions({
+  postgres,
+  redis,
+  temporal,
+}: DevStack['servers']): Promise<Pick<Machine, 'postgres' | 'redis' | 'temporal'>> {
+  const [shown] = await execute(postgres.url, 'show server_version');
+  const client = new Redis(redis.url);
+  const info = await client.info('server');
+  client.disconnect();
+  const connection = await Connection.connect({ address: temporal.address });
+  const { serverVersion } = await connection.workflowService.getSystemInfo({});
+  await connection.close();
+  return {
+    postgres: String(shown?.['server_version']).split(' ')[0]!,
+    redis: /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown',
+    temporal: serverVersion ?? 'unknown',
+  };
+}
