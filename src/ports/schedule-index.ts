@@ -95,6 +95,9 @@ export type Wake = 'due' | 'ready' | 'released';
 
 /** All of it, as the dispatcher sees it. */
 export interface ScheduleIndex extends ScheduleAnnouncer, DueIndex, AdmissionIndex, IndexRepair {
-  /** Calls the listener soon after something changed. Wakes may be lost: they save time, looking is the guarantee. */
-  onWake(listener: (wake: Wake) => void): void;
+  /**
+   * Calls the listener soon after something changed, until the returned function is called. Wakes may be lost: they
+   * save time, looking is the guarantee.
+   */
+  onWake(listener: (wake: Wake) => void): () => void;
 }

@@ -90,6 +90,7 @@ const mostEngineBackoffMs = 10_000;
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const settings: Settings = { ...defaults, ...deps.options };
   let loops: Record<'tick' | 'admit' | 'sweep' | 'refill', Loop> | undefined;
+  let stopListening: (() => void) | undefined;
   const launcher = createLauncher(deps, settings.startConcurrency, () => {
     // Not for each start that ended: a batch is worth its round trips.
     if (launcher.room() >= settings.startConcurrency / 2) loops?.admit.wake();
@@ -120,9 +121,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         admit: startLoop({ name: 'admit', log, step: admitStep }),
         sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
       };
-      deps.index.onWake(onWake);
+      stopListening = deps.index.onWake(onWake);
     },
     async stop() {
+      stopListening?.();
       await Promise.all(Object.values(loops ?? {}).map((loop) => loop.stop()));
       await launcher.drain();
     },

@@ -19,6 +19,8 @@ export interface RedisIndexOptions {
   readonly claimLeaseMs?: number;
   /** How long a ticket is good. */
   readonly ticketMs?: number;
+  /** How long a dispatcher may take for one page of a refill; a dead one delays admission by as much. */
+  readonly refillLeaseMs?: number;
   /** A dispatcher looks at least this often; what is due sooner wakes it. */
   readonly lookEveryMs?: number;
 }
@@ -26,7 +28,7 @@ export interface RedisIndexOptions {
 /** Defaults of the leases, ms; the sweep needs the ticket's. */
 export const defaultTicketMs = 30_000;
 const defaultClaimLeaseMs = 30_000;
-const refillLeaseMs = 15_000;
+const defaultRefillLeaseMs = 5_000;
 
 /** Entries a call: Redis serves nobody else meanwhile. */
 const chunkSize = 200;
@@ -36,7 +38,9 @@ export type RedisIndex = ScheduleIndex & { close(): void };
 
 /** Connects in the background: methods reject with UNAVAILABLE until Redis answers. */
 export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
-  const { url, namespace, log, ticketMs = defaultTicketMs, claimLeaseMs = defaultClaimLeaseMs } = options;
+  const { url, namespace, log } = options;
+  const { ticketMs = defaultTicketMs, claimLeaseMs = defaultClaimLeaseMs } = options;
+  const { refillLeaseMs = defaultRefillLeaseMs } = options;
   const redis = connectRedis({ url, purpose: 'index', log });
   const { run: command, keys } = bindCommands(redis, namespace);
   const clock = redisClock(redis);
@@ -115,7 +119,9 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
         const own = subscriber;
         own.on('ready', () => void own.subscribe(keys.wake).catch(() => own.disconnect(true)));
       }
-      subscriber.on('message', (_channel: string, wake: string) => listener(wake as Wake));
+      const listen = (_channel: string, wake: string): void => listener(wake as Wake);
+      subscriber.on('message', listen);
+      return () => void subscriber?.off('message', listen);
     },
     close() {
       redis.disconnect();

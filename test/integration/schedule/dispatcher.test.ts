@@ -1,0 +1,348 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { PenstockError } from '../../../src/domain/errors.ts';
+import { newId, runIdOf, workflowIdOf, type RunId, type SyncId } from '../../../src/domain/ids.ts';
+import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
+import { announceSettled, tick } from '../../../src/schedule/tick.ts';
+import { changeRun, fetchRunStatus } from '../../../src/storage/run-status.ts';
+import { settle } from '../../../src/storage/settle.ts';
+import { asEngine, asTenant } from '../../../src/storage/transaction.ts';
+import {
+  auditSlots,
+  createSchedulerRoom,
+  endRuns,
+  everyMinute,
+  fetchNowMs,
+  plantSyncs,
+  quickSweeps,
+  type PlantedSyncs,
+  type SchedulerRoom,
+} from '../../support/scheduler-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let room: SchedulerRoom;
+let index: RedisIndex;
+beforeAll(async () => {
+  room = await createSchedulerRoom();
+  index = await room.openIndex();
+});
+afterEach(() => room.clear());
+afterAll(() => room.close());
+
+const statusOf = (runId: RunId) => asEngine(room.pool, (tx) => fetchRunStatus(tx, runId));
+const plantDue = async (count = 1): Promise<PlantedSyncs> => {
+  const now = await fetchNowMs(room.pool);
+  return plantSyncs(room.pool, { count, schedule: everyMinute(now), sinceMs: now - 60_000 });
+};
+const started = (count: number) =>
+  waitUntil(`${count} runs are started`, () => room.starter.started.length === count);
+const runOfSlot = ({ syncIds, firstMs }: PlantedSyncs, n = 0): RunId =>
+  runIdOf(syncIds[n]!, 'schedule', new Date(firstMs!).toISOString());
+
+/** Writes a queued run as a trigger does. */
+async function trigger({ tenantId, syncIds }: PlantedSyncs, key: string, dueInMs = 0): Promise<RunId> {
+  const runId = runIdOf(syncIds[0]!, 'manual', key);
+  await room.pool.query(
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id)
+     values ($1, $2, $3, 1, 'manual', $4, 3, clock_timestamp() + $5 * interval '1 millisecond', $6)`,
+    [runId, tenantId, syncIds[0], key, dueInMs, workflowIdOf('t', 's', runId)],
+  );
+  return runId;
+}
+
+describe('dispatchers', () => {
+  test('three at once start every slot once (P7)', async () => {
+    const planted = await plantDue(300);
+    await Promise.all([room.startDispatcher(), room.startDispatcher(), room.startDispatcher()]);
+    await started(300);
+    expect(room.starter.startCalls).toBe(300);
+    for (const syncId of planted.syncIds.slice(0, 20))
+      expect(await auditSlots(room.pool, syncId, planted.firstMs!)).toEqual({ run: 1 });
+    const { rows } = await room.pool.query('select count(*)::int as runs from penstock.run');
+    expect(rows).toEqual([{ runs: 300 }]);
+  });
+
+  test('start what a producer announces without waiting for a look', async () => {
+    const options = { globalCap: 10, ...quickSweeps, lookEveryMs: 60_000, sweepEveryMs: 60_000 };
+    await room.startDispatcher({ options });
+    const planted = await plantSyncs(room.pool, { schedule: { manual: true } });
+    const runId = await trigger(planted, 'k');
+    await waitUntil('the dispatcher listens', async () => {
+      await index.offerRuns([{ runId, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 1 }]);
+      return room.starter.started.length === 1;
+    });
+  });
+
+  test('start what nobody announced, from the rows', async () => {
+    await room.startDispatcher();
+    const planted = await plantDue();
+    const other = await plantSyncs(room.pool, { schedule: { manual: true } });
+    const triggered = await trigger(other, 'k');
+    await started(2);
+    expect(new Set(room.starter.started.map((run) => run.runId))).toEqual(
+      new Set([runOfSlot(planted), triggered]),
+    );
+  });
+
+  test('hand the engine ids, names and times of the run', async () => {
+    const planted = await plantDue();
+    await room.startDispatcher();
+    await started(1);
+    const tenantName = `t-${planted.tenantId.slice(4)}`;
+    expect(room.starter.started).toEqual([
+      {
+        runId: runOfSlot(planted),
+        workflowId: `${tenantName}:s-1:${runOfSlot(planted)}`,
+        tenantId: planted.tenantId,
+        tenantName,
+        syncId: planted.syncIds[0],
+        syncName: 's-1',
+        sourceName: 'warehouse',
+        mode: 'append',
+        origin: 'schedule',
+        priority: 3,
+        dueAtMs: planted.firstMs,
+      },
+    ]);
+  });
+
+  test('keep to the global cap, and go on when a place is freed', async () => {
+    await plantDue(5);
+    await room.startDispatcher({ options: { globalCap: 2, ...quickSweeps } });
+    for (let done = 0; done < 5; done += 1) {
+      await started(Math.min(5, done + 2));
+      expect(await room.redis.scard(room.key('active:global'))).toBeLessThanOrEqual(2);
+      await endRuns(room, index, [room.starter.started[done]!.runId]);
+    }
+    await waitUntil('all places are free', async () => (await index.fetchPlaces()).length === 0);
+  });
+
+  test('start a run that waits for the one before as soon as that is final', async () => {
+    const planted = await plantDue();
+    await room.startDispatcher();
+    await started(1);
+    const waiting = await trigger(planted, 'next');
+    await index.offerRuns([
+      { runId: waiting, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 1 },
+    ]);
+    await waitUntil('it says what it waits for', async () => {
+      const { rows } = await room.pool.query('select waiting_reason as r from penstock.run where id = $1', [
+        waiting,
+      ]);
+      return rows[0].r === 'previous_run';
+    });
+    expect(room.starter.started).toHaveLength(1);
+    await endRuns(room, index, [runOfSlot(planted)]);
+    await started(2);
+  });
+
+  test('stop after the starts under way, and leave the rest to others', async () => {
+    await plantDue(50);
+    const dispatcher = await room.startDispatcher();
+    await waitUntil('it starts', () => room.starter.started.length > 0);
+    await dispatcher.stop();
+    const before = room.starter.startCalls;
+    await room.startDispatcher();
+    await started(50);
+    expect(before).toBeGreaterThan(0);
+  });
+});
+
+describe('P9: never early', () => {
+  test('a Redis whose clock is an hour ahead starts nothing early, and is not asked in a hot loop', async () => {
+    const now = await fetchNowMs(room.pool);
+    const planted = await plantSyncs(room.pool, {
+      count: 3,
+      schedule: { at: new Date(now + 1_500).toISOString() },
+    });
+    await index.publishDue(
+      planted.syncIds.map((syncId) => ({ syncId, version: 1, nextDueAtMs: planted.firstMs! - 3_600_000 })),
+    );
+    let settled = 0;
+    const store = {
+      ...room.store,
+      settle: (ids: readonly SyncId[]) => ((settled += 1), room.store.settle(ids)),
+    };
+    await tick({ ...room.deps(), store }, 100);
+    expect(settled).toBe(1);
+    for (const syncId of planted.syncIds)
+      expect(Number(await room.redis.zscore(room.key('due'), syncId))).toBeGreaterThan(
+        planted.firstMs! - 1_500,
+      );
+    await room.startDispatcher({ store });
+    await started(3);
+    const { rows } = await room.pool.query(
+      `select count(*)::int as early from penstock.run r join penstock.event e on e.run_id = r.id where e.at < r.due_at`,
+    );
+    expect(rows).toEqual([{ early: 0 }]);
+    expect(settled).toBeLessThan(10);
+  });
+
+  test('a run that is offered before its due time waits for it', async () => {
+    const planted = await plantSyncs(room.pool, { schedule: { manual: true } });
+    const runId = await trigger(planted, 'later', 800);
+    await room.startDispatcher();
+    await index.offerRuns([{ runId, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 0 }]);
+    await started(1);
+    const { rows } = await room.pool.query(
+      `select bool_and(e.at >= r.due_at) as ok from penstock.run r join penstock.event e on e.run_id = r.id
+       where e.kind = 'run.starting'`,
+    );
+    expect(rows).toEqual([{ ok: true }]);
+  });
+});
+
+describe('a sync changed between claim and settle', () => {
+  const claimed = async (planted: PlantedSyncs): Promise<void> => {
+    await index.publishDue(planted.syncIds.map((syncId) => ({ syncId, version: 1, nextDueAtMs: 0 })));
+    expect((await index.claimDue(10)).syncIds).toEqual(planted.syncIds);
+  };
+  const settleAndAnnounce = async (planted: PlantedSyncs) => {
+    const settlement = await room.store.settle(planted.syncIds);
+    await announceSettled(index, settlement);
+    return settlement;
+  };
+
+  test('edited: what was due ran under the old spec, and a late publication of it is ignored', async () => {
+    const planted = await plantDue();
+    await claimed(planted);
+    const [syncId] = planted.syncIds;
+    const late = await room.store.settle(planted.syncIds);
+    const edited = await asTenant(room.pool, planted.tenantId, async (tx) => {
+      await settle(tx, [syncId!]);
+      await tx.query(
+        `insert into penstock.sync_version (sync_id, version, tenant_id, spec) values ($1, 2, $2, $3)`,
+        [syncId, planted.tenantId, { ...planted.spec, schedule: { every: '10s' } }],
+      );
+      await tx.query(
+        'update penstock.sync set version = 2, next_nominal_at = null, next_due_at = null where id = $1',
+        [syncId],
+      );
+      return settle(tx, [syncId!]);
+    });
+    await index.publishDue(edited);
+    await announceSettled(index, late);
+    expect(Number(await room.redis.zscore(room.key('due'), syncId!))).toBe(edited[0]!.nextDueAtMs);
+    await room.startDispatcher();
+    await started(1);
+    expect(room.starter.started[0]!.runId).toBe(runOfSlot(planted));
+  });
+
+  test('paused: the run that was due waits, and starts when the pause ends', async () => {
+    const planted = await plantDue();
+    await claimed(planted);
+    const pauseId = newId('pause');
+    await room.pool.query('insert into penstock.pause (id, tenant_id, sync_id) values ($1, $2, $3)', [
+      pauseId,
+      planted.tenantId,
+      planted.syncIds[0],
+    ]);
+    await settleAndAnnounce(planted);
+    await room.startDispatcher();
+    await waitUntil('it says why it waits', async () => {
+      const { rows } = await room.pool.query('select status, waiting_reason from penstock.run');
+      return rows[0].status === 'queued' && rows[0].waiting_reason === 'sync_paused';
+    });
+    await room.pool.query('update penstock.pause set until_at = clock_timestamp() where id = $1', [pauseId]);
+    await started(1);
+  });
+
+  test('deleted: nothing more is started, and it leaves the index', async () => {
+    const planted = await plantDue();
+    await claimed(planted);
+    const [syncId] = planted.syncIds;
+    await asTenant(room.pool, planted.tenantId, async (tx) => {
+      await settle(tx, [syncId!]);
+      await tx.query(
+        `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null where id = $1`,
+        [syncId],
+      );
+    });
+    expect((await settleAndAnnounce(planted)).settled).toMatchObject([{ nextDueAtMs: null }]);
+    expect(await room.redis.zcard(room.key('due'))).toBe(0);
+    await room.startDispatcher();
+    await waitUntil(
+      'its queued run is dropped',
+      async () => (await statusOf(runOfSlot(planted))) === 'cancelled',
+    );
+    expect(room.starter.started).toEqual([]);
+  });
+
+  test('unknown to this database: it leaves the index', async () => {
+    await index.publishDue([{ syncId: newId('sync'), version: 1, nextDueAtMs: 0 }]);
+    await tick(room.deps(), 100);
+    expect(await room.redis.zcard(room.key('due'))).toBe(0);
+  });
+});
+
+describe('the engine', () => {
+  test('unreachable: nothing is lost, one line says so, and all start when it is back', async () => {
+    await plantDue(20);
+    room.starter.setReachable(false);
+    await room.startDispatcher();
+    const aboutEngine = () => room.lines.filter((line) => line.includes('the engine does not answer'));
+    await waitUntil('the dispatcher notices', () => aboutEngine().length > 0);
+    await plantDue(5);
+    await waitUntil('the new ones are queued', async () => {
+      const { rows } = await room.pool.query('select count(*)::int as n from penstock.run');
+      return rows[0].n === 25;
+    });
+    room.starter.setReachable(true);
+    await started(25);
+    expect(aboutEngine()).toHaveLength(1);
+  });
+
+  test('refuses a run for good: it is failed and its place is freed', async () => {
+    const planted = await plantDue();
+    room.starter.refuse(new PenstockError('BAD_REQUEST', 'The fake engine wants no such run.'));
+    await room.startDispatcher();
+    await waitUntil('the run is failed', async () => (await statusOf(runOfSlot(planted))) === 'failed');
+    await waitUntil('its place is free', async () => (await index.fetchPlaces()).length === 0);
+  });
+
+  test('fails for a reason of its own: the run is started again', async () => {
+    const planted = await plantDue();
+    room.starter.refuse(new Error('out of luck'));
+    await room.startDispatcher();
+    await waitUntil('it is logged', () => room.lines.some((line) => line.includes('a start failed')));
+    expect(await statusOf(runOfSlot(planted))).toBe('starting');
+    room.starter.refuse(null);
+    await started(1);
+  });
+
+  test('lost a workflow: its run is made final and its place freed', async () => {
+    const planted = await plantDue();
+    const closed: RunId[] = [];
+    await room.startDispatcher({
+      closeRun: async (runId) => {
+        closed.push(runId);
+        await asEngine(room.pool, (tx) => changeRun(tx, runId, 'settleCancel'));
+      },
+    });
+    await started(1);
+    const runId = runOfSlot(planted);
+    await asEngine(room.pool, (tx) => changeRun(tx, runId, 'prepare'));
+    room.starter.close(room.starter.started[0]!.workflowId);
+    await waitUntil('the run is final', async () => (await statusOf(runId)) === 'cancelled');
+    expect(closed).toEqual([runId]);
+    await waitUntil('its place is free', async () => (await index.fetchPlaces()).length === 0);
+  });
+
+  test('is asked again to cancel a run that is cancelling', async () => {
+    const planted = await plantDue();
+    await room.startDispatcher();
+    await started(1);
+    await asEngine(room.pool, (tx) => changeRun(tx, runOfSlot(planted), 'cancel'));
+    await waitUntil('it is asked', () => room.starter.cancelled.size === 1);
+  });
+});
+
+test('a queued run past its catch-up deadline ends cancelled, reason missed', async () => {
+  const planted = await plantDue();
+  await room.store.settle(planted.syncIds);
+  await room.pool.query(`update penstock.run set start_before = clock_timestamp() - interval '1 second'`);
+  await room.startDispatcher();
+  await waitUntil('it is dropped', async () => (await statusOf(runOfSlot(planted))) === 'cancelled');
+  const { rows } = await room.pool.query('select end_reason from penstock.run');
+  expect(rows).toEqual([{ end_reason: 'missed' }]);
+  expect(room.starter.started).toEqual([]);
+});
