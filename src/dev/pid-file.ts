@@ -53,15 +53,19 @@ export async function takeDataDir(dataDir: string, log: (line: string) => void):
   };
 }
 
-/** Ends the processes that the folder's last owner left running: politely at first, by SIGKILL after 10 s. */
-export async function clearLeftovers(dataDir: string, log: (line: string) => void): Promise<void> {
+/** Ends the processes that the folder's last owner left running: politely at first, after the grace by SIGKILL. */
+export async function clearLeftovers(
+  dataDir: string,
+  log: (line: string) => void,
+  graceMs = 10_000,
+): Promise<void> {
   const left = (readPidFile(dataDir)?.processes ?? []).filter(isRunning);
   if (left.length === 0) return;
   log(
     `ending what an earlier start left running: ${left.map(({ name, pid }) => `${name} (${pid})`).join(', ')}`,
   );
   for (const { pid, stopSignal } of left) send(pid, stopSignal);
-  if (await haveEnded(left, 10_000)) return;
+  if (await haveEnded(left, graceMs)) return;
   for (const { pid } of left.filter(isRunning)) send(pid, 'SIGKILL');
   await haveEnded(left, 10_000);
 }

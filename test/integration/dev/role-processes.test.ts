@@ -68,11 +68,14 @@ describe('a role', () => {
     const drain = `
       const [, port, file] = process.argv;
       process.on('SIGTERM', () => {
-        const socket = require('node:net').connect(port, '127.0.0.1', () => socket.write('PING\\r\\n'));
-        socket.on('data', (reply) => {
-          require('node:fs').writeFileSync(file, reply);
-          process.exit(0);
-        });
+        // The work in hand takes much longer than Redis would need to stop.
+        setTimeout(() => {
+          const socket = require('node:net').connect(port, '127.0.0.1', () => socket.write('PING\\r\\n'));
+          socket.on('data', (reply) => {
+            require('node:fs').writeFileSync(file, reply);
+            process.exit(0);
+          });
+        }, 1500);
       });
       setInterval(() => {}, 1000);
       console.log('ready');`;

@@ -102,6 +102,7 @@ describe('a server program', () => {
     await mkdir(join(home, 'cache', 'redis'), { recursive: true });
     await writeFile(join(home, 'cache', 'redis', 'redis-server'), 'half a download');
     expect((await find()).route).toBe('installed');
+    expect((await find()).route).toBe('cache');
   });
 
   test('is installed by several processes at the same time without harm', async () => {

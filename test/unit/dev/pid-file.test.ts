@@ -2,11 +2,11 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isAbandoned, takeDataDir } from '../../../src/dev/pid-file.ts';
-import { identifyProcess, isRunning } from '../../../src/dev/process-identity.ts';
+import { clearLeftovers, isAbandoned, takeDataDir } from '../../../src/dev/pid-file.ts';
+import { identifyProcess, isRunning, type ProcessIdentity } from '../../../src/dev/process-identity.ts';
 
 let dataDir: string;
 let bystander: ChildProcess;
@@ -24,6 +24,16 @@ afterEach(async () => {
 
 const writePids = (content: object) => writeFile(join(dataDir, 'pids.json'), JSON.stringify(content));
 const dead = { pid: 2 ** 22 - 1, started: 'long ago' };
+
+/** A process of a dead owner, which has run the shell's line and now waits. */
+async function leave(line: string): Promise<ProcessIdentity> {
+  bystander.kill('SIGKILL');
+  bystander = spawn('sh', ['-c', `${line}; echo ready; while :; do sleep 0.05; done`]);
+  await once(bystander.stdout!, 'data');
+  const left = identifyProcess(bystander.pid!)!;
+  await writePids({ owner: dead, processes: [{ ...left, name: 'temporal', stopSignal: 'SIGTERM' }] });
+  return left;
+}
 
 describe('a data folder', () => {
   test('whose owner is alive is refused', async () => {
@@ -46,11 +56,18 @@ describe('a data folder', () => {
     expect(isAbandoned(dataDir)).toBe(false);
   });
 
-  test('ends a frozen leftover too', async () => {
-    bystander.kill('SIGSTOP');
-    const left = identifyProcess(bystander.pid!)!;
-    await writePids({ owner: dead, processes: [{ ...left, name: 'temporal', stopSignal: 'SIGTERM' }] });
-    await takeDataDir(dataDir, log);
+  test('lets a frozen leftover end cleanly', async () => {
+    const end = join(dataDir, 'end');
+    const left = await leave(`trap 'echo clean > ${end}; exit' TERM`);
+    process.kill(left.pid, 'SIGSTOP');
+    await clearLeftovers(dataDir, log);
+    expect(isRunning(left)).toBe(false);
+    expect(await readFile(end, 'utf8')).toBe('clean\n');
+  });
+
+  test('ends a leftover that does not listen', async () => {
+    const left = await leave("trap '' TERM");
+    await clearLeftovers(dataDir, log, 100);
     expect(isRunning(left)).toBe(false);
   });
 
