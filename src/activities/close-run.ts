@@ -12,7 +12,7 @@ import type { Failure } from './contract.ts';
 /** What the run becomes unless its load is done. */
 export type WantedEnd = { status: 'failed'; failure: Failure } | { status: 'cancelled'; reason?: string };
 
-interface CloseDeps {
+export interface CloseDeps {
   runs: RunStore;
   openDestination: OpenDestination;
 }

@@ -316,6 +316,12 @@ export const errorTable = {
     title: 'The workers that did it stopped answering',
     cure: 'It is tried again; look for workers that were killed, run out of memory or cut off.',
   },
+  WORKFLOW_GONE: {
+    status: 409,
+    retry: 'never',
+    title: 'The workflow of the run is gone',
+    cure: 'Trigger the sync again: it goes on after the last batch that was committed.',
+  },
   BUDGET_SPENT: {
     status: 422,
     retry: 'never',

@@ -7,7 +7,7 @@ import type { Logger } from '../telemetry/logger.ts';
 
 export interface Service {
   readonly name: string;
-  /** Begins to work. A dependency that is away is waited for in the background: only a defect or CONFIG rejects. */
+  /** Resolves when it works; waits for dependencies that are away. Only a defect or CONFIG rejects, or a stop. */
   start(): Promise<void>;
   /** Finishes what is in hand. May be called whatever became of `start`. */
   stop(): Promise<void>;
@@ -16,30 +16,34 @@ export interface Service {
   isReady(): boolean;
 }
 
-/** Runs the services until the process is told to end, then stops them one after the other. */
+/**
+ * Runs the services until the process is told to end, then stops them one after the other. One that waits for its
+ * dependencies keeps no other from working, and nothing keeps the process from ending.
+ */
 export async function runServices(
   services: readonly Service[],
   logger: Logger,
   told: Promise<unknown> = untilSignal(),
 ): Promise<void> {
-  const failed = services.flatMap((service) => (service.failed ? [service.failed] : []));
+  const trouble = services.flatMap((service) => (service.failed ? [service.failed] : []));
+  const starts = services.map(async (service) => {
+    await service.start();
+    logger.info(`${service.name}: started`);
+  });
   try {
-    await Promise.all(
-      services.map(async (service) => {
-        await service.start();
-        logger.info(`${service.name}: started`);
-      }),
-    );
-    await Promise.race([told, ...failed]);
+    await Promise.race([told, ...trouble, Promise.all(starts).then(() => Promise.race([told, ...trouble]))]);
   } finally {
-    for (const service of services) {
-      logger.info(`${service.name}: stopping`);
-      await service
-        .stop()
-        .catch((err: unknown) => logger.error({ err }, `${service.name}: did not stop cleanly`));
-    }
+    for (const service of services) await stopService(service, logger);
+    await Promise.allSettled(starts);
     logger.info('stopped');
   }
+}
+
+async function stopService(service: Service, logger: Logger): Promise<void> {
+  logger.info(`${service.name}: stopping`);
+  await service
+    .stop()
+    .catch((err: unknown) => logger.error({ err }, `${service.name}: did not stop cleanly`));
 }
 
 /** The first of both signals; a second one ends the process at once, as its sender wants. */

@@ -95,7 +95,7 @@ function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptio
     taskQueue: runQueueOf(taskQueue),
     args: [input],
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
-    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdConflictPolicy: 'FAIL',
     // Set on purpose: a run may take as long as it takes, and a stuck workflow task is noticed soon.
     workflowTaskTimeout: '10s',
     priority: { priorityKey: run.priority, fairnessKey: run.tenantId },

@@ -417,27 +417,3 @@ describe('an attempt that is not the only one', () => {
     expect(calls).toEqual(['prepareRun']);
   });
 });
-
-describe('the run starter', () => {
-  test('counts a workflow that is there, running or closed, as started', async () => {
-    await engine.startWorkers(scriptedActivities().activities);
-    const run = plannedRun();
-    await engine.starter.start(run);
-    await engine.starter.start(run);
-    await handleOf(engine, run).result();
-    expect(await engine.starter.start(run)).toBe('already_started');
-    expect(await engine.starter.describe(run.workflowId)).toBe('closed');
-  });
-
-  test('knows nothing of a workflow that never was', async () => {
-    for (const verb of ['describe', 'cancel', 'pause', 'resume'] as const)
-      expect(await engine.starter[verb]('acme:subscribers:run_none')).toBe('unknown');
-  });
-
-  test('starts a run while no worker polls, and shows it as open', async () => {
-    const run = plannedRun();
-    expect(await engine.starter.start(run)).toBe('started');
-    expect(await engine.starter.describe(run.workflowId)).toBe('open');
-    await handleOf(engine, run).terminate();
-  });
-});

@@ -1,0 +1,57 @@
+/** The role that turns due times into started runs, and finds those that were left behind. */
+import type { Client } from '@temporalio/client';
+import { closeGoneRun } from '../activities/close-gone-run.ts';
+import type { RoleConfig } from '../config/load-config.ts';
+import { createDispatcher, type Dispatcher } from '../schedule/dispatcher.ts';
+import { createScheduleStore } from '../storage/schedule-store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Adapters } from './adapters.ts';
+import type { SharedParts } from './control-parts.ts';
+import type { Service } from './lifecycle.ts';
+import { connectClient } from './temporal/connect-client.ts';
+import { createRunStarter } from './temporal/run-starter.ts';
+
+interface DispatcherRoleOptions {
+  config: RoleConfig;
+  parts: SharedParts;
+  adapters: Pick<Adapters, 'openDestination'>;
+  logger: Logger;
+}
+
+/** A dispatcher of this process; any number of processes may have one. */
+export function createDispatcherRole({ config, parts, adapters, logger }: DispatcherRoleOptions): Service {
+  const stopping = new AbortController();
+  let client: Client | undefined;
+  let dispatcher: Dispatcher | undefined;
+  return {
+    name: 'dispatcher',
+    async start() {
+      const { pool, index, runs } = await parts.open(stopping.signal);
+      client = connectClient({ address: config.temporalAddress, namespace: config.temporalNamespace });
+      const starting = createDispatcher({
+        index,
+        store: createScheduleStore(pool),
+        starter: createRunStarter({
+          client,
+          taskQueue: config.temporalTaskQueue,
+          ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
+        }),
+        log: logger,
+        closeRun: async (runId) => {
+          const status = await closeGoneRun({ runs, ...adapters }, runId);
+          logger.warn({ run: runId, status }, 'made a run final whose workflow is gone');
+        },
+        options: { globalCap: config.workerSlots },
+      });
+      stopping.signal.throwIfAborted();
+      await starting.start();
+      dispatcher = starting;
+    },
+    async stop() {
+      stopping.abort();
+      await dispatcher?.stop();
+      await client?.connection.close();
+    },
+    isReady: () => dispatcher !== undefined,
+  };
+}
