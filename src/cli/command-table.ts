@@ -10,4 +10,8 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Copy real data on an embedded stack, kill a worker in the middle, compare row by row',
     load: () => import('./commands/demo.ts'),
   },
+  start: {
+    summary: 'Run roles (api, dispatcher, worker) against configured servers',
+    load: () => import('./commands/start.ts'),
+  },
 };

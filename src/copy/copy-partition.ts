@@ -33,14 +33,14 @@ export interface CopyRequest {
   /** Decimal text; rises with every attempt of a run. */
   epoch: string;
   limits: BatchLimits;
-  /** An attempt yields after this long, so that no activity runs for ever. */
+  /** An attempt that has committed something yields after this long, so that no activity runs for ever. */
   yieldAfterMs: number;
   rowTimeoutMs: number;
   /** Cancellation: the open batch is rolled back (or its commit awaited) and the signal's reason is thrown. */
   signal: AbortSignal;
   /** Asked between rows and while waiting: true ends the attempt after the batch in hand is committed. */
   drain: () => boolean;
-  /** Called after every commit. */
+  /** Called once the lease is taken, and after every commit. */
   onProgress: (progress: CopyProgress) => void;
 }
 
@@ -95,6 +95,7 @@ async function attempt(
   const writer = await destination.takeLease({ run, load: request.load, partition, epoch });
   let read: SourceRead | undefined;
   try {
+    request.onProgress({ ...writer.totals });
     if (writer.checkpoint?.final) return 'finished';
     signal.throwIfAborted();
     read = await source.read(readRequest(load, writer, request));
@@ -113,7 +114,10 @@ async function attempt(
       done.batches++;
       request.onProgress({ ...writer.totals });
     });
-    return await pump(read, cutter, batch, request);
+    const startedMs = performance.now();
+    // A query whose first row takes longer than that would else begin again and again.
+    const isTimeUp = () => done.batches > 0 && performance.now() - startedMs >= request.yieldAfterMs;
+    return await pump({ read, cutter, batch, request, isToYield: () => request.drain() || isTimeUp() });
   } finally {
     await Promise.all([read?.close(), writer.close()]);
   }
@@ -136,19 +140,21 @@ const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyReque
 /** How often a waiting attempt looks at the clock and at `drain`. */
 const lookMs = 200;
 
+interface Pump {
+  read: SourceRead;
+  cutter: BatchCutter;
+  batch: BatchInHand;
+  request: CopyRequest;
+  isToYield: () => boolean;
+}
+
 /** Rows from the source into batches until the end is proven, or until the attempt is to yield. */
-async function pump(
-  read: SourceRead,
-  cutter: BatchCutter,
-  batch: BatchInHand,
-  request: CopyRequest,
-): Promise<'finished' | 'yielded'> {
-  const startedMs = performance.now();
+async function pump({ read, cutter, batch, request, isToYield }: Pump): Promise<'finished' | 'yielded'> {
   for (;;) {
     const pending = read.next();
     const slice = await untilRows(pending, async () => {
       if (batch.ageMs >= request.limits.timeMs) await batch.end({ final: false });
-      return isToYield(request, startedMs);
+      return isToYield();
     });
     if (slice === 'yield') {
       // Nobody waits for these rows any more; the read is closed next.
@@ -167,15 +173,12 @@ async function pump(
     }
     const memoryIsSpent = slice.rows === 0;
     if (memoryIsSpent || batch.ageMs >= request.limits.timeMs) await batch.end({ final: false });
-    if (isToYield(request, startedMs)) {
+    if (isToYield()) {
       await batch.end({ final: false });
       return 'yielded';
     }
   }
 }
-
-const isToYield = ({ drain, yieldAfterMs }: CopyRequest, startedMs: number): boolean =>
-  drain() || performance.now() - startedMs >= yieldAfterMs;
 
 /** The next slice; asks `look` every moment while there is none, which may say that it is time to yield. */
 async function untilRows(

@@ -1,6 +1,7 @@
 /** The composition root of a process: builds the roles that it was asked for, and runs them until it is told to end. */
 import type { RoleConfig } from '../config/load-config.ts';
 import type { Role } from '../config/options.ts';
+import { createRowMemory } from '../copy/row-memory.ts';
 import { openPostgresDestination } from '../destinations/postgres/postgres-destination.ts';
 import { openPostgresSource } from '../sources/postgres/postgres-source.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
@@ -41,7 +42,11 @@ const builders: Record<Role, (parts: RoleParts) => Promise<Service>> = {
 export async function startRoles({ roles, workerKinds, config }: StartRequest): Promise<void> {
   const logger = createLogger({ level: config.logLevel, name: roles.join(',') });
   const parts = createSharedParts(config, logger);
-  const adapters = createAdapters({ postgres: openPostgresSource }, { postgres: openPostgresDestination });
+  const memory = createRowMemory();
+  const adapters = createAdapters(
+    { postgres: (access) => openPostgresSource(access, memory) },
+    { postgres: (access) => openPostgresDestination(access) },
+  );
   try {
     const services = await Promise.all(
       stopOrder
