@@ -45,6 +45,7 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
   const { run: command, keys } = bindCommands(redis, namespace);
   const clock = redisClock(redis);
   let subscriber: Redis | undefined;
+  let isClosed = false;
 
   const run = async (name: CommandName, args: readonly (string | number)[]): Promise<unknown> => {
     try {
@@ -117,13 +118,18 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       if (!subscriber) {
         subscriber = connectRedis({ url, purpose: 'wake-ups', log });
         const own = subscriber;
-        own.on('ready', () => void own.subscribe(keys.wake).catch(() => own.disconnect(true)));
+        const subscribe = (): void => {
+          // Ended on purpose, or to be connected and subscribed once more.
+          own.subscribe(keys.wake).catch(() => isClosed || own.disconnect(true));
+        };
+        own.on('ready', subscribe);
       }
       const listen = (_channel: string, wake: string): void => listener(wake as Wake);
       subscriber.on('message', listen);
       return () => void subscriber?.off('message', listen);
     },
     close() {
+      isClosed = true;
       redis.disconnect();
       subscriber?.disconnect();
     },

@@ -1,0 +1,218 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startStack, type Stack } from '../../../src/dev/stack.ts';
+import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
+import { refill } from '../../../src/schedule/refill.ts';
+import {
+  auditSlots,
+  createSchedulerRoom,
+  endRuns,
+  everyMinute,
+  fetchNowMs,
+  plantSyncs,
+  quickSweeps,
+  type PlantedSyncs,
+  type SchedulerRoom,
+} from '../../support/scheduler-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let stack: Stack<'redis'>;
+let room: SchedulerRoom;
+let index: RedisIndex;
+beforeAll(async () => {
+  stack = await startStack({
+    dataDir: await mkdtemp(join(tmpdir(), 'penstock-redis-')),
+    log: () => {},
+    servers: ['redis'],
+  });
+  room = await createSchedulerRoom(stack.redis.url);
+  index = await room.openIndex();
+});
+afterEach(() => room.clear());
+afterAll(async () => {
+  await room.close();
+  await stack.stop({ discard: true });
+});
+
+/** Loses the later half of what Redis wrote down. */
+async function cutAppendOnlyFile(): Promise<void> {
+  const folder = join(stack.dataDir, 'redis');
+  const names = await readdir(folder, { recursive: true });
+  // Redis 7 keeps a folder: what was written since the last rewrite is in the incremental file.
+  const file = join(
+    folder,
+    names.find((name) => /appendonly\.aof(\.\d+\.incr\.aof)?$/.test(name))!,
+  );
+  await truncate(file, Math.floor((await stat(file)).size / 2));
+}
+
+/** Ends runs as soon as they are started, as quick workers would; returns how to stop. */
+function work(): () => Promise<void> {
+  const stopping = new AbortController();
+  const step = async (done: number): Promise<void> => {
+    const runs = room.starter.started.slice(done, done + 50);
+    const runIds = runs.map((run) => run.runId);
+    // Redis may be away: the sweep frees the places then.
+    await endRuns(room, index, runIds).catch(() => {});
+    await delay(20);
+    if (!stopping.signal.aborted) await step(done + runs.length);
+  };
+  const ended = step(0);
+  return () => {
+    stopping.abort();
+    return ended;
+  };
+}
+
+/** All that was planted: every fire time has its slot, and every run its own. */
+async function expectAudited(...plantings: PlantedSyncs[]): Promise<Record<string, number>> {
+  const total: Record<string, number> = {};
+  for (const { syncIds, firstMs } of plantings)
+    for (const syncId of syncIds)
+      for (const [outcome, n] of Object.entries(await auditSlots(room.pool, syncId, firstMs!)))
+        total[outcome] = (total[outcome] ?? 0) + n;
+  const { rows } = await room.pool.query(
+    'select count(*)::int as n, count(distinct (sync_id, nominal_at))::int as slots from penstock.run',
+  );
+  expect(rows[0]).toEqual({ n: total['run'], slots: total['run'] });
+  return total;
+}
+
+const plantDue = async (count: number): Promise<PlantedSyncs> => {
+  const now = await fetchNowMs(room.pool);
+  return plantSyncs(room.pool, { count, schedule: everyMinute(now), sinceMs: now - 60_000 });
+};
+const started = (count: number) =>
+  waitUntil(`${count} runs are started`, () => room.starter.started.length >= count);
+const placesMatchRows = () =>
+  waitUntil('at rest the places are exactly the runs that hold them', async () => {
+    const held = await room.redis.smembers(room.key('active:global'));
+    const rows = await room.store.fetchPlaceHolders();
+    return held.length === rows.length && rows.every((run) => held.includes(run.runId));
+  });
+
+describe('P7: Redis can be lost at any moment', () => {
+  test('emptied again and again under two dispatchers: no slot is lost, none is started twice', async () => {
+    const planted = await plantSyncs(room.pool, { count: 20, schedule: { every: '200ms' } });
+    await room.startDispatcher();
+    await room.startDispatcher();
+    const stopWork = work();
+    for (const count of [20, 60, 100, 140]) {
+      await started(count);
+      await room.redis.flushall();
+    }
+    await started(200);
+    await stopWork();
+    const total = await expectAudited(planted);
+    expect(total['run']).toBeGreaterThanOrEqual(200);
+    expect(new Set(room.starter.started.map((run) => run.runId)).size).toBe(room.starter.started.length);
+  });
+
+  test('emptied while runs are at work: their places are counted before anything is admitted', async () => {
+    const options = { globalCap: 3, ...quickSweeps };
+    await plantDue(3);
+    await room.startDispatcher({ options });
+    await started(3);
+    await plantDue(5);
+    await room.redis.flushall();
+    await waitUntil(
+      'the index is written again',
+      async () => (await room.redis.get(room.key('filled'))) === 'all',
+    );
+    await placesMatchRows();
+    expect(room.starter.started).toHaveLength(3);
+    await endRuns(
+      room,
+      index,
+      room.starter.started.map((run) => run.runId),
+    );
+    await started(6);
+  });
+
+  test('a refill writes every due time, the waiting runs, the places and the weights from the rows', async () => {
+    const due = await plantSyncs(room.pool, { count: 2_500, schedule: { every: '1h' } });
+    const waiting = await plantDue(3);
+    await room.store.settle(waiting.syncIds);
+    await plantSyncs(room.pool, { schedule: { manual: true }, weight: 7 });
+    expect(await refill(room.deps({ index }), { again: false })).toBe(true);
+    expect(await room.redis.zcard(room.key('due'))).toBe(2_503);
+    expect(await room.redis.zscore(room.key('due'), due.syncIds[0]!)).toBe(String(due.firstMs));
+    expect(await room.redis.zcard(room.key(`ready:${waiting.tenantId}`))).toBe(3);
+    expect(await room.redis.hvals(room.key('weights'))).toEqual(['7']);
+    expect(await refill(room.deps({ index }), { again: false })).toBe(false);
+  });
+
+  test('its append-only file cut: an older index is put right from the rows', async () => {
+    const planted = await plantDue(40);
+    await room.startDispatcher();
+    await started(40);
+    await stack.redis.kill();
+    await cutAppendOnlyFile();
+    await stack.redis.start();
+    const more = await plantDue(10);
+    await started(50);
+    await placesMatchRows();
+    await expectAudited(planted, more);
+  });
+});
+
+describe('while Redis is away', () => {
+  test('frozen: calls fail within a bounded time, and what is due starts from the rows', async () => {
+    await room.startDispatcher({ options: { globalCap: 4, ...quickSweeps } });
+    await waitUntil('the index is full', async () => (await room.redis.get(room.key('filled'))) === 'all');
+    stack.redis.signal('SIGSTOP');
+    try {
+      const planted = await plantDue(6);
+      await expect(index.claimDue(1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      await started(4);
+      expect(room.starter.started).toHaveLength(4);
+      expect(await auditSlots(room.pool, planted.syncIds[0]!, planted.firstMs!)).toEqual({ run: 1 });
+    } finally {
+      stack.redis.signal('SIGCONT');
+    }
+    await placesMatchRows();
+    expect(room.starter.started).toHaveLength(4);
+    await endRuns(
+      room,
+      index,
+      room.starter.started.map((run) => run.runId),
+    );
+    await started(6);
+    await placesMatchRows();
+  });
+
+  test('killed: one line says that it is away and one that it is back', async () => {
+    const planted = await plantDue(3);
+    await room.startDispatcher();
+    await started(3);
+    room.lines.length = 0;
+    await stack.redis.kill();
+    const more = await plantDue(3);
+    await started(6);
+    await stack.redis.start();
+    await placesMatchRows();
+    await waitUntil('the dispatcher works again', () =>
+      room.lines.some((line) => line.includes('tick: works again')),
+    );
+    const connection = room.lines.filter((line) => line.includes('"purpose":"index"'));
+    const own = connection.filter((line) => line.includes('not reachable')).length;
+    expect(own).toBe(connection.filter((line) => line.includes('reachable again')).length);
+    expect(room.lines.filter((line) => line.includes('tick: a step failed'))).toHaveLength(1);
+    await expectAudited(planted, more);
+  });
+});
+
+test('a Redis that evicts keys is refused at the start, with what to change', async () => {
+  await room.redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  try {
+    await expect(room.startDispatcher({ index })).rejects.toMatchObject({
+      code: 'CONFIG',
+      message: expect.stringContaining('noeviction'),
+    });
+  } finally {
+    await room.redis.config('SET', 'maxmemory-policy', 'noeviction');
+  }
+});
