@@ -150,6 +150,11 @@ describe('other schedules are refused with a pointer to the member:', () => {
 
 test('what is accepted comes back with its defaults', () => {
   expect(parseSchedule({ cron: '@hourly' })).toEqual({ cron: '@hourly', timezone: 'UTC' });
+  expect(parseSchedule({ cron: '@daily', seconds: true })).toEqual({
+    cron: '@daily',
+    timezone: 'UTC',
+    seconds: true,
+  });
   expect(parseSchedule({ every: '1s' })).toEqual({ every: '1s' });
   expect(parseSchedule({ at: '2030-01-01T00:00:00+05:30' })).toEqual({ at: '2030-01-01T00:00:00+05:30' });
   expect(parseSchedule({ manual: true })).toEqual({ manual: true });
