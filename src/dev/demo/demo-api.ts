@@ -17,6 +17,7 @@ export interface DemoRun {
   readonly progress: { readonly rows: number; readonly batches: number };
   readonly receipt: Receipt | null;
   readonly error: { readonly code: string; readonly message: string | null } | null;
+  readonly links: { readonly temporal?: string };
 }
 
 /** A Postgres database on this machine, with the login that Penstock gets. */

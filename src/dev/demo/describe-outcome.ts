@@ -77,10 +77,7 @@ The stack stays up until Ctrl-C; its data go with it.
   Temporal Web UI  ${temporalUiUrl}
 ${runs
   .filter((run) => (run.receipt?.read ?? 0) > 0)
-  .map(
-    (run) =>
-      `    ${run.syncName.padEnd(13)}  ${temporalUiUrl}/namespaces/default/workflows/${encodeURIComponent(run.workflowId)}`,
-  )
+  .map((run) => `    ${run.syncName.padEnd(13)}  ${run.links.temporal ?? run.workflowId}`)
   .join('\n')}
   PostgreSQL       ${postgresUrl} (databases acme-warehouse, app-db, penstock)
   data and logs    ${dataDir}
