@@ -70,6 +70,24 @@ export const errorTable = {
     title: 'The run is not in a state that allows this',
     cure: 'Read the run; only the listed changes are possible.',
   },
+  BODY_TOO_LARGE: {
+    status: 413,
+    retry: 'never',
+    title: 'The body is too large',
+    cure: 'Send at most 1 MiB.',
+  },
+  MEDIA_TYPE: {
+    status: 415,
+    retry: 'never',
+    title: 'The body is of a type that is not understood',
+    cure: 'Send JSON, with `Content-Type: application/json`.',
+  },
+  HOST_NOT_ALLOWED: {
+    status: 400,
+    retry: 'never',
+    title: 'The host lies in a network that connections may not reach',
+    cure: 'Use a public address, or have the operator list the network in PENSTOCK_ALLOWED_NETWORKS.',
+  },
   INTERNAL: {
     status: 500,
     retry: 'backoff',

@@ -21,7 +21,9 @@ export interface NewConnection extends ConnectionSettings {
 }
 
 /** Members that are absent stay as they are. */
-export type ConnectionChange = Partial<Omit<NewConnection, 'kind'>>;
+export type ConnectionChange = {
+  [M in keyof Omit<NewConnection, 'kind'>]?: NewConnection[M] | undefined;
+};
 
 /** A tenant may use an operator's connection as destination for tables that match. */
 export interface ConnectionGrant {

@@ -106,7 +106,7 @@ async function updateConnection(
   const { id, tenantId } = before;
   checkVersion(`connection ${before.name}`, before.version, ifVersion);
   const { password, ...rest } = change;
-  const after = { ...before, ...rest };
+  const after = { ...before, ...withoutUndefined(rest) };
   const moved = changedMembers(settingsOf(before), settingsOf(after));
   checkPasswordComesAlong(moved, password);
   const version = before.version + (moved.length > 0 ? 1 : 0);
@@ -129,6 +129,12 @@ async function updateConnection(
   await insertAudit(tx, scope, { tenantId, action: 'connection.update', objectId: id, data: { changed } });
   return fetchConnection(tx, scope, id);
 }
+
+/** Members that were not sent are not there, rather than there and undefined. */
+const withoutUndefined = <T extends object>(value: T): { [M in keyof T]: Exclude<T[M], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
+    [M in keyof T]: Exclude<T[M], undefined>;
+  };
 
 const changedMembers = (before: ConnectionSettings, after: ConnectionSettings): string[] =>
   (Object.keys(after) as (keyof ConnectionSettings)[]).filter(

@@ -1,9 +1,11 @@
 /**
  * Transactions on the control database. Role and tenant are set inside each transaction, so nothing leaks through the
  * pool and a transaction-pooling proxy may sit in between; a transaction without a tenant sees no tenant's rows.
+ * A database that does not answer is UNAVAILABLE; whether the commit happened is then unknown.
  */
 import type { Pool, PoolClient } from 'pg';
 import type { TenantId } from '../domain/ids.ts';
+import { classifyError } from './classify-error.ts';
 
 /** One open transaction. Never kept beyond the function it was handed to. */
 export type Tx = Pick<PoolClient, 'query'>;
@@ -32,7 +34,9 @@ async function inTransaction<T>(
   settings: Record<string, string>,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect();
+  const client = await pool.connect().catch((error: unknown) => {
+    throw classifyError(error);
+  });
   let broken: Error | undefined;
   const noteBroken = (error: Error): void => {
     broken = error;
@@ -49,7 +53,7 @@ async function inTransaction<T>(
     return result;
   } catch (error) {
     await client.query('rollback').catch(noteBroken);
-    throw error;
+    throw classifyError(error);
   } finally {
     client.off('error', noteBroken);
     client.release(broken);

@@ -13,7 +13,11 @@ import type {
 } from '../../src/activities/contract.ts';
 import { newId, type RunId } from '../../src/domain/ids.ts';
 import type { RunStarter, RunToStart } from '../../src/ports/run-starter.ts';
-import { createCopyWorker, createRunWorker, installRuntime } from '../../src/workers/temporal/create-worker.ts';
+import {
+  createCopyWorker,
+  createRunWorker,
+  installRuntime,
+} from '../../src/workers/temporal/create-worker.ts';
 import { createRunStarter } from '../../src/workers/temporal/run-starter.ts';
 import { createKeptLogger } from './kept-logger.ts';
 import { createNamespace } from './stack.ts';

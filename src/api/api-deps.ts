@@ -1,0 +1,25 @@
+/** What the API stands on: ports, built by the composition root. */
+import type { ConnectionTester, SyncResetter } from '../ports/connection-tester.ts';
+import type { ControlStore } from '../ports/control-store.ts';
+import type { DependencyCheck } from '../ports/dependency-check.ts';
+import type { HostGuard } from '../ports/host-guard.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface ApiDeps {
+  readonly store: ControlStore;
+  readonly tester: ConnectionTester;
+  readonly resetter: SyncResetter;
+  readonly hostGuard: HostGuard;
+  /** For /readyz. */
+  readonly checks: readonly DependencyCheck[];
+  readonly logger: Logger;
+  readonly links: {
+    /** Where users reach the API; without it links are relative. */
+    readonly publicUrl?: string | undefined;
+    /** Without it runs have no link to the Temporal Web UI. */
+    readonly temporalUiUrl?: string | undefined;
+    readonly temporalNamespace: string;
+  };
+  /** Of the package. */
+  readonly version: string;
+}

@@ -1,0 +1,99 @@
+/** Connections in the API: discrete fields, because a connection string reads files, overrides hosts and sets options. */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { nameSchema, ref, tenantRef, timestamp } from './common-schema.ts';
+
+/** A DNS name or an IP address. A path would be a Unix socket of ours. */
+const host = z
+  .string()
+  .max(253)
+  .refine(
+    (text) =>
+      isIP(text) !== 0 ||
+      /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?$/.test(text),
+    'a host name or an IP address, without port or protocol',
+  );
+
+/** What a login or database may be called: empty ones fall back to those of our own process. */
+const identifier = z.string().min(1).max(63);
+
+const tls = z
+  .strictObject({
+    mode: z.enum(['disable', 'require', 'verify-full']),
+    ca: z
+      .string()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe('PEM of the authority; the public ones by default.'),
+  })
+  .refine((value) => value.ca === undefined || value.mode === 'verify-full', {
+    path: ['ca'],
+    message: 'only verify-full looks at it',
+  });
+
+const settings = {
+  host,
+  port: z.int().min(1).max(65_535),
+  database: identifier,
+  user: identifier,
+  tls,
+};
+
+export const connection = z
+  .object({
+    id: z.string(),
+    tenantId: z.string().nullable().describe('null: the operator’s, granted to tenants.'),
+    name: z.string(),
+    kind: z.string(),
+    version: z.int(),
+    host: z.string(),
+    port: z.int(),
+    database: z.string(),
+    user: z.string(),
+    tls: z.object({ mode: z.enum(['disable', 'require', 'verify-full']), ca: z.string().optional() }),
+    createdAt: timestamp,
+    updatedAt: timestamp,
+  })
+  .meta({ id: 'Connection', description: 'A linked database. The password is never answered.' });
+
+const password = z.string().min(1).max(1000);
+
+export const newConnection = z
+  .strictObject({
+    tenantId: tenantRef,
+    name: nameSchema,
+    kind: z.enum(['postgres']),
+    ...settings,
+    port: settings.port.default(5432),
+    tls: tls.default({ mode: 'verify-full' }),
+    password,
+  })
+  .meta({ id: 'NewConnection' });
+
+export const connectionChange = z
+  .strictObject({ name: nameSchema, ...settings, password })
+  .partial()
+  .meta({ id: 'ConnectionChange', description: 'Absent members stay as they are.' });
+
+export const testResult = z.object({
+  ok: z.literal(true),
+  version: z.string(),
+  elapsedMs: z.number(),
+});
+
+export const grantBody = z.strictObject({
+  tablePattern: z.string().min(1).max(200).describe('Like-pattern over schema.table: `sync.acme\\_%`.'),
+  databaseRole: identifier
+    .nullable()
+    .default(null)
+    .describe('Taken by `set local role` in every transaction.'),
+});
+
+export const grant = z.object({
+  tenantId: z.string(),
+  tablePattern: z.string(),
+  databaseRole: z.string().nullable(),
+});
+
+export const grantParams = z.strictObject({ ref, tenant: ref });

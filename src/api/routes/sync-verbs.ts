@@ -1,0 +1,150 @@
+/** What can be done with a sync beside changing it: trigger, pause, resume, reset, and looking at its due times. */
+import { randomUUID } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { PenstockError } from '../../domain/errors.ts';
+import { nextDue } from '../../domain/schedule.ts';
+import type { Schedule } from '../../domain/sync-spec.ts';
+import type { Scope } from '../../ports/scope.ts';
+import type { ApiApp } from '../api-app.ts';
+import type { ApiDeps } from '../api-deps.ts';
+import { callerOf, scopeOf } from '../auth.ts';
+import { answerPage, pageRequestOf } from '../pages.ts';
+import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
+import { answerRun } from '../run-answer.ts';
+import { emptyBody, pageOf, pageQuery, refParams, tenantQuery, timestamp } from '../common-schema.ts';
+import { accepted, run, triggerBody } from '../run-schema.ts';
+import { nextQuery, pauseBody, resetBody, slot, sync } from '../sync-schema.ts';
+import { isFinal } from '../../domain/run-states.ts';
+import { answerSync } from '../sync-answer.ts';
+
+const tags = ['syncs'];
+const common = { tags, params: refParams, querystring: tenantQuery };
+type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
+
+export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): void {
+  const { syncs, runs, tenants } = deps.store;
+  const scope = (request: Tenanted): Promise<Scope> => scopeOf(request, tenants, request.query.tenantId);
+
+  app.post(
+    '/v1/syncs/:ref/trigger',
+    {
+      config: { access: 'operator' },
+      schema: {
+        ...common,
+        summary: 'Run a sync now',
+        description: 'With `Prefer: wait=N` the answer is the final run, when it is final within N seconds.',
+        body: triggerBody,
+        response: { 200: run, 202: accepted },
+      },
+    },
+    async (request, reply) => {
+      const owner = await scope(request);
+      const { priority } = request.body;
+      const made = await runs.trigger(owner, request.params.ref, {
+        requestKey: requestKeyOf(request, request.body.requestKey),
+        priority,
+      });
+      void reply.header('location', `/v1/runs/${made.run.id}`);
+      const found = await waitForRun({ run: made.run, seconds: waitSecondsOf(request), reply, closing }, () =>
+        runs.fetch(owner, made.run.id),
+      );
+      if (isFinal(found.status)) return reply.code(200).send(answerRun(found, deps.links));
+      return reply.code(202).send({ id: found.id, status: found.status });
+    },
+  );
+  app.post(
+    '/v1/syncs/:ref/pause',
+    {
+      config: { access: 'operator' },
+      schema: {
+        ...common,
+        summary: 'Pause a sync: due times are recorded and not run',
+        body: pauseBody,
+        response: { 200: sync },
+      },
+    },
+    async (request) => answerSync(await syncs.pause(await scope(request), request.params.ref, request.body)),
+  );
+  app.post(
+    '/v1/syncs/:ref/resume',
+    {
+      config: { access: 'operator' },
+      schema: { ...common, summary: 'End the pause of a sync', body: emptyBody, response: { 200: sync } },
+    },
+    async (request) => answerSync(await syncs.resume(await scope(request), request.params.ref)),
+  );
+  app.post(
+    '/v1/syncs/:ref/reset',
+    {
+      config: { access: 'editor' },
+      schema: {
+        ...common,
+        summary: 'Forget what the sync has read, or accept an unfinished load',
+        body: resetBody,
+        response: { 200: z.object({ id: z.string(), how: z.enum(['reset', 'accept']) }) },
+      },
+    },
+    async (request) => {
+      const { how, deleteRows } = request.body;
+      if (how === 'accept' && deleteRows)
+        throw new PenstockError('BAD_REQUEST', 'accept keeps the rows: deleteRows is for reset', {
+          pointer: '/deleteRows',
+        });
+      const id = await syncs.recordReset(await scope(request), request.params.ref, how);
+      await (how === 'reset' ? deps.resetter.reset(id, { deleteRows }) : deps.resetter.accept(id));
+      return { id, how };
+    },
+  );
+  app.get(
+    '/v1/syncs/:ref/schedule/next',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        ...common,
+        summary: 'The next due times of a sync',
+        querystring: nextQuery,
+        response: { 200: z.object({ items: z.array(timestamp) }) },
+      },
+    },
+    async (request) => {
+      const { spec } = await syncs.fetch(await scope(request), request.params.ref);
+      return { items: nextTimes(spec.schedule, Date.now(), request.query.count) };
+    },
+  );
+  app.get(
+    '/v1/syncs/:ref/slots',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        ...common,
+        summary: 'The due times of a sync and what became of them, newest first',
+        querystring: pageQuery,
+        response: { 200: pageOf(slot) },
+      },
+    },
+    async (request, reply) => {
+      const page = await syncs.listSlots(
+        await scope(request),
+        request.params.ref,
+        pageRequestOf(request.query),
+      );
+      return answerPage(request, reply, page, (item) => item);
+    },
+  );
+}
+
+/** The client's own, else made of its Idempotency-Key so that a repeated request is one run even without its answer. */
+function requestKeyOf(request: FastifyRequest, given: string | undefined): string {
+  const key = request.headers['idempotency-key'];
+  return given ?? (typeof key === 'string' ? `${callerOf(request).apiKeyId}:${key}` : randomUUID());
+}
+
+function nextTimes(schedule: Schedule, afterMs: number, count: number): string[] {
+  const times: string[] = [];
+  for (let dueMs = nextDue(schedule, afterMs); dueMs !== null; dueMs = nextDue(schedule, dueMs)) {
+    times.push(new Date(dueMs).toISOString());
+    if (times.length >= count) break;
+  }
+  return times;
+}

@@ -1,0 +1,84 @@
+/** Runs in the API. */
+import { z } from 'zod';
+import { runOrigins, runStatuses, waitingReasons } from '../domain/run-states.ts';
+import { pageQuery, ref, timestamp } from './common-schema.ts';
+
+const count = z.number();
+
+export const receipt = z
+  .object({
+    read: count,
+    inserted: count,
+    updated: count,
+    unchanged: count,
+    deduplicated: count,
+    rejected: count,
+    deleted: count,
+    batches: count,
+    bytes: count,
+  })
+  .meta({
+    id: 'Receipt',
+    description: 'Final numbers: read = inserted + updated + unchanged + deduplicated + rejected.',
+  });
+
+export const run = z
+  .object({
+    id: z.string(),
+    tenantId: z.string(),
+    syncId: z.string(),
+    syncName: z.string(),
+    syncVersion: z.int(),
+    origin: z.enum(runOrigins),
+    status: z.enum(runStatuses),
+    waitingReason: z.enum(waitingReasons).nullable(),
+    endReason: z.string().nullable().describe('Why it was cancelled: requested, missed, sync_deleted …'),
+    priority: z.int(),
+    nominalAt: timestamp.nullable(),
+    dueAt: timestamp,
+    queuedAt: timestamp,
+    startedAt: timestamp.nullable(),
+    endedAt: timestamp.nullable(),
+    workflowId: z.string(),
+    error: z.object({ code: z.string(), message: z.string().nullable() }).nullable(),
+    receipt: receipt.nullable(),
+    progress: z.object({ rows: count, bytes: count, batches: count }),
+    attempts: z.int(),
+    links: z.object({ self: z.string(), sync: z.string(), temporal: z.string().optional() }),
+  })
+  .meta({ id: 'Run', description: 'One execution of a sync.' });
+
+export const accepted = z.object({ id: z.string(), status: z.enum(runStatuses) }).meta({ id: 'Accepted' });
+
+export const triggerBody = z.strictObject({
+  priority: z.int().min(1).max(5).optional(),
+  requestKey: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe(
+      'The same key gives the same run, whoever sends it. Default: the Idempotency-Key, else a random one.',
+    ),
+});
+
+/** `status=running,queued` or `status=running&status=queued`. */
+const statusFilter = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (Array.isArray(value) ? value : value.split(',')))
+  .pipe(z.array(z.enum(runStatuses)).min(1).max(runStatuses.length));
+
+export const runsQuery = pageQuery.extend({
+  syncId: ref.optional().describe('Id or name of a sync.'),
+  status: statusFilter.optional(),
+  origin: z.enum(runOrigins).optional(),
+});
+
+export const runEvent = z
+  .object({
+    id: z.string(),
+    at: timestamp,
+    kind: z.string(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'RunEvent' });

@@ -1,0 +1,45 @@
+/** A sync as the API answers it, and specs as it takes them. */
+import { parseSchedule } from '../domain/check-schedule.ts';
+import { checkSyncSpec } from '../domain/check-sync-spec.ts';
+import { syncSpecSchema, type SyncSpec } from '../domain/sync-spec.ts';
+import type { Sync } from '../ports/sync-store.ts';
+import { parseBody } from './validation.ts';
+
+export const answerSync = ({ spec, ...known }: Sync) => ({ ...known, ...spec });
+
+/**
+ * Looks at the schedule before the body's schema does: of a union of shapes a schema can only say that none fits, and
+ * this says which member is wrong and what to write. A hook before validation.
+ */
+export async function checkScheduleFirst({ body }: { body: unknown }): Promise<void> {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'schedule')) return;
+  const { schedule } = body as { schedule: unknown };
+  if (schedule !== undefined && schedule !== null) parseSchedule(schedule);
+}
+
+/** A spec that has the right shape, checked for what its members need of each other. */
+export function checkedSpec(spec: SyncSpec): SyncSpec {
+  checkSyncSpec(spec);
+  return spec;
+}
+
+/**
+ * The spec with a JSON merge patch (RFC 7396) applied; a schedule is taken as a whole, because `{every}` merged into
+ * `{cron}` would be neither. Throws BAD_REQUEST at the member that does not fit.
+ */
+export function patchedSpec(spec: SyncSpec, { schedule, ...patch }: Record<string, unknown>): SyncSpec {
+  const merged = mergePatch(spec, patch);
+  const patched = schedule === undefined ? merged : { ...merged, schedule: schedule ?? undefined };
+  return checkedSpec(parseBody(syncSpecSchema, patched));
+}
+
+function mergePatch(target: unknown, patch: Record<string, unknown>): Record<string, unknown> {
+  const merged: Record<string, unknown> = isObject(target) ? { ...target } : {};
+  for (const [name, value] of Object.entries(patch))
+    if (value === null) delete merged[name];
+    else merged[name] = isObject(value) ? mergePatch(merged[name], value) : value;
+  return merged;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,71 @@
+/** Syncs in the API: the spec as users write it, and around it what Penstock knows of it. */
+import { z } from 'zod';
+import { slotOutcomes } from '../domain/run-states.ts';
+import { syncSpecSchema } from '../domain/sync-spec.ts';
+import { instant, pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
+
+const known = {
+  id: z.string(),
+  tenantId: z.string(),
+  version: z.int(),
+  status: z.enum(['active', 'broken']),
+  brokenReason: z.string().nullable(),
+  pause: z
+    .object({ id: z.string(), reason: z.string().nullable(), since: timestamp, until: timestamp.nullable() })
+    .nullable()
+    .describe('Its own pause; tenants and the installation have pauses of theirs.'),
+  nextNominalAt: timestamp.nullable(),
+  nextDueAt: timestamp.nullable(),
+  createdAt: timestamp,
+  updatedAt: timestamp,
+};
+
+export const sync = z
+  .object({ ...known, ...syncSpecSchema.shape })
+  .meta({ id: 'Sync', description: 'A saved query, its destination, mode and schedule.' });
+
+export const newSync = syncSpecSchema.extend({ tenantId: tenantRef }).meta({ id: 'NewSync' });
+
+/** What an answer holds beside the spec may come back with it, and is not looked at. */
+export const changedSync = z.preprocess(withoutKnown, syncSpecSchema).meta({
+  id: 'ChangedSync',
+  description: 'The whole spec; what an answer holds beside it is not looked at.',
+});
+
+function withoutKnown(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !Object.hasOwn(known, name)));
+}
+
+export const syncPatch = z
+  .record(z.string(), z.unknown())
+  .meta({ id: 'SyncPatch', description: 'JSON merge patch (RFC 7396) of the spec: null removes a member.' });
+
+export const syncsQuery = pageQuery.extend({ name: ref.optional(), connectionId: ref.optional() });
+
+export const pauseBody = z.strictObject({
+  reason: z.string().max(500).nullable().default(null),
+  until: instant.nullable().default(null).describe('null: until resumed.'),
+});
+
+export const resetBody = z.strictObject({
+  how: z
+    .enum(['reset', 'accept'])
+    .default('reset')
+    .describe(
+      'reset: the next run reads everything; accept: rows of an unfinished append are kept as they are.',
+    ),
+  deleteRows: z.boolean().default(false).describe('Also empties the target. Only with reset.'),
+});
+
+export const nextQuery = tenantQuery.extend({ count: z.coerce.number().int().min(1).max(100).default(5) });
+
+export const slot = z
+  .object({
+    nominalAt: timestamp,
+    nominalTo: timestamp.describe('The last due time of a stretch with the same outcome.'),
+    syncVersion: z.int(),
+    runId: z.string().nullable(),
+    outcome: z.enum(slotOutcomes).nullable().describe('null: its run still waits.'),
+  })
+  .meta({ id: 'Slot', description: 'A due time of a sync and what became of it.' });

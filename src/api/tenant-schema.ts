@@ -1,0 +1,37 @@
+/** Tenants and API keys in the API. */
+import { z } from 'zod';
+import { apiKeyRoles } from '../domain/access.ts';
+import { instant, nameSchema, tenantRef, timestamp } from './common-schema.ts';
+
+export const tenant = z
+  .object({ id: z.string(), name: z.string(), weight: z.int(), createdAt: timestamp })
+  .meta({ id: 'Tenant' });
+
+export const newTenant = z.strictObject({
+  name: nameSchema,
+  weight: z.int().min(1).max(1000).default(1).describe('Share of the places when tenants compete.'),
+});
+
+const apiKeyMembers = {
+  id: z.string(),
+  tenantId: z.string().nullable(),
+  name: z.string(),
+  role: z.enum(apiKeyRoles),
+  prefix: z.string().describe('The first characters of the key, to recognise it by.'),
+  createdAt: timestamp,
+  expiresAt: timestamp.nullable(),
+  revokedAt: timestamp.nullable(),
+};
+
+export const apiKey = z.object(apiKeyMembers).meta({ id: 'ApiKey' });
+
+export const madeApiKey = z
+  .object({ ...apiKeyMembers, key: z.string().describe('Shown once: it is not stored.') })
+  .meta({ id: 'MadeApiKey' });
+
+export const newApiKey = z.strictObject({
+  tenantId: tenantRef,
+  name: z.string().min(1).max(100),
+  role: z.enum(apiKeyRoles),
+  expiresAt: instant.nullable().default(null),
+});

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { PenstockError } from '../../../src/domain/errors.ts';
+import type { TenantId } from '../../../src/domain/ids.ts';
+import { createApiFixture, type ApiFixture, type Call } from '../../support/api-fixture.ts';
+
+let fixture: ApiFixture;
+let acmeId: TenantId;
+let acme: Call;
+beforeAll(async () => {
+  fixture = await createApiFixture();
+  acmeId = (await fixture.addTenant('acme')).tenantId;
+  acme = await fixture.as(acmeId, 'admin');
+});
+afterAll(() => fixture.drop());
+beforeEach(() => {
+  fixture.asked.length = 0;
+  fixture.apiLines.length = 0;
+});
+
+let count = 0;
+const connection = (over: object = {}) => ({
+  name: `db-${(count += 1)}`,
+  kind: 'postgres',
+  host: 'db.example.com',
+  database: 'shop',
+  user: 'reader',
+  password: 'correct horse battery',
+  ...over,
+});
+
+describe('a connection', () => {
+  test('never shows its password: not in an answer, not in the log', async () => {
+    const made = await acme('POST', '/v1/connections', connection());
+    expect(made).toMatchObject({
+      status: 201,
+      headers: { etag: '"1"' },
+      body: { port: 5432, tls: { mode: 'verify-full' } },
+    });
+    const texts = [made.text];
+    for (const url of ['/v1/connections', `/v1/connections/${made.body.id}`])
+      texts.push((await acme('GET', url)).text);
+    texts.push(
+      (await acme('PATCH', `/v1/connections/${made.body.id}`, { password: 'staple correct horse' })).text,
+    );
+    texts.push((await acme('POST', '/v1/connections', connection({ password: 17 }))).text);
+    texts.push((await acme('POST', '/v1/connections', { ...connection(), nmae: 'x' })).text);
+    for (const text of [...texts, ...fixture.apiLines])
+      expect(text).not.toMatch(/correct|staple|password":"/);
+  });
+
+  test('is changed with If-Match, and not by a stale one', async () => {
+    const { body } = await acme('POST', '/v1/connections', connection());
+    expect(
+      await acme('PATCH', `/v1/connections/${body.id}`, { database: 'new' }, { 'if-match': '"1"' }),
+    ).toMatchObject({ status: 200, headers: { etag: '"2"' }, body: { database: 'new', user: 'reader' } });
+    expect(
+      await acme('PATCH', `/v1/connections/${body.id}`, { database: 'x' }, { 'if-match': '"1"' }),
+    ).toMatchObject({ status: 412 });
+    expect(
+      await acme('DELETE', `/v1/connections/${body.id}`, undefined, { 'if-match': 'W/"2"' }),
+    ).toMatchObject({
+      status: 204,
+      text: '',
+    });
+  });
+
+  test.each(['127.0.0.1', '10.0.0.7', '169.254.169.254', '::1', '::ffff:127.0.0.1'])(
+    'to %s is refused: it is the operator’s network',
+    async (host) => {
+      expect(await acme('POST', '/v1/connections', connection({ host }))).toMatchObject({
+        status: 400,
+        body: { code: 'HOST_NOT_ALLOWED', pointer: '/host' },
+      });
+      const { body } = await acme('POST', '/v1/connections', connection());
+      expect(await acme('PATCH', `/v1/connections/${body.id}`, { host, password: 'x' })).toMatchObject({
+        status: 400,
+      });
+    },
+  );
+
+  test('whose host does not resolve from here is made; testing it says so', async () => {
+    const { body } = await acme('POST', '/v1/connections', connection({ host: 'inside.corp' }));
+    expect(await acme('POST', `/v1/connections/${body.id}/test`)).toMatchObject({
+      status: 422,
+      body: { code: 'SOURCE_UNREACHABLE' },
+    });
+    expect(fixture.asked).toEqual([]);
+  });
+
+  test('is tested by logging in; what the database refuses is a problem with its cure', async () => {
+    const { body } = await acme('POST', '/v1/connections', connection());
+    expect(await acme('POST', `/v1/connections/${body.id}/test`, {})).toMatchObject({
+      status: 200,
+      body: { ok: true, version: 'PostgreSQL 16.1', elapsedMs: 3 },
+    });
+    fixture.failures.push(new PenstockError('SOURCE_AUTH', 'login reader was refused by db.example.com'));
+    expect(await acme('POST', `/v1/connections/${body.id}/test`)).toMatchObject({
+      status: 422,
+      body: { code: 'SOURCE_AUTH', cure: 'Correct user or password of the connection.' },
+    });
+    expect(fixture.asked).toEqual([`test ${body.id}`, `test ${body.id}`]);
+  });
+});
+
+describe('an operator’s connection', () => {
+  test('is granted to a tenant by name, and taken back', async () => {
+    const { body } = await fixture.asOperator('POST', '/v1/connections', connection({ name: 'app-db' }));
+    expect(body.tenantId).toBeNull();
+    expect((await acme('GET', '/v1/connections/app-db')).status).toBe(404);
+    const grant = { tablePattern: 'sync.acme\\_%', databaseRole: 'acme_writer' };
+    expect(await fixture.asOperator('PUT', '/v1/connections/app-db/grants/acme', grant)).toMatchObject({
+      status: 200,
+      body: { tenantId: acmeId, ...grant },
+    });
+    expect(await acme('GET', '/v1/connections/app-db')).toMatchObject({ status: 200, body: { id: body.id } });
+    expect(await acme('PATCH', '/v1/connections/app-db', { name: 'mine' })).toMatchObject({ status: 403 });
+    expect(await acme('PUT', '/v1/connections/app-db/grants/acme', { tablePattern: '%' })).toMatchObject({
+      status: 403,
+    });
+    expect((await fixture.asOperator('DELETE', '/v1/connections/app-db/grants/acme')).status).toBe(204);
+    expect((await acme('GET', '/v1/connections/app-db')).status).toBe(404);
+  });
+});

@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { TenantId } from '../../../src/domain/ids.ts';
+import { createApiFixture, type ApiFixture, type Call } from '../../support/api-fixture.ts';
+
+let fixture: ApiFixture;
+let acmeId: TenantId;
+let acme: Call;
+let globex: Call;
+beforeAll(async () => {
+  fixture = await createApiFixture();
+  acmeId = (await fixture.addTenant('acme')).tenantId;
+  acme = await fixture.as(acmeId, 'admin');
+  globex = await fixture.as((await fixture.addTenant('globex')).tenantId, 'admin');
+});
+afterAll(() => fixture.drop());
+beforeEach(() => {
+  fixture.forget();
+  fixture.asked.length = 0;
+});
+
+let count = 0;
+const spec = (over: object = {}) => ({
+  name: `sync-${(count += 1)}`,
+  source: { connection: 'warehouse', query: 'select id from users' },
+  destination: { connection: 'warehouse', table: 'sync.subscribers' },
+  mode: 'append',
+  key: ['id'],
+  ...over,
+});
+const made = async (over: object = {}) => (await acme('POST', '/v1/syncs', spec(over))).body;
+
+describe('a sync', () => {
+  test('is made, read by id and by name, listed, and deleted', async () => {
+    const wanted = spec({ schedule: { cron: '*/15 * * * *', timezone: 'Asia/Kolkata' } });
+    const answer = await acme('POST', '/v1/syncs', wanted);
+    expect(answer).toMatchObject({
+      status: 201,
+      headers: { etag: '"1"', location: `/v1/syncs/${answer.body.id}` },
+      body: { ...wanted, source: { query: wanted.source.query }, destination: { table: 'sync.subscribers' } },
+    });
+    expect(answer.body).toMatchObject({
+      tenantId: acmeId,
+      version: 1,
+      priority: 3,
+      limits: { batchRows: 50_000 },
+    });
+    for (const ref of [answer.body.id, wanted.name]) {
+      const read = await acme('GET', `/v1/syncs/${ref}`);
+      expect([read.status, read.headers['etag'], read.body]).toEqual([200, '"1"', answer.body]);
+    }
+    const { body } = await acme('GET', `/v1/syncs?name=${wanted.name}`);
+    expect(body).toEqual({ items: [answer.body], next: null });
+    expect((await acme('DELETE', `/v1/syncs/${answer.body.id}`)).status).toBe(204);
+    expect((await acme('GET', `/v1/syncs/${answer.body.id}`)).status).toBe(404);
+  });
+
+  test('that an operator makes names its tenant, by id or name', async () => {
+    expect(await fixture.asOperator('POST', '/v1/syncs', spec())).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST', pointer: '/tenantId' },
+    });
+    for (const tenantId of [acmeId, 'acme'])
+      expect(await fixture.asOperator('POST', '/v1/syncs', { tenantId, ...spec() })).toMatchObject({
+        status: 201,
+        body: { tenantId: acmeId },
+      });
+    expect(await fixture.asOperator('POST', '/v1/syncs', { tenantId: 'nobody', ...spec() })).toMatchObject({
+      status: 404,
+      body: { pointer: '/tenantId' },
+    });
+    expect(await globex('POST', '/v1/syncs', { tenantId: acmeId, ...spec() })).toMatchObject({ status: 404 });
+  });
+
+  test('takes its own answer back as its next spec', async () => {
+    const sync = await made({ schedule: { every: '1h' } });
+    const answer = await acme('PUT', `/v1/syncs/${sync.id}`, { ...sync, priority: 1 }, { 'if-match': '"1"' });
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { etag: '"2"' },
+      body: { version: 2, priority: 1 },
+    });
+    expect(await acme('PUT', `/v1/syncs/${sync.id}`, sync, { 'if-match': '"1"' })).toMatchObject({
+      status: 412,
+      body: { code: 'VERSION_CONFLICT', meta: { version: 2 } },
+    });
+  });
+
+  test('takes a merge patch: members are replaced, null removes, a schedule is taken whole', async () => {
+    const sync = await made({
+      schedule: { cron: '0 3 * * *', timezone: 'Europe/Berlin' },
+      labels: { team: 'growth', cost: 'x' },
+      cursor: { column: 'updated_at' },
+    });
+    const patch = {
+      schedule: { every: '5m' },
+      labels: { cost: null },
+      cursor: null,
+      limits: { batchRows: 10 },
+    };
+    const { status, body } = await acme('PATCH', `/v1/syncs/${sync.id}`, patch);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      version: 2,
+      schedule: { every: '5m' },
+      labels: { team: 'growth' },
+      limits: { batchRows: 10, batchBytes: '16MiB' },
+    });
+    expect([Object.keys(body.schedule), Object.keys(body.labels), body.cursor]).toEqual([
+      ['every'],
+      ['team'],
+      undefined,
+    ]);
+    expect(await acme('PATCH', `/v1/syncs/${sync.id}`, { mode: 'upsert', key: [] })).toMatchObject({
+      status: 400,
+      body: { pointer: '/key' },
+    });
+    expect(await acme('PATCH', `/v1/syncs/${sync.id}`, { colour: 'red' })).toMatchObject({
+      status: 400,
+      body: { pointer: '/colour' },
+    });
+  });
+
+  test('is paused and resumed', async () => {
+    const sync = await made({ schedule: { every: '1h' } });
+    const paused = await acme('POST', `/v1/syncs/${sync.id}/pause`, { reason: 'moving house' });
+    expect(paused).toMatchObject({ status: 200, body: { pause: { reason: 'moving house', until: null } } });
+    expect((await acme('POST', `/v1/syncs/${sync.id}/resume`)).body.pause).toBeNull();
+  });
+
+  test('says when it is due next', async () => {
+    const sync = await made({ schedule: { cron: '0 0 29 2 *', timezone: 'UTC' } });
+    const { body } = await acme('GET', `/v1/syncs/${sync.id}/schedule/next?count=2`);
+    expect(body.items.map((time: string) => time.slice(4))).toEqual(Array(2).fill('-02-29T00:00:00.000Z'));
+    const manual = await made();
+    expect((await acme('GET', `/v1/syncs/${manual.id}/schedule/next`)).body).toEqual({ items: [] });
+    expect((await acme('GET', `/v1/syncs/${manual.id}/slots`)).body).toEqual({ items: [], next: null });
+  });
+
+  test('is reset through its destination, and not while a run is at work', async () => {
+    const sync = await made();
+    expect(await acme('POST', `/v1/syncs/${sync.id}/reset`, { deleteRows: true })).toMatchObject({
+      status: 200,
+      body: { id: sync.id, how: 'reset' },
+    });
+    expect(await acme('POST', `/v1/syncs/${sync.id}/reset`, { how: 'accept' })).toMatchObject({
+      status: 200,
+    });
+    expect(fixture.asked).toEqual([`reset ${sync.id} {"deleteRows":true}`, `accept ${sync.id}`]);
+    expect(
+      await acme('POST', `/v1/syncs/${sync.id}/reset`, { how: 'accept', deleteRows: true }),
+    ).toMatchObject({
+      status: 400,
+      body: { pointer: '/deleteRows' },
+    });
+    const { body } = await acme('POST', `/v1/syncs/${sync.id}/trigger`);
+    await fixture.pool.query(`update penstock.run set status = 'running' where id = $1`, [body.id]);
+    expect(await acme('POST', `/v1/syncs/${sync.id}/reset`)).toMatchObject({
+      status: 409,
+      body: { code: 'RUN_STATE', meta: { runId: body.id } },
+    });
+    expect(fixture.asked).toHaveLength(2);
+  });
+});
+
+describe('another tenant', () => {
+  test('finds none of it, whatever it asks', async () => {
+    const sync = await made();
+    const { body: run } = await acme('POST', `/v1/syncs/${sync.id}/trigger`);
+    const { body: warehouse } = await acme('GET', '/v1/connections/warehouse');
+    const urls = [
+      ['GET', `/v1/syncs/${sync.id}`],
+      ['PUT', `/v1/syncs/${sync.id}`, spec()],
+      ['PATCH', `/v1/syncs/${sync.id}`, {}],
+      ['DELETE', `/v1/syncs/${sync.id}`],
+      ['POST', `/v1/syncs/${sync.id}/trigger`],
+      ['POST', `/v1/syncs/${sync.id}/pause`],
+      ['POST', `/v1/syncs/${sync.id}/resume`],
+      ['POST', `/v1/syncs/${sync.id}/reset`],
+      ['GET', `/v1/syncs/${sync.id}/schedule/next`],
+      ['GET', `/v1/syncs/${sync.id}/slots`],
+      ['GET', `/v1/syncs/${sync.name}?tenantId=acme`],
+      ['GET', `/v1/runs/${run.id}`],
+      ['GET', `/v1/runs/${run.id}/events`],
+      ['GET', `/v1/runs?syncId=${sync.id}`],
+      ['POST', `/v1/runs/${run.id}/cancel`],
+      ['POST', `/v1/runs/${run.id}/pause`],
+      ['POST', `/v1/runs/${run.id}/resume`],
+      ['GET', `/v1/connections/${warehouse.id}`],
+      ['PATCH', `/v1/connections/${warehouse.id}`, { name: 'mine' }],
+      ['DELETE', `/v1/connections/${warehouse.id}`],
+      ['POST', `/v1/connections/${warehouse.id}/test`],
+      ['GET', `/v1/tenants/${acmeId}`],
+      ['GET', `/v1/syncs?tenantId=${acmeId}`],
+    ] as const;
+    for (const [method, url, body] of urls)
+      expect([method, url, (await globex(method, url, body)).status]).toEqual([method, url, 404]);
+    expect(fixture.asked).toEqual([]);
+    for (const list of ['syncs', 'runs', 'connections', 'api-keys', 'tenants'])
+      expect((await globex('GET', `/v1/${list}`)).text).not.toContain(acmeId);
+  });
+});

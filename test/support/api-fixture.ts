@@ -1,0 +1,122 @@
+/** The API over a fresh control database, asked in-process. Databases of tenants are fakes at the port. */
+import type { LightMyRequestResponse } from 'fastify';
+import type { ApiApp } from '../../src/api/api-app.ts';
+import type { ApiDeps } from '../../src/api/api-deps.ts';
+import { createApiServer } from '../../src/api/server.ts';
+import { createHostGuard } from '../../src/config/host-guard.ts';
+import type { ApiKeyRole } from '../../src/domain/access.ts';
+import type { TenantId } from '../../src/domain/ids.ts';
+import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
+import { createControlFixture, type ControlFixture } from './control-fixture.ts';
+import { createKeptLogger } from './kept-logger.ts';
+
+/** An answer; `body` is parsed JSON, or undefined without one. */
+export interface Answer {
+  status: number;
+  headers: LightMyRequestResponse['headers'];
+  // eslint-disable-next-line typescript/no-explicit-any -- tests look into answers freely
+  body: any;
+  text: string;
+}
+
+export type Call = (
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  url: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<Answer>;
+
+export interface ApiFixture extends ControlFixture {
+  readonly app: ApiApp;
+  /** With no key at all. */
+  readonly anonymous: Call;
+  /** With an operator's key of the role admin. */
+  readonly asOperator: Call;
+  /** With a fresh key of the tenant, or of the operator. */
+  readonly as: (tenantId: TenantId | null, role: ApiKeyRole) => Promise<Call>;
+  /** What the databases of tenants were asked: `reset <sync id> {…}`. */
+  readonly asked: string[];
+  /** Errors that the databases of tenants answer next, each once. */
+  readonly failures: Error[];
+  readonly checks: DependencyCheck[];
+  /** Log lines of the API. */
+  readonly apiLines: string[];
+}
+
+export async function createApiFixture(): Promise<ApiFixture> {
+  const control = await createControlFixture();
+  const { logger, lines: apiLines } = createKeptLogger();
+  const asked: string[] = [];
+  const failures: Error[] = [];
+  const checks: DependencyCheck[] = [];
+  const ask = async (question: string): Promise<void> => {
+    asked.push(question);
+    const failure = failures.shift();
+    if (failure) throw failure;
+  };
+  const deps: ApiDeps = {
+    store: control.store,
+    logger,
+    checks,
+    version: '0.0.0-test',
+    hostGuard: createHostGuard([], async (host) => {
+      if (host.endsWith('.example.com')) return [{ address: '8.8.8.8' }];
+      throw new Error('ENOTFOUND');
+    }),
+    tester: {
+      test: async (id) => {
+        await ask(`test ${id}`);
+        return { version: 'PostgreSQL 16.1', elapsedMs: 3 };
+      },
+    },
+    resetter: {
+      reset: (id, options) => ask(`reset ${id} ${JSON.stringify(options)}`),
+      accept: (id) => ask(`accept ${id}`),
+    },
+    links: {
+      publicUrl: 'https://penstock.test',
+      temporalUiUrl: 'https://temporal.test',
+      temporalNamespace: 'default',
+    },
+  };
+  const app = await createApiServer(deps);
+  const calling =
+    (key: string | undefined): Call =>
+    async (method, url, body, headers = {}) => {
+      const response = await app.inject({
+        method,
+        url,
+        headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
+        ...(body === undefined ? {} : { payload: body as object }),
+      });
+      const isJson = String(response.headers['content-type'] ?? '').includes('json');
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        body: isJson && response.body !== '' ? response.json() : undefined,
+        text: response.body,
+      };
+    };
+  const as = async (tenantId: TenantId | null, role: ApiKeyRole): Promise<Call> => {
+    const { key } = await control.store.apiKeys.create(
+      { tenantId, apiKeyId: null },
+      { name: role, role, expiresAt: null },
+    );
+    return calling(key);
+  };
+  return {
+    ...control,
+    app,
+    anonymous: calling(undefined),
+    asOperator: await as(null, 'admin'),
+    as,
+    asked,
+    failures,
+    checks,
+    apiLines,
+    drop: async () => {
+      await app.close();
+      await control.drop();
+    },
+  };
+}
