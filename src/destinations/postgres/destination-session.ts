@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import { connect, disconnect } from '../../postgres-client/connect.ts';
-import { rowOf, rowsOf, runAll } from '../../postgres-client/query.ts';
+import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { setLocal } from '../../postgres-client/settings.ts';
 import { classifyDestinationError } from './classify-error.ts';
 
@@ -25,25 +25,41 @@ export const defaultTimeouts: DestinationTimeouts = {
 };
 
 export interface DestinationContext {
-  access: ConnectionAccess;
-  timeouts: DestinationTimeouts;
+  readonly access: ConnectionAccess;
+  readonly timeouts: DestinationTimeouts;
+  /** A connection that has finished its work and serves the next piece. */
+  idle: Client | null;
 }
 
-/** Connects, works, disconnects. Errors come out classified. */
+/** Works on a connection: the idle one, or a new one. Errors come out classified; a connection that saw one is not kept. */
 export async function withDestination<T>(
-  { access }: DestinationContext,
+  context: DestinationContext,
   doing: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  let client: Client | undefined;
+  let client = context.idle;
+  context.idle = null;
   try {
-    client = await connect(access);
-    return await work(client);
+    client ??= await connect(context.access);
+    const result = await work(client);
+    await keep(context, client);
+    return result;
   } catch (error) {
-    throw classifyDestinationError(error, doing);
-  } finally {
     if (client) await disconnect(client);
+    throw classifyDestinationError(error, doing);
   }
+}
+
+async function keep(context: DestinationContext, client: Client): Promise<void> {
+  if (context.idle) await disconnect(client);
+  else context.idle = client;
+}
+
+/** Ends the idle connection. */
+export async function closeIdle(context: DestinationContext): Promise<void> {
+  const client = context.idle;
+  context.idle = null;
+  if (client) await disconnect(client);
 }
 
 export type Run = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
@@ -68,8 +84,8 @@ export function inTransaction<T>(
 ): Promise<T> {
   return withDestination(context, doing, async (client) => {
     const { answerMs } = context.timeouts;
-    await runAll(client, `${beginStatement(context)}; set local search_path = pg_catalog`, answerMs);
-    const { pid } = await rowOf<{ pid: number }>(client, answerMs, 'select pg_backend_pid() as pid');
+    const begin = `${beginStatement(context)}; set local search_path = pg_catalog; select pg_backend_pid() as pid`;
+    const { pid } = (await runAll(client, begin, answerMs)).at(-1)!.rows[0] as { pid: number };
     const run: Run = (sql, values) => endingBlockers(context, pid, rowsOf(client, answerMs, sql, values));
     const result = await work(run, client);
     await runAll(client, 'commit', answerMs);

@@ -5,6 +5,7 @@ import type { Destination } from '../../ports/destination.ts';
 import { rowOf } from '../../postgres-client/query.ts';
 import { closeRun, unknownRun } from './close-run.ts';
 import {
+  closeIdle,
   defaultTimeouts,
   inTransaction,
   withDestination,
@@ -24,7 +25,7 @@ export function openPostgresDestination(
   access: ConnectionAccess,
   timeouts: DestinationTimeouts = defaultTimeouts,
 ): Destination {
-  const context: DestinationContext = { access, timeouts };
+  const context: DestinationContext = { access, timeouts, idle: null };
   return {
     ensureSchema: () => ensureSchema(context),
     check: () =>
@@ -73,6 +74,6 @@ export function openPostgresDestination(
       await ensureSchema(context);
       await inTransaction(context, 'Resetting the sync', (run) => resetSync(run, sync, deleteRows));
     },
-    close: async () => {},
+    close: () => closeIdle(context),
   };
 }

@@ -30,8 +30,13 @@ export function readStatement(read: ReadStatement): string {
   ];
   const where = conditions.length > 0 ? `\nwhere ${conditions.join('\n  and ')}` : '';
   const order = read.key.length > 0 ? `\norder by ${read.key.map(column).join(', ')}` : '';
-  return `select ${read.columns.map((each) => column(each.name)).join(', ')} from ${asSubselect(read.sql)}${where}${order}`;
+  return `select ${read.columns.map(printed).join(', ')} from ${asSubselect(read.sql)}${where}${order}`;
 }
+
+/** xml prints itself without its default declaration; as text it is what was stored. */
+const printedAs: Readonly<Record<string, string>> = { xml: '::text', 'xml[]': '::text[]' };
+
+const printed = ({ name, typeName }: ResultColumn): string => column(name) + (printedAs[typeName] ?? '');
 
 function afterKey(
   key: readonly string[],

@@ -1,0 +1,123 @@
+/**
+ * A TCP proxy of ours between a client and a server, that can swallow what one side says, freeze, delay or cut. It
+ * changes connections that are open and those to come; `mend` makes it a plain wire again for those to come.
+ */
+import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
+
+export type Direction = 'toServer' | 'toClient';
+
+export interface TcpProxy {
+  readonly port: number;
+  /** Connections accepted so far. */
+  readonly connections: number;
+  /** From now on bytes in this direction disappear, and the connections stay open. */
+  swallow(direction: Direction): void;
+  /** From now on nothing is read from either side: a network that has stopped. */
+  freeze(): void;
+  /** Lets frozen connections go on. */
+  thaw(): void;
+  /** Ends every open connection: `reset` with an RST, else with a FIN. */
+  cut(how?: 'reset' | 'end'): void;
+  /** Every chunk in this direction waits so long. */
+  delay(direction: Direction, ms: number): void;
+  /**
+   * Calls back with each chunk in this direction before it is passed on; the answer says what becomes of it. Several
+   * chunks of one message may come in pieces.
+   */
+  intercept(direction: Direction, decide: (chunk: Buffer) => 'pass' | 'drop' | 'cut'): void;
+  /** A plain wire again. */
+  mend(): void;
+  close(): Promise<void>;
+}
+
+interface Wire {
+  client: Socket;
+  server: Socket;
+}
+
+interface Faults {
+  swallowed: Set<Direction>;
+  delayMs: Record<Direction, number>;
+  decide: Partial<Record<Direction, (chunk: Buffer) => 'pass' | 'drop' | 'cut'>>;
+}
+
+const noFaults = (): Faults => ({ swallowed: new Set(), delayMs: { toServer: 0, toClient: 0 }, decide: {} });
+
+/** Starts the proxy on a free loopback port. */
+export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+  const wires = new Set<Wire>();
+  let faults = noFaults();
+  let connections = 0;
+  let isFrozen = false;
+
+  const end = (wire: Wire, how: 'reset' | 'end'): void => {
+    wires.delete(wire);
+    for (const socket of [wire.client, wire.server]) {
+      if (how === 'reset') socket.resetAndDestroy();
+      else socket.destroy();
+    }
+  };
+
+  const carry = (wire: Wire, direction: Direction, chunk: Buffer): void => {
+    const to = direction === 'toServer' ? wire.server : wire.client;
+    const fate = faults.swallowed.has(direction) ? 'drop' : (faults.decide[direction]?.(chunk) ?? 'pass');
+    if (fate === 'cut') end(wire, 'reset');
+    else if (fate === 'pass') {
+      const waitMs = faults.delayMs[direction];
+      if (waitMs > 0) setTimeout(() => to.write(chunk), waitMs);
+      else to.write(chunk);
+    }
+  };
+
+  const server = createServer((client) => {
+    connections += 1;
+    const wire: Wire = { client, server: connect(target) };
+    wires.add(wire);
+    client.setNoDelay(true);
+    wire.server.setNoDelay(true);
+    client.on('data', (chunk: Buffer) => carry(wire, 'toServer', chunk));
+    wire.server.on('data', (chunk: Buffer) => carry(wire, 'toClient', chunk));
+    for (const socket of [client, wire.server]) {
+      socket.on('error', () => {});
+      // A wire whose far end has swallowed everything must not tell the near end that it is over.
+      socket.on('close', () => {
+        if (wires.has(wire) && faults.swallowed.size === 0) end(wire, 'end');
+      });
+      if (isFrozen) socket.pause();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+  const sockets = (): Socket[] => [...wires].flatMap((wire) => [wire.client, wire.server]);
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connections() {
+      return connections;
+    },
+    swallow: (direction) => void faults.swallowed.add(direction),
+    freeze: () => {
+      isFrozen = true;
+      for (const socket of sockets()) socket.pause();
+    },
+    thaw: () => {
+      isFrozen = false;
+      for (const socket of sockets()) socket.resume();
+    },
+    cut: (how = 'end') => {
+      for (const wire of wires) end(wire, how);
+    },
+    delay: (direction, ms) => {
+      faults.delayMs[direction] = ms;
+    },
+    intercept: (direction, decide) => {
+      faults.decide[direction] = decide;
+    },
+    mend: () => {
+      faults = noFaults();
+    },
+    close: async () => {
+      for (const wire of wires) end(wire, 'end');
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
