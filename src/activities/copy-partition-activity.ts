@@ -30,7 +30,9 @@ export async function copyPartitionActivity(deps: ActivityDeps, input: CopyInput
     epoch: epochOf(input.call, context.info.currentAttemptScheduledTimestampMs),
   };
   const attempt = followAttempt(key, deps.runs, deps.logger);
-  const stop = watchStop(context, deps.drain);
+  const stop = watchStop(context, deps.drain, (how) =>
+    deps.logger.info({ ...key, how }, 'attempt: told to stop'),
+  );
   const stopBeating = beat(context, () => {
     attempt.report();
     return attempt.describe();

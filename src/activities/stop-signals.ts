@@ -20,20 +20,28 @@ const softStopMs = 20_000;
 
 type AttemptContext = Pick<Context, 'cancellationSignal' | 'cancellationDetails'>;
 
-/** Watches the attempt's cancellation and the process's drain. */
-export function watchStop(context: AttemptContext, drain: AbortSignal): StopSignals {
+/** Watches the attempt's cancellation and the process's drain. `onStop` is told once: softly, or hard. */
+export function watchStop(
+  context: AttemptContext,
+  drain: AbortSignal,
+  onStop: (how: 'softly' | 'hard') => void = () => undefined,
+): StopSignals {
   const hard = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const abort = () => hard.abort(context.cancellationSignal.reason);
+  const onDrain = () => onStop('softly');
   const onCancelled = () => {
     const details = context.cancellationDetails;
     const softly = details?.cancelRequested === true || details?.paused === true;
     const replaced = details?.notFound === true || details?.timedOut === true || details?.reset === true;
+    onStop(softly && !replaced ? 'softly' : 'hard');
     if (softly && !replaced) timer = setTimeout(abort, softStopMs);
     else abort();
   };
   if (context.cancellationSignal.aborted) onCancelled();
   else context.cancellationSignal.addEventListener('abort', onCancelled, { once: true });
+  if (drain.aborted) onDrain();
+  else drain.addEventListener('abort', onDrain, { once: true });
   return {
     signal: hard.signal,
     isStopping: () => drain.aborted || context.cancellationSignal.aborted,
@@ -42,6 +50,7 @@ export function watchStop(context: AttemptContext, drain: AbortSignal): StopSign
     dispose: () => {
       clearTimeout(timer);
       context.cancellationSignal.removeEventListener('abort', onCancelled);
+      drain.removeEventListener('abort', onDrain);
     },
   };
 }

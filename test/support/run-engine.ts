@@ -59,11 +59,11 @@ export async function openRunEngine(): Promise<RunEngine> {
     namespace,
     client,
     starter: createRunStarter({ client, taskQueue }),
-    startWorkers: async ({ copyPartition, ...run }) => {
+    startWorkers: async (activities) => {
       const settings = { connection: native, namespace, taskQueue, identity: 'test', slots: 4 };
       const workers = [
-        await createRunWorker(settings, run, { codePath }),
-        await createCopyWorker(settings, { copyPartition }),
+        await createRunWorker(settings, activities, { codePath }),
+        await createCopyWorker(settings, activities),
       ];
       polling = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
     },

@@ -1,0 +1,244 @@
+/** Runs from the trigger to the receipt: real databases, a real Temporal, and workers that are processes. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { PoolClient } from 'pg';
+import type { GuardedProcess } from '../../../src/dev/guard.ts';
+import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
+import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const rows = 40_000;
+const batchRows = 1_000;
+
+let room: CopyingRoom;
+let workers: GuardedProcess[] = [];
+let gates: PoolClient[] = [];
+
+beforeAll(async () => {
+  room = await createCopyingRoom();
+  await room.destination.query('create schema synced');
+});
+afterEach(async () => {
+  if (process.env.DEBUG_ROOM) console.log((await room.logs()).slice(-6000));
+  for (const worker of workers) worker.signal('SIGKILL');
+  await Promise.all(workers.map((worker) => worker.exited));
+  workers = [];
+  for (const gate of gates) gate.release(true);
+  gates = [];
+});
+afterAll(() => room?.close());
+
+async function startWorker(...kinds: Parameters<CopyingRoom['startWorker']>): Promise<GuardedProcess> {
+  const worker = await room.startWorker(...kinds);
+  workers.push(worker);
+  return worker;
+}
+
+async function plantSync(name: string): Promise<void> {
+  await room.source.query(
+    `create table ${name} as
+     select id, 'user ' || id || ' ''"\\ €' as label, id * 1.5 as amount, now() as at
+     from generate_series(1, ${rows}) id;
+     alter table ${name} add primary key (id)`,
+  );
+  await room.addSync({ name, mode: 'append', key: ['id'], limits: { batchRows } });
+}
+
+/** The target stops in the middle of the batch with this row, until `release`. */
+async function blockAtRow(
+  table: string,
+  id: number,
+): Promise<{ reached(): Promise<boolean>; release(): Promise<void> }> {
+  const client = await room.destination.connect();
+  gates.push(client);
+  await client.query(`
+    create table synced.${table} (id int primary key, label text, amount numeric, at timestamptz);
+    create function synced.${table}_gate() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock_shared(${id}); return new; end $$;
+    create trigger gate before insert on synced.${table} for each row when (new.id = ${id})
+      execute function synced.${table}_gate();
+    select pg_advisory_lock(${id})`);
+  return {
+    reached: async () => {
+      const { rowCount } = await client.query(
+        `select from pg_locks where locktype = 'advisory' and not granted and objid = $1
+           and database = (select oid from pg_database where datname = current_database())`,
+        [id],
+      );
+      return rowCount! > 0;
+    },
+    release: async () => {
+      await client.query(`select pg_advisory_unlock(${id})`);
+    },
+  };
+}
+
+/** The running attempt has noticed that it should stop. */
+const untilToldToStop = (runId: string): Promise<void> =>
+  waitUntil('the attempt is told to stop', async () =>
+    (await room.logs())
+      .split('\n')
+      .some((line) => line.includes('attempt: told to stop') && line.includes(runId)),
+  );
+
+const expectEqual = async (name: string): Promise<void> => {
+  expect(await room.compare(`select * from ${name}`, `synced.${name}`, 'id')).toMatchObject({
+    sourceRows: rows,
+    destinationRows: rows,
+    missing: 0,
+    extra: 0,
+    different: 0,
+    duplicated: 0,
+  });
+};
+
+const committedBatches = async (): Promise<number> => {
+  const { rows: found } = await room.destination.query<{ n: number }>(
+    'select count(*)::int as n from _penstock.checkpoint',
+  );
+  return found[0]!.n;
+};
+
+describe('a run', () => {
+  test('copies every row, and its receipt adds up', async () => {
+    await startWorker();
+    await plantSync('plain');
+    const run = await room.startRun('plain');
+    const result = (await run.handle.result()) as SyncRunResult;
+    expect(result).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('plain');
+    const { status, receipt, attempts } = await run.fetch();
+    expect(status).toBe('succeeded');
+    expect(receipt).toMatchObject({ read: rows, inserted: rows });
+    expect(attempts).toBe(1);
+  });
+
+  test('is done by workers that only copy beside others that only decide', async () => {
+    await startWorker('workflows');
+    await startWorker('copy');
+    await plantSync('apart');
+    const run = await room.startRun('apart');
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('apart');
+  });
+
+  test('whose worker is killed in the middle of a batch is finished by another, with at most one batch done again', async () => {
+    const first = await startWorker();
+    await plantSync('killed');
+    const gate = await blockAtRow('killed', 20_500);
+    const run = await room.startRun('killed');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    const before = await committedBatches();
+    first.signal('SIGKILL');
+    await first.exited;
+    await startWorker();
+    await gate.release();
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('killed');
+    const { receipt, attempts } = await run.fetch();
+    expect(attempts).toBe(2);
+    // Twenty batches were committed before the kill; what came later was read by the second attempt alone.
+    expect(before).toBeGreaterThanOrEqual(20);
+    const { rows: found } = await room.control.query<{ rows: string }>(
+      'select rows from penstock.run_attempt where run_id = $1 order by epoch',
+      [run.runId],
+    );
+    expect(Number(found[1]!.rows)).toBe(rows - 20_000);
+    expect(receipt).toMatchObject({ read: rows, inserted: rows });
+  });
+
+  test('whose worker is told to end commits the batch in hand, and another goes on from there', async () => {
+    const first = await startWorker();
+    await plantSync('drained');
+    const gate = await blockAtRow('drained', 20_500);
+    const run = await room.startRun('drained');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    first.signal('SIGTERM');
+    await untilToldToStop(run.runId);
+    await gate.release();
+    expect(await first.exited).toEqual({ code: 0, signal: null });
+    const { rows: found } = await room.control.query(
+      'select outcome, rows from penstock.run_attempt where run_id = $1',
+      [run.runId],
+    );
+    expect(found).toEqual([{ outcome: 'yielded', rows: expect.stringMatching(/^2[01]\d{3}$/) }]);
+    await startWorker();
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('drained');
+  });
+
+  test('is paused after the batch in hand, rests without a source connection, and is resumed', async () => {
+    await startWorker();
+    await plantSync('paused');
+    const gate = await blockAtRow('paused', 20_500);
+    const run = await room.startRun('paused');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    expect((await room.store.runs.pause(room.scope, run.runId)).status).toBe('pausing');
+    await untilToldToStop(run.runId);
+    await gate.release();
+    await waitUntil('it is paused', async () => (await run.fetch()).status === 'paused');
+    const { rows: open } = await room.source.query(
+      `select from pg_stat_activity where datname = current_database() and usename like 'copier%'`,
+    );
+    expect(open).toEqual([]);
+    const { rows: found } = await room.destination.query<{ n: number }>(
+      'select count(*)::int as n from synced.paused',
+    );
+    expect(found[0]!.n).toBeGreaterThanOrEqual(20_500);
+    expect(found[0]!.n).toBeLessThan(rows);
+    expect((await room.store.runs.resume(room.scope, run.runId)).status).toBe('running');
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('paused');
+  });
+
+  test('is cancelled: final in both databases, its load left for the next run, which finishes it', async () => {
+    await startWorker();
+    await plantSync('cancelled');
+    const gate = await blockAtRow('cancelled', 20_500);
+    const run = await room.startRun('cancelled');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    await room.store.runs.cancel(room.scope, run.runId);
+    await untilToldToStop(run.runId);
+    await gate.release();
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    expect((await run.fetch()).status).toBe('cancelled');
+    const { rows: closed } = await room.destination.query('select final from _penstock.run where id = $1', [
+      run.runId,
+    ]);
+    expect(closed).toEqual([{ final: true }]);
+    const next = await room.startRun('cancelled');
+    expect(await next.handle.result()).toMatchObject({ status: 'succeeded' });
+    await expectEqual('cancelled');
+  });
+
+  test('that is terminated behind our back commits nothing from then on', async () => {
+    await startWorker();
+    await plantSync('terminated');
+    const gate = await blockAtRow('terminated', 20_500);
+    const run = await room.startRun('terminated');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    const before = await committedBatches();
+    await run.handle.terminate('by the test');
+    await untilToldToStop(run.runId);
+    await gate.release();
+    const attempts = async () =>
+      (await room.control.query('select outcome from penstock.run_attempt where run_id = $1', [run.runId]))
+        .rows;
+    await waitUntil('the attempt has ended', async () => (await attempts())[0]?.outcome === 'cancelled');
+    expect(await committedBatches()).toBe(before);
+  });
+
+  test('fails at once when somebody has to mend something, and says what', async () => {
+    await startWorker();
+    await room.addSync({
+      name: 'broken',
+      mode: 'append',
+      key: ['id'],
+      source: { connection: 'source', query: 'select id from nowhere' },
+    });
+    const run = await room.startRun('broken');
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { type: 'SOURCE_SQL' } });
+    const { status, error } = await run.fetch();
+    expect(status).toBe('failed');
+    expect(error?.code).toBe('SOURCE_SQL');
+  });
+});

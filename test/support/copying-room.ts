@@ -1,0 +1,172 @@
+/**
+ * A tenant with a source and a destination database, and real worker processes that copy between them: control
+ * database, Redis and Temporal are real too. Runs are started as admit would, without a dispatcher.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
+import { Pool } from 'pg';
+import { childEnvironment } from '../../src/config/child-environment.ts';
+import { compareRows, type Differences } from '../../src/dev/demo/compare-rows.ts';
+import { Guard, type GuardedProcess } from '../../src/dev/guard.ts';
+import { syncSpecSchema, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
+import type { ControlStore } from '../../src/ports/control-store.ts';
+import type { Run } from '../../src/ports/run-control.ts';
+import type { RunToStart } from '../../src/ports/run-starter.ts';
+import type { Scope } from '../../src/ports/scope.ts';
+import { createControlStore } from '../../src/storage/control-store.ts';
+import { createScheduleStore } from '../../src/storage/schedule-store.ts';
+import { createSecretBox } from '../../src/storage/secret-box.ts';
+import { connectClient } from '../../src/workers/temporal/connect-client.ts';
+import { createRunStarter } from '../../src/workers/temporal/run-starter.ts';
+import { createControlDatabase } from './control-database.ts';
+import { createKeptLogger } from './kept-logger.ts';
+import { createDatabase, createNamespace, createRedisDatabase } from './stack.ts';
+
+export interface CopyingRoom {
+  readonly scope: Scope;
+  readonly store: ControlStore;
+  /** Of the superuser. */
+  readonly control: Pool;
+  readonly source: Pool;
+  readonly destination: Pool;
+  readonly temporal: { readonly address: string; readonly namespace: string };
+  /** The password of both connections. */
+  readonly password: string;
+  /** A sync from `source` to `destination`; the table is made by its first load unless it is there. */
+  addSync(spec: Pick<SyncSpecInput, 'name' | 'mode' | 'key'> & Partial<SyncSpecInput>): Promise<void>;
+  /** Triggers the sync and starts its workflow. */
+  startRun(sync: string): Promise<StartedRun>;
+  /** Starts `penstock start --roles worker` as a process of its own. */
+  startWorker(kind?: 'copy' | 'workflows' | 'all'): Promise<GuardedProcess>;
+  /** Compares the query's result with a table, row by row. */
+  compare(query: string, table: string, key: string): Promise<Differences>;
+  /** Everything that the workers logged. */
+  logs(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface StartedRun extends RunToStart {
+  readonly handle: WorkflowHandle;
+  /** The run's row, as the API shows it. */
+  fetch(): Promise<Run>;
+}
+
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const taskQueue = 'penstock';
+
+export async function createCopyingRoom(): Promise<CopyingRoom> {
+  const [control, sourceDb, destinationDb, redisUrl, temporal] = await Promise.all([
+    createControlDatabase(),
+    createDatabase(),
+    createDatabase(),
+    createRedisDatabase(),
+    createNamespace(),
+  ]);
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-room-'));
+  const guard = new Guard();
+  const client = connectClient(temporal);
+  const starter = createRunStarter({ client, taskQueue });
+  const masterKey = randomBytes(32);
+  const store = createControlStore({
+    pool: control.pool,
+    secretBox: createSecretBox([{ id: 'test', key: masterKey }]),
+    logger: createKeptLogger().logger,
+    announcer: { publishDue: async () => {}, offerRuns: async () => {}, releaseRuns: async () => {} },
+    starter,
+  });
+  const { id: tenantId } = await store.tenants.create(
+    { tenantId: null, apiKeyId: null },
+    { name: 'acme', weight: 1 },
+  );
+  const scope = { tenantId, apiKeyId: null };
+  const password = `hush-${randomBytes(8).toString('hex')}`;
+  const user = await createLogin(sourceDb.url, password);
+  for (const [name, { url }] of Object.entries({ source: sourceDb, destination: destinationDb })) {
+    const { hostname, port, pathname } = new URL(url);
+    const target = { host: hostname, port: Number(port), database: pathname.slice(1), user, password };
+    await store.connections.create(scope, { name, kind: 'postgres', tls: { mode: 'disable' }, ...target });
+  }
+  const [source, destination] = [sourceDb, destinationDb].map(
+    ({ url }) => new Pool({ connectionString: url, max: 2 }),
+  );
+  for (const pool of [source!, destination!]) pool.on('error', () => {});
+  const env = childEnvironment({
+    databaseUrl: control.url,
+    redisUrl,
+    temporalAddress: temporal.address,
+    temporalNamespace: temporal.namespace,
+    masterKey: `test:${masterKey.toString('base64')}`,
+    allowedNetworks: '0.0.0.0/0,::/0',
+    logLevel: 'debug',
+  });
+  const schedule = createScheduleStore(control.pool);
+  let workers = 0;
+
+  return {
+    scope,
+    store,
+    control: control.pool,
+    source: source!,
+    destination: destination!,
+    temporal,
+    password,
+    addSync: async (spec) => {
+      const complete = syncSpecSchema.parse({
+        source: { connection: 'source', query: `select * from ${spec.name}` },
+        destination: { connection: 'destination', table: `synced.${spec.name}` },
+        ...spec,
+      });
+      await store.syncs.create(scope, complete);
+    },
+    startRun: async (sync) => {
+      const { run } = await store.runs.trigger(scope, sync, {
+        requestKey: randomBytes(8).toString('hex'),
+        priority: undefined,
+      });
+      const [verdict] = await schedule.startRuns([run.id]);
+      if (verdict?.verdict !== 'start') throw new Error(`the run may not start: ${verdict?.verdict}`);
+      await starter.start(verdict.run);
+      const handle = client.workflow.getHandle(verdict.run.workflowId);
+      return { ...verdict.run, handle, fetch: () => store.runs.fetch(scope, run.id) };
+    },
+    startWorker: (kind = 'all') =>
+      guard.start({
+        command: process.execPath,
+        args: [cli, 'start', '--roles', 'worker', '--worker', kind],
+        env,
+        logFile: join(folder, `worker-${++workers}.log`),
+        stopSignal: 'SIGTERM',
+        graceMs: 30_000,
+        stage: 0,
+      }),
+    compare: (query, table, key) =>
+      compareRows({
+        source: { url: sourceDb.url, query },
+        destination: { url: destinationDb.url, query: `select * from ${table}` },
+        key: [key],
+      }),
+    logs: async () => {
+      const files = await readdir(folder);
+      return (await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))).join('\n');
+    },
+    close: async () => {
+      await guard.kill();
+      await Promise.all([source!.end(), destination!.end(), client.connection.close()]);
+      await Promise.all([control.drop(), sourceDb.drop(), destinationDb.drop()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A login of its own, so that its password is a secret that can be searched for. */
+async function createLogin(url: string, password: string): Promise<string> {
+  const user = `copier_${randomBytes(6).toString('hex')}`;
+  const pool = new Pool({ connectionString: url, max: 1 });
+  await pool.query(`create role ${user} superuser login password '${password}'`);
+  await pool.end();
+  return user;
+}
