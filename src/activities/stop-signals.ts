@@ -8,7 +8,7 @@ import type { Context } from '@temporalio/activity';
 export interface StopSignals {
   /** Aborted when nothing more may be committed. */
   readonly signal: AbortSignal;
-  /** Whether to stop after the batch in hand. */
+  /** Whether to stop after the batch in hand; never together with `signal`, after which it may not be committed. */
   isStopping(): boolean;
   /** The pause from the Web UI or CLI holds only if the activity ends as cancelled. */
   isPausedByOperator(): boolean;
@@ -44,7 +44,7 @@ export function watchStop(
   else drain.addEventListener('abort', onDrain, { once: true });
   return {
     signal: hard.signal,
-    isStopping: () => drain.aborted || context.cancellationSignal.aborted,
+    isStopping: () => !hard.signal.aborted && (drain.aborted || context.cancellationSignal.aborted),
     isPausedByOperator: () =>
       context.cancellationDetails?.paused === true && !context.cancellationDetails.cancelRequested,
     dispose: () => {

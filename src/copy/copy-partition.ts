@@ -150,31 +150,35 @@ interface Pump {
 
 /** Rows from the source into batches until the end is proven, or until the attempt is to yield. */
 async function pump({ read, cutter, batch, request, isToYield }: Pump): Promise<'finished' | 'yielded'> {
+  const end = async (final: boolean) => {
+    request.signal.throwIfAborted();
+    await batch.end({ final });
+  };
   for (;;) {
     const pending = read.next();
     const slice = await untilRows(pending, async () => {
-      if (batch.ageMs >= request.limits.timeMs) await batch.end({ final: false });
+      if (batch.ageMs >= request.limits.timeMs) await end(false);
       return isToYield();
     });
     if (slice === 'yield') {
       // Nobody waits for these rows any more; the read is closed next.
       pending.catch(() => {});
-      await batch.end({ final: false });
+      await end(false);
       return 'yielded';
     }
     request.signal.throwIfAborted();
     for (const part of slice === null ? cutter.end() : cutter.cut(slice)) {
       await batch.add(part.slice);
-      if (part.ends) await batch.end({ final: false });
+      if (part.ends) await end(false);
     }
     if (slice === null) {
-      await batch.end({ final: true });
+      await end(true);
       return 'finished';
     }
     const memoryIsSpent = slice.rows === 0;
-    if (memoryIsSpent || batch.ageMs >= request.limits.timeMs) await batch.end({ final: false });
+    if (memoryIsSpent || batch.ageMs >= request.limits.timeMs) await end(false);
     if (isToYield()) {
-      await batch.end({ final: false });
+      await end(false);
       return 'yielded';
     }
   }
