@@ -49,7 +49,7 @@ export interface Ticket {
 /** How much of the index has been written from rows: nothing, the places of running work, all. */
 export type Filled = 'nothing' | 'places' | 'all';
 
-export interface Admission {
+interface Admission {
   readonly tickets: readonly Ticket[];
   readonly filled: Filled;
 }

@@ -25,8 +25,8 @@ export interface RedisIndexOptions {
   readonly lookEveryMs?: number;
 }
 
-/** Defaults of the leases, ms; the sweep needs the ticket's. */
-export const defaultTicketMs = 30_000;
+/** Defaults of the leases, ms. The dispatcher takes the same ticket for granted. */
+const defaultTicketMs = 30_000;
 const defaultClaimLeaseMs = 30_000;
 const defaultRefillLeaseMs = 5_000;
 

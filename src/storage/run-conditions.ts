@@ -18,8 +18,3 @@ export const holdsPlace = `r.status in ('starting', 'running', 'pausing', 'cance
 
 /** Once per statement, so that an index can use it; a moment early, so nothing is early by it. */
 export const now = '(select clock_timestamp())';
-
-/** The members of a RunOffer; its score is made of them. */
-export const offerColumns = `r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId", r.priority,
-  (extract(epoch from r.due_at) * 1000)::float8 as "dueMs",
-  (extract(epoch from r.queued_at) * 1000)::float8 as "queuedAtMs"`;

@@ -4,37 +4,41 @@ import { readyScore } from '../domain/priority.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
 import type { Tx } from './transaction.ts';
 
-interface OfferRow {
-  runId: RunId;
-  tenantId: TenantId;
-  syncId: SyncId;
-  dueMs: number;
-  queuedAtMs: number;
-  priority: number;
+/** What an offer is made of, as `offerColumns` selects it. */
+export interface OfferRow {
+  readonly runId: RunId;
+  readonly tenantId: TenantId;
+  readonly syncId: SyncId;
+  readonly dueMs: number;
+  readonly queuedAtMs: number;
+  readonly priority: number;
 }
 
-const selection = `select id as "runId", tenant_id as "tenantId", sync_id as "syncId", priority,
-    floor(extract(epoch from due_at) * 1000)::float8 as "dueMs",
-    floor(extract(epoch from queued_at) * 1000)::float8 as "queuedAtMs"
-  from penstock.run`;
+/** Columns of an OfferRow, of the run `r`. */
+export const offerColumns = `r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId", r.priority,
+  floor(extract(epoch from r.due_at) * 1000)::float8 as "dueMs",
+  floor(extract(epoch from r.queued_at) * 1000)::float8 as "queuedAtMs"`;
 
-const offerOf = (row: OfferRow): RunOffer => ({
-  runId: row.runId,
-  tenantId: row.tenantId,
-  syncId: row.syncId,
-  score: readyScore(row),
+export const offerOf = ({ runId, tenantId, syncId, ...readiness }: OfferRow): RunOffer => ({
+  runId,
+  tenantId,
+  syncId,
+  score: readyScore(readiness),
 });
 
 /** The sync's queued runs. */
 export async function fetchQueuedOffers(tx: Tx, syncId: SyncId): Promise<RunOffer[]> {
-  const { rows } = await tx.query<OfferRow>(`${selection} where sync_id = $1 and status = 'queued'`, [
-    syncId,
-  ]);
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r where r.sync_id = $1 and r.status = 'queued'`,
+    [syncId],
+  );
   return rows.map(offerOf);
 }
 
 /** One run that wants a place, whatever its status. */
 export async function fetchOffer(tx: Tx, runId: RunId): Promise<RunOffer[]> {
-  const { rows } = await tx.query<OfferRow>(`${selection} where id = $1`, [runId]);
+  const { rows } = await tx.query<OfferRow>(`select ${offerColumns} from penstock.run r where r.id = $1`, [
+    runId,
+  ]);
   return rows.map(offerOf);
 }

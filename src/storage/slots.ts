@@ -71,7 +71,7 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
 }
 
 /** The new next times of a sync; with a reason it becomes broken. */
-export interface SyncAdvance {
+interface SyncAdvance {
   readonly syncId: SyncId;
   readonly nextNominalMs: number | null;
   readonly nextDueMs: number | null;
@@ -90,7 +90,7 @@ export interface SlotRow {
 }
 
 /** A scheduled run to be queued. */
-export interface NewRun {
+interface NewRun {
   readonly runId: RunId;
   readonly tenantId: TenantId;
   readonly syncId: SyncId;

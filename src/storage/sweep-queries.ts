@@ -1,9 +1,10 @@
 /** What the sweeps look for in the rows: what the index or the engine has lost. */
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
-import { defaultSlackMs, readyScore } from '../domain/priority.ts';
+import { defaultSlackMs } from '../domain/priority.ts';
 import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
-import { holdsPlace, isBlocked, now, offerColumns, pausedReason } from './run-conditions.ts';
+import { holdsPlace, isBlocked, now, pausedReason } from './run-conditions.ts';
+import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
 
@@ -14,22 +15,6 @@ interface Keyed {
   readonly key0: string;
   readonly key1: string;
 }
-
-interface OfferRow {
-  readonly runId: RunId;
-  readonly tenantId: TenantId;
-  readonly syncId: SyncId;
-  readonly priority: number;
-  readonly dueMs: number;
-  readonly queuedAtMs: number;
-}
-
-const toOffer = ({ runId, tenantId, syncId, ...readiness }: OfferRow): RunOffer => ({
-  runId,
-  tenantId,
-  syncId,
-  score: readyScore(readiness),
-});
 
 function toPage<R extends Keyed, T>(rows: readonly R[], size: number, toItem: (row: R) => T): Page<T> {
   const last = rows.at(-1);
@@ -63,7 +48,7 @@ export async function fetchWaitingRuns(tx: Tx, after: PageKey = firstPage): Prom
      order by r.due_at, r.id limit $3`,
     [...after, pageSize],
   );
-  return toPage(rows, pageSize, toOffer);
+  return toPage(rows, pageSize, offerOf);
 }
 
 export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
@@ -72,7 +57,7 @@ export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
      where r.status = 'queued' and r.waiting_reason = 'previous_run' and not ${isBlocked} limit $1`,
     [pageSize],
   );
-  return rows.map(toOffer);
+  return rows.map(offerOf);
 }
 
 /** One run of each sync, in order of score; `cap` counts by the rows, because the index is away. */
@@ -111,7 +96,7 @@ export async function dropMissedRuns(tx: Tx): Promise<RunId[]> {
 
 export async function fetchPlaceHolders(tx: Tx): Promise<RunOffer[]> {
   const { rows } = await tx.query<OfferRow>(`select ${offerColumns} from penstock.run r where ${holdsPlace}`);
-  return rows.map(toOffer);
+  return rows.map(offerOf);
 }
 
 export async function fetchPlaceless(tx: Tx, runIds: readonly RunId[]): Promise<RunId[]> {

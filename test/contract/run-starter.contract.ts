@@ -15,7 +15,7 @@ export interface RunStarterFixture {
 let count = 0;
 
 /** A run that no engine has seen. */
-export function newRunToStart(): RunToStart {
+function newRunToStart(): RunToStart {
   count += 1;
   const syncId = newId('sync');
   const runId = runIdOf(syncId, 'manual', String(count));

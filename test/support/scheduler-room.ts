@@ -23,10 +23,10 @@ import { createKeptLogger } from './kept-logger.ts';
 import { createRedisDatabase } from './stack.ts';
 import { waitUntil } from './wait-until.ts';
 
-export type Store = ScheduleStore & SweepStore & RefillStore;
+type Store = ScheduleStore & SweepStore & RefillStore;
 
 /** Short leases, so that a test sees them run out. */
-export const quickLeases = { claimLeaseMs: 1_000, ticketMs: 1_000, refillLeaseMs: 1_000 };
+const quickLeases = { claimLeaseMs: 1_000, ticketMs: 1_000, refillLeaseMs: 1_000 };
 export const quickSweeps = {
   lookEveryMs: 100,
   sweepEveryMs: 200,
