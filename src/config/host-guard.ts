@@ -7,7 +7,7 @@ import { isAddressAllowed, type Network } from './networks.ts';
 type Lookup = (host: string) => Promise<readonly { address: string }[]>;
 
 interface Guard {
-  resolve(host: string): Promise<readonly string[]>;
+  readonly resolve: (host: string) => Promise<readonly string[]>;
 }
 
 const lookupAll: Lookup = (host) => dns.lookup(host, { all: true });

@@ -12,8 +12,11 @@ export interface ConnectionAccess extends ConnectionSettings {
   connectionId: string;
   kind: string;
   password: string;
-  /** What the host was resolved to and checked as: connect to it; the host is for TLS. */
-  address?: string;
+  /**
+   * Resolves and checks the host anew for each connection (src/ports/host-guard.ts). Connect to the addresses that it
+   * gives, one after the other; the host is for TLS only. Absent: the host may be anything.
+   */
+  resolve?: (host: string) => Promise<readonly string[]>;
   /** Role taken by `set local role` in each transaction (granted destinations). */
   databaseRole?: string;
 }

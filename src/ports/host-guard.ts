@@ -4,5 +4,5 @@ export interface HostGuard {
    * Resolves a host name once and checks every address. Connect to one of the returned addresses, not to the name: the
    * name may resolve to something else a moment later. HOST_NOT_ALLOWED; SOURCE_UNREACHABLE when it does not resolve.
    */
-  resolve(host: string): Promise<readonly string[]>;
+  readonly resolve: (host: string) => Promise<readonly string[]>;
 }

@@ -2,6 +2,7 @@
  * Connects to a tenant's or the operator's Postgres. Every field is given, none is taken from the environment: an
  * absent user, password or option would fall back to the PG* variables of this process and be sent to that host.
  */
+import { isIP } from 'node:net';
 import { Client, type ClientConfig, type Connection } from 'pg';
 import type { ConnectionAccess } from '../ports/connection.ts';
 
@@ -27,8 +28,25 @@ export async function connect(access: ConnectionAccess): Promise<Client> {
     if (access[field] === '')
       throw Object.assign(new Error(`The connection has no ${field}.`), { code: '28000' });
   }
+  const addresses = access.resolve ? await access.resolve(access.host) : [access.host];
+  for (const address of addresses.slice(0, -1))
+    try {
+      return await connectTo(address, access);
+    } catch (error) {
+      if (!isOfTheAddress(error)) throw error;
+    }
+  return connectTo(addresses.at(-1) ?? access.host, access);
+}
+
+/** Another address of the same host may answer. */
+const isOfTheAddress = (error: unknown): boolean =>
+  /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EADDRNOTAVAIL)$/.test(
+    String((error as { code?: unknown }).code),
+  );
+
+async function connectTo(address: string, access: ConnectionAccess): Promise<Client> {
   const client = new PlainClient({
-    host: access.host,
+    host: address,
     port: access.port,
     database: access.database,
     user: access.user,
@@ -50,10 +68,12 @@ export async function connect(access: ConnectionAccess): Promise<Client> {
   return client;
 }
 
-function tlsOf({ tls }: ConnectionAccess): ClientConfig['ssl'] {
+/** The certificate is the host's, whatever address it was reached at. */
+function tlsOf({ tls, host }: ConnectionAccess): ClientConfig['ssl'] {
   if (tls.mode === 'disable') return false;
   const ca = tls.ca === undefined ? {} : { ca: tls.ca };
-  return { rejectUnauthorized: tls.mode === 'verify-full', ...ca };
+  const servername = isIP(host) === 0 ? { servername: host } : {};
+  return { rejectUnauthorized: tls.mode === 'verify-full', host, ...servername, ...ca };
 }
 
 /** The driver's protocol connection: for COPY, which moves bytes past its parser. */

@@ -2,6 +2,7 @@
 import { PenstockError } from '../domain/errors.ts';
 import type { ConnectionAccess } from '../ports/connection.ts';
 import type { OpenDestination } from '../ports/destination.ts';
+import type { HostGuard } from '../ports/host-guard.ts';
 import type { OpenSource } from '../ports/source.ts';
 
 export interface Adapters {
@@ -9,13 +10,21 @@ export interface Adapters {
   openDestination: OpenDestination;
 }
 
-/** Picks by the connection's kind. @throws PenstockError CONFIG for a kind that this process does not know */
+interface KnownKinds {
+  sources: Readonly<Record<string, OpenSource>>;
+  destinations: Readonly<Record<string, OpenDestination>>;
+}
+
+/**
+ * Picks by the connection's kind; whatever is opened connects only where the guard lets it.
+ * @throws PenstockError CONFIG for a kind that this process does not know
+ */
 export const createAdapters = (
-  sources: Readonly<Record<string, OpenSource>>,
-  destinations: Readonly<Record<string, OpenDestination>>,
+  { sources, destinations }: KnownKinds,
+  { resolve }: Pick<HostGuard, 'resolve'>,
 ): Adapters => ({
-  openSource: (access) => pick(sources, access)(access),
-  openDestination: (access) => pick(destinations, access)(access),
+  openSource: (access) => pick(sources, access)({ ...access, resolve }),
+  openDestination: (access) => pick(destinations, access)({ ...access, resolve }),
 });
 
 function pick<T>(known: Readonly<Record<string, T>>, { kind, connectionId }: ConnectionAccess): T {

@@ -1,11 +1,13 @@
 /** The composition root of a process: builds the roles that it was asked for, and runs them until it is told to end. */
 import type { RoleConfig } from '../config/load-config.ts';
 import type { Role } from '../config/options.ts';
+import { createHostGuard } from '../config/host-guard.ts';
 import { createRowMemory } from '../copy/row-memory.ts';
 import { openPostgresDestination } from '../destinations/postgres/postgres-destination.ts';
 import { openPostgresSource } from '../sources/postgres/postgres-source.ts';
+import type { HostGuard } from '../ports/host-guard.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
-import { createAdapters } from './adapters.ts';
+import { createAdapters, type Adapters } from './adapters.ts';
 import { createSharedParts, type SharedParts } from './control-parts.ts';
 import { runServices, type Service } from './lifecycle.ts';
 import type { WorkerKind } from './temporal/create-worker.ts';
@@ -21,7 +23,8 @@ interface RoleParts {
   config: RoleConfig;
   workerKinds: readonly WorkerKind[];
   parts: SharedParts;
-  adapters: ReturnType<typeof createAdapters>;
+  adapters: Adapters;
+  hostGuard: HostGuard;
   logger: Logger;
 }
 
@@ -30,9 +33,7 @@ const stopOrder: readonly Role[] = ['dispatcher', 'worker', 'api'];
 
 /** Each role's code is loaded by the processes that have it: a worker's SDK would cost every API 50 MiB. */
 const builders: Record<Role, (parts: RoleParts) => Promise<Service>> = {
-  api: async () => {
-    throw new Error('not built yet');
-  },
+  api: async (parts) => (await import('./api-role.ts')).createApiRole(parts),
   dispatcher: async (parts) => (await import('./dispatcher-role.ts')).createDispatcherRole(parts),
   worker: async ({ workerKinds: kinds, ...parts }) =>
     (await import('./worker-role.ts')).createWorkerRole({ ...parts, kinds }),
@@ -43,15 +44,19 @@ export async function startRoles({ roles, workerKinds, config }: StartRequest): 
   const logger = createLogger({ level: config.logLevel, name: roles.join(',') });
   const parts = createSharedParts(config, logger);
   const memory = createRowMemory();
+  const hostGuard = createHostGuard(config.allowedNetworks);
   const adapters = createAdapters(
-    { postgres: (access) => openPostgresSource(access, memory) },
-    { postgres: (access) => openPostgresDestination(access) },
+    {
+      sources: { postgres: (access) => openPostgresSource(access, memory) },
+      destinations: { postgres: (access) => openPostgresDestination(access) },
+    },
+    hostGuard,
   );
   try {
     const services = await Promise.all(
       stopOrder
         .filter((role) => roles.includes(role))
-        .map((role) => builders[role]({ config, workerKinds, parts, adapters, logger })),
+        .map((role) => builders[role]({ config, workerKinds, parts, adapters, hostGuard, logger })),
     );
     await runServices(services, logger);
   } finally {

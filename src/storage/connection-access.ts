@@ -1,0 +1,71 @@
+/** Connections with their opened passwords, for whoever connects to them. The engine's role reads them. */
+import type { Pool } from 'pg';
+import { PenstockError } from '../domain/errors.ts';
+import type { ConnectionId, SyncId } from '../domain/ids.ts';
+import type { ConnectionAccess, ConnectionSettings } from '../ports/connection.ts';
+import type { SecretBox } from '../ports/secret-box.ts';
+import { openPassword } from './connection-secret.ts';
+import { asEngine } from './transaction.ts';
+
+interface AccessRow {
+  id: string;
+  name: string;
+  kind: string;
+  ownerId: string | null;
+  settings: ConnectionSettings;
+  sealed: string | null;
+  databaseRole: string | null;
+}
+
+const selection = (from: string, databaseRole: string): string =>
+  `select c.id, c.name, c.kind, c.tenant_id as "ownerId", v.settings, encode(x.sealed, 'hex') as sealed,
+     ${databaseRole} as "databaseRole"
+   from ${from}
+   join penstock.connection_version v on v.connection_id = c.id and v.version = c.version
+   left join penstock.connection_secret x on x.connection_id = c.id`;
+
+/** The connection as it is now. NOT_FOUND; CONFIG when the password does not open. */
+export const fetchConnectionAccess = (
+  pool: Pool,
+  secretBox: SecretBox,
+  connectionId: ConnectionId,
+): Promise<ConnectionAccess> =>
+  fetchAccess(pool, secretBox, {
+    sql: `${selection('penstock.connection c', 'null')} where c.id = $1 and c.deleted_at is null`,
+    id: connectionId,
+    what: 'connection',
+  });
+
+/** The connection that the sync writes through, with the role of its grant. NOT_FOUND; CONFIG. */
+export const fetchDestinationAccess = (
+  pool: Pool,
+  secretBox: SecretBox,
+  syncId: SyncId,
+): Promise<ConnectionAccess> =>
+  fetchAccess(pool, secretBox, {
+    sql: `${selection(
+      `penstock.sync s
+       join penstock.connection c on c.id = s.destination_connection_id
+       left join penstock.connection_grant g on g.connection_id = c.id and g.tenant_id = s.tenant_id`,
+      'g.database_role',
+    )} where s.id = $1`,
+    id: syncId,
+    what: 'sync',
+  });
+
+async function fetchAccess(
+  pool: Pool,
+  secretBox: SecretBox,
+  { sql, id, what }: { sql: string; id: string; what: string },
+): Promise<ConnectionAccess> {
+  const { rows } = await asEngine(pool, (tx) => tx.query<AccessRow>(sql, [id]));
+  const row = rows[0];
+  if (!row) throw new PenstockError('NOT_FOUND', `there is no ${what} ${id}`);
+  return {
+    ...row.settings,
+    connectionId: row.id,
+    kind: row.kind,
+    password: openPassword(secretBox, row),
+    ...(row.databaseRole === null ? {} : { databaseRole: row.databaseRole }),
+  };
+}
