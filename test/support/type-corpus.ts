@@ -166,6 +166,17 @@ export const awkwardValues: Readonly<Record<string, readonly string[]>> = {
 
 /** Those that cannot travel as binary: user-defined, local numbers, no binary form, or one that does not round-trip. */
 export const localTypes: readonly string[] = [
-  ...['xml', 'xml[]', 'oidvector', 'int2vector', 'regtype', 'regclass', 'regproc', 'regprocedure'],
-  ...['mood', 'mood[]', 'pair', 'pair[]', 'float_range'],
+  'xml',
+  'xml[]',
+  'oidvector',
+  'int2vector',
+  'regtype',
+  'regclass',
+  'regproc',
+  'regprocedure',
+  'mood',
+  'mood[]',
+  'pair',
+  'pair[]',
+  'float_range',
 ];

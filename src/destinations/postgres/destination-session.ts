@@ -40,7 +40,7 @@ export async function withDestination<T>(
   let client = context.idle;
   context.idle = null;
   try {
-    client ??= await connect(context.access);
+    client ??= await connectFor(context);
     const result = await work(client);
     await keep(context, client);
     return result;
@@ -51,8 +51,16 @@ export async function withDestination<T>(
 }
 
 async function keep(context: DestinationContext, client: Client): Promise<void> {
-  if (context.idle) await disconnect(client);
-  else context.idle = client;
+  if (context.idle) return disconnect(client);
+  context.idle = client;
+}
+
+async function connectFor(context: DestinationContext): Promise<Client> {
+  const client = await connect(context.access);
+  client.on('error', () => {
+    if (context.idle === client) context.idle = null;
+  });
+  return client;
 }
 
 /** Ends the idle connection. */
