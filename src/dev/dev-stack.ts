@@ -58,23 +58,25 @@ const cli = join(packageDir, 'dist', 'cli', 'main.js');
 interface DevOptions {
   readonly dataDir: string;
   readonly log: (line: string) => void;
+  /** Repeats the roles' logs on standard error; they are in `<data-dir>/logs` in any case. */
+  readonly echoLogs: boolean;
 }
 
 /**
  * Starts everything; resolves when the API answers.
  * @throws PenstockError of startStack, or of a role that refuses to run; nothing is left running then
  */
-export async function startDevStack({ dataDir, log }: DevOptions): Promise<DevStack> {
+export async function startDevStack({ dataDir, log, echoLogs }: DevOptions): Promise<DevStack> {
   const stack = await startStack({ dataDir, log });
   try {
-    return await startOn(stack, log);
+    return await startOn(stack, log, echoLogs);
   } catch (error) {
     await stack.stop();
     throw error;
   }
 }
 
-async function startOn(stack: Stack, log: (line: string) => void): Promise<DevStack> {
+async function startOn(stack: Stack, log: (line: string) => void, echo: boolean): Promise<DevStack> {
   await createControlDatabase(stack.postgres);
   const apiPort = await findFreePort();
   const apiUrl = `http://127.0.0.1:${apiPort}`;
@@ -110,6 +112,7 @@ async function startOn(stack: Stack, log: (line: string) => void): Promise<DevSt
         args: [cli, 'start', '--roles', role],
         env,
         logFile: join(stack.dataDir, 'logs', `${name}.log`),
+        echo,
       },
     })),
     log,

@@ -8,7 +8,7 @@ interface RoleProcess {
   /** Of this process alone, for logs and the pid file: `worker-2`. */
   readonly name: string;
   readonly role: string;
-  readonly spec: Pick<GuardedSpec, 'command' | 'args' | 'env' | 'logFile'>;
+  readonly spec: Pick<GuardedSpec, 'command' | 'args' | 'env' | 'logFile' | 'echo'>;
 }
 
 interface RoleOptions {
@@ -51,7 +51,6 @@ export async function startRoles(options: RoleOptions): Promise<RoleProcesses> {
   const start = async ({ name, role, spec }: RoleProcess) => {
     const process = await options.guard.start({
       ...spec,
-      echo: true,
       stopSignal: 'SIGTERM',
       graceMs: drainMs,
       stage: roleStage,

@@ -26,7 +26,7 @@ const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 requirePsql();
 const dataDir = await mkdtemp(join(cacheDir, '..', 'bench-'));
-const stack = await startDevStack({ dataDir, log });
+const stack = await startDevStack({ dataDir, log, echoLogs: false });
 const startedMs = performance.now();
 try {
   const { postgres } = stack.servers;

@@ -21,7 +21,7 @@ export const command: Command = {
     const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
     // The guard of the stack ends what is running.
     const interrupted = asked.then(() => process.exit(exitInterrupted));
-    const demo = runDemoOnStack(rows, showProgress(output), (line) => void process.stderr.write(`${line}\n`));
+    const demo = runDemoOnStack(rows, showProgress(output));
     const { outcome, stack } = await Promise.race([demo, interrupted]);
     output.write(`\n${describeReceipts(outcome)}\n`);
     if (options['keep'] !== undefined) {

@@ -13,7 +13,10 @@ export const command: Command = {
   run: async ({ options, json }) => {
     const log = (line: string) => process.stderr.write(`${line}\n`);
     const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-    const dev = await Promise.race([startDevStack({ dataDir: String(options['dataDir']), log }), asked]);
+    const dev = await Promise.race([
+      startDevStack({ dataDir: String(options['dataDir']), log, echoLogs: true }),
+      asked,
+    ]);
     // Told to stop while it starts: the guard ends what is there.
     if (!('addresses' in dev)) process.exit(exitInterrupted);
     process.stdout.write(json ? `${JSON.stringify(dev.addresses())}\n` : describe(dev.addresses()));

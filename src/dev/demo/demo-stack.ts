@@ -19,20 +19,19 @@ const dataDir = join(cacheDir, '..', 'demo');
 /**
  * Starts a stack and runs the demo on it; the stack is still up afterwards.
  * @param rows of the generated table
- * @param log gets what servers and roles have to say
  * @throws PenstockError DATA_DIR_IN_USE while another demo is kept up; nothing is left running after an error
  */
 export async function runDemoOnStack(
   rows: number,
   progress: Progress,
-  log: (line: string) => void,
 ): Promise<{ outcome: DemoOutcome; stack: DemoStack }> {
+  const log = (line: string): void => progress.say(`  ${line}`);
   progress.say(`Penstock demo. Real data: ${citiesCredit}.`);
   const start = progress.begin('PostgreSQL, Redis, Temporal; api, dispatcher and two workers');
   // Whose folder it is, and what a killed demo left running in it, has to be settled before it is deleted.
   await takeDataDir(dataDir, log);
   await rm(dataDir, { recursive: true, force: true });
-  const stack = await startDevStack({ dataDir, log });
+  const stack = await startDevStack({ dataDir, log, echoLogs: false });
   const discard = async (): Promise<void> => {
     await stack.stop();
     await rm(dataDir, { recursive: true, force: true });

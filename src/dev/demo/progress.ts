@@ -48,12 +48,15 @@ function beginBar(output: Output, label: string): Step {
 function beginLines(output: Output, label: string): Step {
   const startMs = performance.now();
   let saidMs = startMs;
+  let said = '';
   output.write(`${label} …\n`);
   return {
     move: (done, total, note = '') => {
-      if (performance.now() - saidMs < plainEveryMs) return;
+      const line = `${label}: ${Math.floor(100 * share(done, total))} % ${note}\n`;
+      if (line === said || performance.now() - saidMs < plainEveryMs) return;
       saidMs = performance.now();
-      output.write(`${label}: ${Math.floor(100 * share(done, total))} % ${note}\n`);
+      said = line;
+      output.write(line);
     },
     end: (outcome) => {
       output.write(`${label}: ${outcome}${secondsSince(startMs)}\n`);

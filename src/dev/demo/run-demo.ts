@@ -111,7 +111,10 @@ async function copySubscribers(demo: Demo): Promise<CopiedSubscribers> {
       isOver: async () => (await api.fetchRun(runId)).endedAt !== null,
     },
     batchesBeforeKill,
-    (pid) => progress.say(`  kill -9 of worker ${pid}, which was copying; another one is there`),
+    (pid) =>
+      progress.say(
+        `  kill -9 of worker ${pid}, which was copying: another one goes on when its heartbeat has run out (15 s)`,
+      ),
   );
   const [kill, run] = await Promise.all([killing, followRun(api, runId, rows, step)]);
   step.end(describeRun(run));
@@ -178,6 +181,6 @@ function describeRun({ status, receipt, error, attempts, startedAt, endedAt }: D
   const seconds = Math.max((Date.parse(endedAt) - Date.parse(startedAt)) / 1000, 0.001);
   return (
     `${status}, ${counted(receipt.read)} rows read, ${counted(receipt.inserted)} inserted, ` +
-    `${counted(receipt.updated)} updated, ${counted(receipt.read / seconds)} rows/s, ${attempts} attempt(s)`
+    `${counted(receipt.updated)} updated, ${counted(Math.round(receipt.read / seconds))} rows/s, ${attempts} attempt(s)`
   );
 }
