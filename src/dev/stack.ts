@@ -17,7 +17,7 @@ import { programs, serverNames } from './programs.ts';
 import type { RedisServer } from './redis-server.ts';
 import { startRedis } from './redis-server.ts';
 import type { ServerContext } from './server-process.ts';
-import type { TemporalServer } from './temporal-server.ts';
+import type { TemporalOptions, TemporalServer } from './temporal-server.ts';
 import { startTemporal } from './temporal-server.ts';
 
 interface Servers {
@@ -26,14 +26,18 @@ interface Servers {
   readonly temporal: TemporalServer;
 }
 
-export interface StackOptions<Name extends ServerName> {
+interface ServerOptions {
+  readonly postgres?: PostgresOptions;
+  readonly temporal?: TemporalOptions;
+}
+
+export interface StackOptions<Name extends ServerName> extends ServerOptions {
   /** Everything the servers write; created when needed. One owner at a time. */
   readonly dataDir: string;
   /** Gets one line per server: what was chosen. */
   readonly log: (line: string) => void;
   /** All three by default. */
   readonly servers?: readonly Name[];
-  readonly postgres?: PostgresOptions;
   /** By default from the environment. */
   readonly options?: DevOptions;
 }
@@ -58,9 +62,9 @@ export const packageDir = fileURLToPath(new URL('../..', import.meta.url));
 export const cacheDir = join(packageDir, '.penstock', 'cache');
 
 const starters = {
-  postgres: (context: ServerContext, options: PostgresOptions | undefined) => startPostgres(context, options),
+  postgres: (context: ServerContext, options: ServerOptions) => startPostgres(context, options.postgres),
   redis: (context: ServerContext) => startRedis(context),
-  temporal: (context: ServerContext) => startTemporal(context),
+  temporal: (context: ServerContext, options: ServerOptions) => startTemporal(context, options.temporal),
 };
 
 /**
@@ -81,7 +85,7 @@ export async function startStack<Name extends ServerName = ServerName>(
   const startOne = async (name: Name) => {
     const program = await findProgram(programs[name], { options, cacheDir, log });
     const context: ServerContext = { dataDir, program, guard, pidFile };
-    return [name, await starters[name](context, stackOptions.postgres)] as const;
+    return [name, await starters[name](context, stackOptions)] as const;
   };
   const results = await Promise.allSettled(names.map(startOne));
   const failed = results.find((result) => result.status === 'rejected');

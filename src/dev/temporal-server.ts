@@ -35,8 +35,16 @@ const flags = {
   'disable-config-env': true,
 } as const;
 
+export interface TemporalOptions {
+  /** Settings of the server beside those that Penstock wants, such as limits that a test wants low. */
+  readonly dynamicConfig?: Readonly<Record<string, number | boolean>>;
+}
+
 /** Starts the Temporal dev server; workflows of an earlier start go on. */
-export async function startTemporal(context: ServerContext): Promise<TemporalServer> {
+export async function startTemporal(
+  context: ServerContext,
+  options: TemporalOptions = {},
+): Promise<TemporalServer> {
   const folder = join(context.dataDir, 'temporal');
   await mkdir(folder, { recursive: true });
   const { handle, ports } = await startServer(context, {
@@ -53,7 +61,7 @@ export async function startTemporal(context: ServerContext): Promise<TemporalSer
           '--search-attribute',
           `${name}=${type}`,
         ]),
-        ...Object.entries(dynamicConfig).flatMap(([key, value]) => [
+        ...Object.entries({ ...dynamicConfig, ...options.dynamicConfig }).flatMap(([key, value]) => [
           '--dynamic-config-value',
           `${key}=${value}`,
         ]),

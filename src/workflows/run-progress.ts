@@ -34,10 +34,11 @@ const shownPartitions = 20;
 /**
  * The progress as Markdown for the Web UI. Tables have neither borders nor padding there, so the numbers stand in a
  * code block, right-aligned.
+ * @param title what the run copies; the static summary is lost when the workflow continues as new
  */
-export function describeProgress(progress: RunProgress): string {
+export function describeProgress(title: string, progress: RunProgress): string {
   const paragraphs = [
-    `**${progress.phase}** · ${grouped(progress.rows)} rows · ${grouped(progress.batches)} batches · ${megabytes(progress.bytes)}`,
+    `**${title}** · **${progress.phase}** · ${grouped(progress.rows)} rows · ${grouped(progress.batches)} batches · ${megabytes(progress.bytes)}`,
   ];
   if (progress.failure) {
     const { code, message, times, retryAt } = progress.failure;

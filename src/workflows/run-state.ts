@@ -1,5 +1,10 @@
 /** What the workflow of one run remembers. Everything hangs on this one object: module level would be shared by runs. */
-import { type CancellationScope, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  type CancellationScope,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { Counts } from '../activities/contract.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 import { type Failing, retryDelayMs } from './failure-budget.ts';
@@ -66,7 +71,12 @@ export function enter(run: RunState, phase: RunPhase): void {
 }
 
 /** Brings current details up to date; they are read by query and cost no event. */
-export const show = (run: RunState): void => setCurrentDetails(describeProgress(progressOf(run)));
+export const show = (run: RunState): void => setCurrentDetails(describeProgress(titleOf(), progressOf(run)));
+
+function titleOf(): string {
+  const { typedSearchAttributes: known } = workflowInfo();
+  return `${known.get(searchKeys.tenant)}/${known.get(searchKeys.sync)}`;
+}
 
 /** Makes the run's status searchable; one event in the history, so only when it changed. */
 export function publishStatus(run: RunState, status: RunStatus, errorCode?: string): void {

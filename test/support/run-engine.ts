@@ -3,6 +3,7 @@
  * decides and what does the work. One namespace, one client and the workers that the test wants.
  */
 import { randomUUID } from 'node:crypto';
+import { Context } from '@temporalio/activity';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import type {
@@ -38,16 +39,16 @@ export interface RunEngine {
 
 const taskQueue = 'penstock';
 
-/** At most once per test file. */
-export async function openRunEngine(): Promise<RunEngine> {
+/** At most once per test file; on the shared server unless another is named. */
+export async function openRunEngine(server?: string): Promise<RunEngine> {
   installRuntime(createKeptLogger().logger);
-  const { address, namespace } = await createNamespace();
+  const { address, namespace } = await createNamespace(server);
   const [codePath, connection, native] = await Promise.all([
     workflowBundlePath(),
     Connection.connect({ address }),
     NativeConnection.connect({ address }),
   ]);
-  const client = new Client({ connection, namespace });
+  const client = new Client({ connection, namespace, identity: 'test' });
   let polling: { workers: Worker[]; ended: Promise<unknown> } | undefined;
   const stopWorkers = async () => {
     for (const worker of polling?.workers ?? []) worker.shutdown();
@@ -116,6 +117,20 @@ export const oneBatch = (changes: Partial<CopyOutcome> = {}): CopyOutcome => ({
   total: { rows: 1_000, batches: 1, bytes: 10_000 },
   ...changes,
 });
+
+/** Stops like a real attempt: heartbeats, and yields after the batch in hand once it is told to. */
+export async function copyUntilTold(): Promise<CopyOutcome> {
+  const context = Context.current();
+  const beat = () => context.heartbeat({ rows: 500, batches: 1, bytes: 5_000 });
+  const timer = setInterval(beat, 100);
+  beat();
+  try {
+    await context.cancelled.catch(() => undefined);
+    return oneBatch({ outcome: 'yielded' });
+  } finally {
+    clearInterval(timer);
+  }
+}
 
 /** Activities of a run that goes well, in order, with what they were called with. */
 export function scriptedActivities(changes: Partial<ScriptedActivities> = {}): {

@@ -122,9 +122,9 @@ export interface TestNamespace {
   readonly namespace: string;
 }
 
-/** A fresh Temporal namespace that has Penstock's search attributes. */
-export async function createNamespace(): Promise<TestNamespace> {
-  const address = sharedStack().temporalAddress;
+/** A fresh Temporal namespace that has Penstock's search attributes; on the shared server unless another is named. */
+export async function createNamespace(server?: string): Promise<TestNamespace> {
+  const address = server ?? sharedStack().temporalAddress;
   const namespace = `t-${randomBytes(8).toString('hex')}`;
   const connection = await Connection.connect({ address });
   try {

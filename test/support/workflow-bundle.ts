@@ -1,28 +1,63 @@
 /** The workflow bundle for tests, made from the sources once for as long as they stay the same. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflows } from '../../src/workers/build-workflow-bundle.ts';
 
-const src = fileURLToPath(new URL('../../src', import.meta.url));
+const sourceDir = fileURLToPath(new URL('../../src', import.meta.url));
 const cache = fileURLToPath(new URL('../../.penstock/cache/workflow-bundles', import.meta.url));
 
 /** Everything that may end up in the bundle: workflows, the domain, and the contract of the activities. */
 const folders = ['workflows', 'domain', 'activities'];
 
-/** Path of the bundle's code. */
-export async function workflowBundlePath(): Promise<string> {
-  const hash = createHash('sha256').update(readFileSync(join(src, '../package-lock.json')));
-  for (const folder of folders)
-    for (const name of readdirSync(join(src, folder)).sort())
-      hash.update(name).update(readFileSync(join(src, folder, name)));
-  const path = join(cache, `${hash.digest('hex').slice(0, 20)}.js`);
-  if (!existsSync(path)) {
-    mkdirSync(cache, { recursive: true });
-    const draft = `${path}.${process.pid}`;
-    writeFileSync(draft, await bundleWorkflows(join(src, 'workflows/index.ts')));
-    renameSync(draft, path);
-  }
+/** Path of the bundle's code, with these texts of a source file replaced. */
+export async function workflowBundlePath(mutation?: Mutation): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(mutation ?? null));
+  for (const file of ['../package-lock.json', ...bundledFiles()])
+    hash.update(file).update(readFileSync(join(sourceDir, file)));
+  const name = hash.digest('hex').slice(0, 20);
+  const path = join(cache, `${name}.js`);
+  if (existsSync(path)) return path;
+  mkdirSync(cache, { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  const folder = mutation ? copyMutated(join(cache, name), mutation) : sourceDir;
+  writeFileSync(draft, await bundleWorkflows(join(folder, 'workflows/index.ts')));
+  if (mutation) rmSync(folder, { recursive: true });
+  renameSync(draft, path);
   return path;
+}
+
+/** A change of the workflow code that a replay should notice. */
+export interface Mutation {
+  /** Below `src/workflows`. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const bundledFiles = (): string[] =>
+  folders.flatMap((folder) =>
+    readdirSync(join(sourceDir, folder))
+      .sort()
+      .map((name) => join(folder, name)),
+  );
+
+function copyMutated(target: string, { file, from, to }: Mutation): string {
+  for (const folder of folders) mkdirSync(join(target, folder), { recursive: true });
+  for (const name of bundledFiles()) copyFileSync(join(sourceDir, name), join(target, name));
+  const path = join(target, 'workflows', file);
+  const source = readFileSync(path, 'utf8');
+  if (!source.includes(from)) throw new Error(`${file} has no "${from}" to mutate`);
+  writeFileSync(path, source.replaceAll(from, to));
+  return target;
 }

@@ -1,6 +1,5 @@
 /** What the workflow of a run decides, on a real Temporal, with scripted activities. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { Context } from '@temporalio/activity';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { searchKeys } from '../../../src/workflows/search-attributes.ts';
@@ -8,6 +7,7 @@ import type { RunProgress } from '../../../src/workflows/run-progress.ts';
 import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
 import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import {
+  copyUntilTold,
   handleOf,
   oneBatch,
   openRunEngine,
@@ -24,19 +24,6 @@ beforeAll(async () => {
 });
 afterEach(() => engine.stopWorkers());
 afterAll(() => engine.close());
-
-/** Stops like a real attempt: heartbeats, and yields after the batch in hand once it is told to. */
-async function copyUntilTold(): Promise<ReturnType<typeof oneBatch>> {
-  const context = Context.current();
-  const timer = setInterval(() => context.heartbeat({ rows: 500, batches: 1, bytes: 5_000 }), 100);
-  context.heartbeat({ rows: 500, batches: 1, bytes: 5_000 });
-  try {
-    await context.cancelled.catch(() => undefined);
-    return oneBatch({ outcome: 'yielded' });
-  } finally {
-    clearInterval(timer);
-  }
-}
 
 async function start(run: RunToStart) {
   await engine.starter.start(run);

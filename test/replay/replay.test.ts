@@ -1,0 +1,85 @@
+/**
+ * Histories that real servers recorded, of every released version, replay on today's workflow code; and the replay
+ * notices changes that would break runs under way. A change on purpose goes behind `patched` of the SDK, and its
+ * histories are added by `npm run record-histories`.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { Worker } from '@temporalio/worker';
+import { installRuntime } from '../../src/workers/temporal/create-worker.ts';
+import { createKeptLogger } from '../support/kept-logger.ts';
+import { workflowBundlePath, type Mutation } from '../support/workflow-bundle.ts';
+import { shapes } from './shapes.ts';
+
+const folder = fileURLToPath(new URL('histories', import.meta.url));
+const versions = readdirSync(folder).sort();
+const recorded = versions.flatMap((version) =>
+  readdirSync(join(folder, version)).map((file) => [version, file.replace('.json', '')] as const),
+);
+
+const read = (version: string, name: string): unknown =>
+  JSON.parse(readFileSync(join(folder, version, `${name}.json`), 'utf8'));
+
+const replay = (codePath: string, version: string, name: string): Promise<void> =>
+  Worker.runReplayHistory({ workflowBundle: { codePath } }, read(version, name));
+
+beforeAll(() => {
+  installRuntime(createKeptLogger().logger);
+});
+
+describe('recorded histories', () => {
+  test('are there for every shape', () => {
+    for (const name of Object.keys(shapes)) expect(recorded.map(([, found]) => found)).toContain(name);
+  });
+
+  test.each(recorded)('of version %s replay: %s', async (version, name) => {
+    await replay(await workflowBundlePath(), version, name);
+  });
+});
+
+describe('a replay notices', () => {
+  const mutants: [string, string, Mutation][] = [
+    [
+      'an activity that was renamed',
+      'success',
+      { file: 'sync-run.ts', from: 'prepareRun', to: 'prepareTheRun' },
+    ],
+    [
+      'a step that is left out',
+      'success',
+      { file: 'sync-run.ts', from: "publishStatus(run, 'running');", to: '' },
+    ],
+    [
+      'an order that changed',
+      'pause',
+      {
+        file: 'sync-run.ts',
+        from: 'if (run.pauseAsked) await holdPause(run);\n    const prepared = await prepare(run);',
+        to: 'const prepared = await prepare(run);\n    if (run.pauseAsked) await holdPause(run);',
+      },
+    ],
+    [
+      'a back-off that is gone',
+      'retry',
+      { file: 'copy-load.ts', from: 'await sleep(retry', to: 'void (retry' },
+    ],
+    [
+      'a cancellation that is not recorded',
+      'cancel',
+      {
+        file: 'close-run.ts',
+        from: "await record('cancelled').cancelRun({",
+        to: "await Promise.resolve({ status: 'cancelled' as const,",
+      },
+    ],
+  ];
+
+  test.each(mutants)('%s (%s)', async (_, name, mutation) => {
+    const codePath = await workflowBundlePath(mutation);
+    await expect(replay(codePath, versions.at(-1)!, name)).rejects.toMatchObject({
+      name: 'DeterminismViolationError',
+    });
+  });
+});

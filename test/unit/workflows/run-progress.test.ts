@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals';
+import { describeProgress, type RunProgress } from '../../../src/workflows/run-progress.ts';
+
+const progress: RunProgress = {
+  phase: 'copying',
+  rows: 1_234_567,
+  batches: 25,
+  bytes: 98_765_432,
+  partitions: [
+    { partition: 1, state: 'finished', rows: 1_234_000, batches: 24, bytes: 98_000_000, calls: 1 },
+    { partition: 2, state: 'copying', rows: 567, batches: 1, bytes: 765_432, calls: 12 },
+  ],
+};
+
+describe('the details in the Web UI', () => {
+  test('show a table that can be read without borders', () => {
+    expect(describeProgress('acme/subscribers', progress)).toBe(
+      [
+        '**acme/subscribers** · **copying** · 1,234,567 rows · 25 batches · 98.8 MB',
+        [
+          '```',
+          'partition   state           rows   batches      size   calls',
+          '        1   finished   1,234,000        24   98.0 MB       1',
+          '        2   copying          567         1    0.8 MB      12',
+          '```',
+        ].join('\n'),
+        'Live numbers: heartbeat details of the pending activities.',
+      ].join('\n\n'),
+    );
+  });
+
+  test('name what fails, and when it is tried again', () => {
+    const failure = {
+      code: 'SOURCE_UNREACHABLE',
+      message: 'refused',
+      times: 3,
+      retryAt: '2026-01-01T00:00:00.000Z',
+    } as const;
+    expect(describeProgress('acme/subscribers', { ...progress, failure })).toContain(
+      '`SOURCE_UNREACHABLE` refused — failed 3 × in a row, next try at 2026-01-01T00:00:00.000Z',
+    );
+  });
+
+  test('stay short for a thousand partitions', () => {
+    const partitions = Array.from({ length: 1_000 }, (_, n) => ({
+      ...progress.partitions[0]!,
+      partition: n + 1,
+    }));
+    const text = describeProgress('acme/subscribers', { ...progress, partitions });
+    expect(text).toContain('… and 980 more');
+    expect(text.length).toBeLessThan(2_000);
+  });
+});
