@@ -13,7 +13,7 @@ import { createSecretBox } from '../storage/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { retryUntilUp } from './retry-until-up.ts';
 
-export interface ControlParts {
+interface ControlParts {
   pool: Pool;
   secretBox: SecretBox;
   index: RedisIndex;

@@ -49,7 +49,7 @@ export interface CopyingRoom {
   close(): Promise<void>;
 }
 
-export interface StartedRun extends RunToStart {
+interface StartedRun extends RunToStart {
   readonly handle: WorkflowHandle;
   /** The run's row, as the API shows it. */
   fetch(): Promise<Run>;

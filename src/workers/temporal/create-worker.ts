@@ -12,7 +12,7 @@ import { createSdkLogger } from './sdk-logger.ts';
 export type WorkerKind = 'copy' | 'workflows';
 
 /** Where `npm run build` leaves the workflow bundle: `dist/workflow-bundle.js`. */
-export const bundlePath = fileURLToPath(new URL('../../../dist/workflow-bundle.js', import.meta.url));
+const bundlePath = fileURLToPath(new URL('../../../dist/workflow-bundle.js', import.meta.url));
 
 /**
  * An attempt commits the batch in hand within a few seconds of the drain; what has not by the end of the grace is told
