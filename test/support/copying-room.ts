@@ -7,7 +7,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import { Pool } from 'pg';
 import { childEnvironment } from '../../src/config/child-environment.ts';
 import { compareRows, type Differences } from '../../src/dev/demo/compare-rows.ts';
@@ -34,6 +34,7 @@ export interface CopyingRoom {
   readonly source: Pool;
   readonly destination: Pool;
   readonly temporal: { readonly address: string; readonly namespace: string };
+  readonly client: Client;
   /** The password of both connections. */
   readonly password: string;
   /** A sync from `source` to `destination`; the table is made by its first load unless it is there. */
@@ -113,6 +114,7 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
     source: source!,
     destination: destination!,
     temporal,
+    client,
     password,
     addSync: async (spec) => {
       const complete = syncSpecSchema.parse({
