@@ -31,6 +31,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { admit } from './admit.ts';
 import { createLauncher, type Launcher } from './launch.ts';
 import { startLoop, type Loop } from './loop.ts';
+import { reconcile } from './reconcile.ts';
 import { refill } from './refill.ts';
 import { sweep } from './sweep.ts';
 import { tick } from './tick.ts';
@@ -89,7 +90,7 @@ const mostEngineBackoffMs = 10_000;
 /** A dispatcher over its ports; it owns none of them. */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const settings: Settings = { ...defaults, ...deps.options };
-  let loops: Record<'tick' | 'admit' | 'sweep' | 'refill', Loop> | undefined;
+  let loops: Record<'tick' | 'admit' | 'sweep' | 'reconcile' | 'refill', Loop> | undefined;
   let stopListening: (() => void) | undefined;
   const launcher = createLauncher(deps, settings.startConcurrency, () => {
     // Not for each start that ended: a batch is worth its round trips.
@@ -120,6 +121,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         tick: startLoop({ name: 'tick', log, step: () => tick(deps, settings.lookEveryMs) }),
         admit: startLoop({ name: 'admit', log, step: admitStep }),
         sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
+        reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings) }),
       };
       stopListening = deps.index.onWake(onWake);
     },
@@ -170,6 +172,12 @@ function createRefillStep(deps: DispatcherDeps): () => Promise<number> {
 }
 
 async function sweepStep(deps: DispatcherDeps, { settings, launcher }: StepContext): Promise<number> {
-  await sweep({ ...deps, launcher, closeRun: deps.closeRun }, { ...settings, cap: settings.globalCap });
+  await sweep({ ...deps, launcher }, { ...settings, cap: settings.globalCap });
   return settings.sweepEveryMs;
+}
+
+async function reconcileStep(deps: DispatcherDeps, settings: Settings): Promise<number> {
+  const { overdueMs: cancelAgainMs, silentMs, sweepEveryMs } = settings;
+  await reconcile({ ...deps, closeRun: deps.closeRun }, { cancelAgainMs, silentMs });
+  return sweepEveryMs;
 }

@@ -1,12 +1,10 @@
 /**
- * The sweep: finds in the rows what the index, a dead dispatcher or the engine has lost, so that nothing depends on
- * Redis being right. Each part stands alone: one that fails is left to the next sweep.
+ * The sweep: finds in the rows what the index or a dead dispatcher has lost, so that nothing depends on Redis
+ * being right. Each part stands alone: one that fails is left to the next sweep.
  */
 import { codeOf, hasCode } from '../domain/errors.ts';
-import type { RunId } from '../domain/ids.ts';
-import type { RunStarter } from '../ports/run-starter.ts';
 import type { ScheduleIndex } from '../ports/schedule-index.ts';
-import type { Page, PageKey, RunAtWork, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
+import type { Page, PageKey, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { startEach } from './admit.ts';
 import type { Launcher } from './launch.ts';
@@ -15,11 +13,8 @@ import { announceSettled, settleEach } from './tick.ts';
 export interface SweepDeps {
   readonly index: ScheduleIndex;
   readonly store: ScheduleStore & SweepStore;
-  readonly starter: Pick<RunStarter, 'describe' | 'cancel'>;
   readonly launcher: Launcher;
   readonly log: Logger;
-  /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
-  readonly closeRun: ((runId: RunId) => Promise<void>) | undefined;
 }
 
 export interface SweepOptions {
@@ -27,8 +22,6 @@ export interface SweepOptions {
   readonly overdueMs: number;
   /** A run that is `starting` for longer has lost its dispatcher. */
   readonly ticketMs: number;
-  /** A run whose row has not moved for longer is looked up in the engine. */
-  readonly silentMs: number;
   /** Places in all. */
   readonly cap: number;
 }
@@ -54,8 +47,6 @@ export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<voi
   if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
   else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
   await attempt('stuck starts', () => startStuck(deps, options.ticketMs));
-  await attempt('cancelling runs', () => cancelAgain(deps, options.overdueMs));
-  await attempt('silent runs', () => describeSilent(deps, options.silentMs));
 }
 
 /** Places are exactly the runs that hold one by their rows. Read from the index first: what is final stays final. */
@@ -104,29 +95,6 @@ async function admitFromRows({ store, launcher, log }: SweepDeps, cap: number): 
 async function startStuck({ store, launcher }: SweepDeps, ticketMs: number): Promise<void> {
   const stuck = await store.fetchStuckStarts(ticketMs);
   launcher.launch(stuck.slice(0, launcher.room()).map((run) => ({ run, ticket: undefined })));
-}
-
-async function cancelAgain({ store, starter }: SweepDeps, olderThanMs: number): Promise<void> {
-  for (const { workflowId } of await store.fetchCancelling(olderThanMs)) await starter.cancel(workflowId);
-}
-
-async function describeSilent(deps: SweepDeps, silentMs: number): Promise<void> {
-  const { store, starter } = deps;
-  for (const run of await store.fetchSilentRuns(silentMs)) {
-    if ((await starter.describe(run.workflowId)) === 'open') await store.noteSeen(run.runId);
-    else await close(deps, run);
-  }
-}
-
-async function close({ index, closeRun, log }: SweepDeps, { runId, workflowId }: RunAtWork): Promise<void> {
-  log.warn({ run: runId, workflowId }, 'sweep: the workflow is gone and its run is not final');
-  if (!closeRun) return;
-  try {
-    await closeRun(runId);
-    await index.releaseRuns([runId]);
-  } catch (error) {
-    log.warn({ run: runId, error, code: codeOf(error) }, 'sweep: the run cannot be made final yet');
-  }
 }
 
 async function eachPage<T>(

@@ -327,6 +327,30 @@ describe('the engine', () => {
     await waitUntil('its place is free', async () => (await index.fetchPlaces()).length === 0);
   });
 
+  test('lost workflows whose destination is away: they are tried again, and hold up nobody', async () => {
+    const planted = await plantDue(12);
+    const isAway = new Set(planted.syncIds.slice(0, 11).map((_, n) => runOfSlot(planted, n)));
+    const tried: RunId[] = [];
+    await room.startDispatcher({
+      closeRun: async (runId) => {
+        tried.push(runId);
+        if (isAway.has(runId)) throw new PenstockError('DESTINATION_UNREACHABLE', 'The destination is away.');
+        await asEngine(room.pool, (tx) => changeRun(tx, runId, 'settleCancel'));
+      },
+    });
+    await started(12);
+    for (const run of room.starter.started) {
+      await asEngine(room.pool, (tx) => changeRun(tx, run.runId, 'prepare'));
+      room.starter.close(run.workflowId);
+    }
+    await waitUntil(
+      'the one that can be is final',
+      async () => (await statusOf(runOfSlot(planted, 11))) === 'cancelled',
+    );
+    const [away] = isAway;
+    await waitUntil('the others are tried again', () => tried.filter((runId) => runId === away).length >= 2);
+  });
+
   test('is asked again to cancel a run that is cancelling', async () => {
     const planted = await plantDue();
     await room.startDispatcher();
@@ -334,6 +358,15 @@ describe('the engine', () => {
     await asEngine(room.pool, (tx) => changeRun(tx, runOfSlot(planted), 'cancel'));
     await waitUntil('it is asked', () => room.starter.cancelled.size === 1);
   });
+});
+
+test('a run past its catch-up deadline is dropped even when it has its place already', async () => {
+  const planted = await plantDue();
+  await room.store.settle(planted.syncIds);
+  await room.pool.query(`update penstock.run set start_before = clock_timestamp() - interval '1 second'`);
+  const runId = runOfSlot(planted);
+  expect(await room.store.startRuns([runId])).toEqual([{ runId, verdict: 'gone' }]);
+  expect(await statusOf(runId)).toBe('cancelled');
 });
 
 test('a queued run past its catch-up deadline ends cancelled, reason missed', async () => {

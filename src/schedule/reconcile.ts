@@ -1,0 +1,72 @@
+/**
+ * Reconciles rows with the engine: runs that should be cancelling are asked again, and runs that have been silent are
+ * looked up; one whose workflow is gone is made final. Apart from the sweep, because a destination that does not
+ * answer may hold it up.
+ */
+import { codeOf } from '../domain/errors.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { RunStarter } from '../ports/run-starter.ts';
+import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
+import type { RunAtWork, SweepStore } from '../ports/schedule-store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface ReconcileDeps {
+  readonly index: Pick<ScheduleAnnouncer, 'releaseRuns'>;
+  readonly store: Pick<SweepStore, 'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen'>;
+  readonly starter: Pick<RunStarter, 'describe' | 'cancel'>;
+  readonly log: Logger;
+  /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
+  readonly closeRun: ((runId: RunId) => Promise<void>) | undefined;
+}
+
+interface ReconcileOptions {
+  /** A run that has been `cancelling` for longer is asked to cancel again. */
+  readonly cancelAgainMs: number;
+  /** A run whose row has not moved for longer is looked up in the engine. */
+  readonly silentMs: number;
+}
+
+/** Runs looked up, or made final, at once: one destination that is away does not hold up the others. */
+const concurrency = 10;
+
+/** Does each part once. @throws PenstockError ENGINE_UNREACHABLE when the engine does not answer */
+export async function reconcile(deps: ReconcileDeps, options: ReconcileOptions): Promise<void> {
+  const { store, starter } = deps;
+  const cancelling = await store.fetchCancelling(options.cancelAgainMs);
+  await inParallel(cancelling, async ({ workflowId }) => void (await starter.cancel(workflowId)));
+  await inParallel(await store.fetchSilentRuns(options.silentMs), (run) => lookUp(deps, run));
+}
+
+async function lookUp(deps: ReconcileDeps, run: RunAtWork): Promise<void> {
+  if ((await deps.starter.describe(run.workflowId)) === 'open' || !(await close(deps, run)))
+    // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
+    await deps.store.noteSeen(run.runId);
+}
+
+/** Whether the run is final now. */
+async function close(
+  { index, closeRun, log }: ReconcileDeps,
+  { runId, workflowId }: RunAtWork,
+): Promise<boolean> {
+  log.warn({ run: runId, workflowId }, 'reconcile: the workflow is gone and its run is not final');
+  if (!closeRun) return false;
+  try {
+    await closeRun(runId);
+  } catch (error) {
+    log.warn({ run: runId, error, code: codeOf(error) }, 'reconcile: the run cannot be made final yet');
+    return false;
+  }
+  await index.releaseRuns([runId]).catch((error: unknown) => {
+    log.warn({ run: runId, code: codeOf(error) }, 'reconcile: its place is left to the sweep');
+  });
+  return true;
+}
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  await Promise.all(
+    Array.from({ length: concurrency }, async () => {
+      for (const item of left) await work(item);
+    }),
+  );
+}
