@@ -48,6 +48,8 @@ export function answerError(
       { err: error, requestId: request.id, method: request.method, path: pathOf(request) },
       problem.title,
     );
+  // What fails before a route is found has passed no hook.
+  void reply.header('request-id', request.id);
   if (problem.status === 503) void reply.header('retry-after', '1');
   return reply.code(problem.status).type(problemType).serializer(JSON.stringify).send(problem);
 }
