@@ -37,6 +37,10 @@ const common = ({ connection, namespace, identity }: WorkerSettings): Omit<Worke
   identity,
   shutdownGraceTime,
   shutdownForceTime,
+  // One poll at a time until the server asks for more: the server goes on handing tasks to the polls of a process that
+  // has frozen, and each task lost that way costs a time-out.
+  workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 1, maximum: 10 },
+  activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 1, maximum: 10 },
   // Pauses and cancellations come back on heartbeats that are really sent.
   maxHeartbeatThrottleInterval: '1s',
   defaultHeartbeatThrottleInterval: '1s',
@@ -64,7 +68,6 @@ export const createCopyWorker = (settings: WorkerSettings, activities: CopyActiv
     taskQueue: copyQueueOf(settings.taskQueue),
     activities,
     maxConcurrentActivityTaskExecutions: settings.slots,
-    maxConcurrentActivityTaskPolls: Math.min(settings.slots, 5),
   });
 
 /** Once per process, before anything else of the SDK: its logs on our logger, and signals left to us. */
