@@ -19,27 +19,49 @@ export const tasks = {
 
 const bin = (/** @type {string} */ name) => join('node_modules', '.bin', name);
 
-/** @type {Record<string, () => Promise<number>>} */
-const checks = {
-  format: () => run(bin('prettier'), ['--check', '--log-level', 'warn', '.']),
-  lint: () => run(bin('oxlint'), ['--type-aware', '--deny-warnings']),
-  types: () => run(bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']),
-  'dead code': () => run(bin('knip'), ['--no-progress']),
-  tests: () => runJest(['--selectProjects', 'quick']),
+/**
+ * One after the other, beside the tests, which keep one core busy.
+ * @type {Record<string, [command: string, ...args: string[]]>}
+ */
+const staticChecks = {
+  format: [bin('prettier'), '--check', '--log-level', 'warn', '.'],
+  lint: [bin('oxlint'), '--type-aware', '--deny-warnings'],
+  types: [bin('tsc'), '-p', 'tsconfig.json', '--noEmit'],
+  'dead code': [bin('knip'), '--no-progress'],
 };
 
 /** Runs all checks, also after one has failed, and prints what each took. */
 async function runChecks() {
-  const rows = [];
-  for (const [name, check] of Object.entries(checks)) {
-    const start = performance.now();
-    const passed = (await check()) === 0;
-    rows.push({ name, passed, seconds: (performance.now() - start) / 1000 });
-  }
+  const [staticRows, tests] = await Promise.all([
+    runStaticChecks(),
+    timed('tests', () => runJest(['--selectProjects', 'quick'])),
+  ]);
+  for (const { name, output } of staticRows) if (output) print(`\n${name}:\n${output.trimEnd()}`);
   print('');
-  for (const { name, passed, seconds } of rows)
-    print(`${passed ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s`);
-  return rows.every(({ passed }) => passed) ? 0 : 1;
+  for (const { name, code, seconds } of [...staticRows, tests])
+    print(`${code === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s`);
+  return [...staticRows, tests].every(({ code }) => code === 0) ? 0 : 1;
+}
+
+/** What a failed check printed is kept until the tests are through. */
+async function runStaticChecks() {
+  const rows = [];
+  for (const [name, [command, ...args]] of Object.entries(staticChecks)) {
+    let output = '';
+    const row = await timed(name, () => run(command, args, {}, (text) => (output += text)));
+    rows.push({ ...row, output: row.code === 0 ? '' : output });
+  }
+  return rows;
+}
+
+/**
+ * @param {string} name
+ * @param {() => Promise<number>} work  resolves to an exit code
+ */
+async function timed(name, work) {
+  const start = performance.now();
+  const code = await work();
+  return { name, code, seconds: (performance.now() - start) / 1000 };
 }
 
 /**
@@ -101,15 +123,18 @@ function seedCount(args) {
  * @param {string} command
  * @param {string[]} args
  * @param {Record<string, string>} [env]
+ * @param {(text: string) => void} [hear]  gets what it prints, instead of the terminal
  * @returns {Promise<number>}
  */
-function run(command, args, env) {
+function run(command, args, env, hear) {
   return new Promise((resolve, reject) => {
+    const output = hear ? 'pipe' : 'inherit';
     const child = spawn(command, args, {
       cwd: packageDir,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', output, output],
       env: { ...process.env, ...env },
     });
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => hear?.(String(chunk)));
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 1));
   });
