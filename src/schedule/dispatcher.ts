@@ -84,6 +84,8 @@ type Settings = Required<DispatcherOptions>;
 const idleMs = 60_000;
 /** When a run whose row somebody held is tried again. */
 const lockedMs = 250;
+/** Between two batches that are not full: due times and places that come one by one share their round trips. */
+const restMs = 10;
 const leastEngineBackoffMs = 250;
 const mostEngineBackoffMs = 10_000;
 
@@ -118,8 +120,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       });
       loops = {
         refill: startLoop({ name: 'refill', log, step: createRefillStep(deps) }),
-        tick: startLoop({ name: 'tick', log, step: () => tick(deps, settings.lookEveryMs) }),
-        admit: startLoop({ name: 'admit', log, step: admitStep }),
+        tick: startLoop({ name: 'tick', log, restMs, step: () => tick(deps, settings.lookEveryMs) }),
+        admit: startLoop({ name: 'admit', log, restMs, step: admitStep }),
         sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
         reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings) }),
       };

@@ -5,8 +5,10 @@ import type { Logger } from '../telemetry/logger.ts';
 interface LoopOptions {
   /** In log lines. */
   readonly name: string;
-  /** Does one step and says how many ms may pass until the next. */
+  /** Does one step and says how many ms may pass until the next; 0: it goes on at once, there is more. */
   readonly step: () => Promise<number>;
+  /** Least ms between two steps, whoever wakes it, so that what comes one by one is done in batches. Default 0. */
+  readonly restMs?: number;
   readonly log: Logger;
 }
 
@@ -22,7 +24,7 @@ const mostBackoffMs = 5_000;
 const repeatLineMs = 60_000;
 
 /** Starts the loop with a step at once. A step that throws is logged (then once a minute) and done again. */
-export function startLoop({ name, step, log }: LoopOptions): Loop {
+export function startLoop({ name, step, restMs = 0, log }: LoopOptions): Loop {
   const pause = createPause();
   const stopping = new AbortController();
   let failures = 0;
@@ -50,7 +52,9 @@ export function startLoop({ name, step, log }: LoopOptions): Loop {
       } catch (error) {
         waitMs = noteFailure(error);
       }
-      if (!stopping.signal.aborted && waitMs > 0) await pause.wait(waitMs, { isDeaf: failures > 0 });
+      if (waitMs <= 0) continue;
+      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
+      if (!stopping.signal.aborted) await pause.wait(waitMs - restMs, { isDeaf: failures > 0 });
     }
   };
   const ended = run();
@@ -76,7 +80,7 @@ function createPause() {
     },
     async wait(ms: number, how: { isDeaf: boolean }): Promise<void> {
       isDeaf = how.isDeaf;
-      if (wasWoken && !isDeaf) {
+      if (ms <= 0 || (wasWoken && !isDeaf)) {
         wasWoken = false;
         return;
       }
