@@ -12,7 +12,7 @@ import type { ActivityDeps } from './deps.ts';
 import { epochOf } from './epoch.ts';
 import { beat } from './heartbeat.ts';
 import { type StopSignals, watchStop } from './stop-signals.ts';
-import { describeError, toFailure } from './to-failure.ts';
+import { describeError, logUnexpected, toFailure } from './to-failure.ts';
 
 /** A batch ends after this long, so that no transaction outlives a slow source. */
 const batchTimeMs = 5_000;
@@ -46,6 +46,7 @@ export async function copyPartitionActivity(deps: ActivityDeps, input: CopyInput
     if (result.outcome === 'yielded' && stop.isPausedByOperator()) throw context.cancellationSignal.reason;
     return outcomeOf(result, attempt);
   } catch (error) {
+    if (!stop.signal.aborted) logUnexpected(deps.logger, error, key);
     return await endByError(error, attempt, stop);
   } finally {
     stopBeating();

@@ -20,16 +20,16 @@ import type {
 import { copyPartitionActivity } from './copy-partition-activity.ts';
 import type { ActivityDeps } from './deps.ts';
 import { beat } from './heartbeat.ts';
-import { describeError, toFailure } from './to-failure.ts';
+import { describeError, logUnexpected, toFailure } from './to-failure.ts';
 
 /** The short activities. */
 export function createRunActivities(deps: ActivityDeps): RunActivities {
   return {
-    prepareRun: ({ runId }) => beside(() => prepare(deps, runId as RunId), toFailure),
-    finishRun: (input) => beside(() => finish(deps, input), toFailure),
-    pauseRun: (input) => beside(() => pause(deps, input), toRecordFailure),
-    failRun: (input) => beside(() => fail(deps, input), toRecordFailure),
-    cancelRun: (input) => beside(() => cancel(deps, input), toRecordFailure),
+    prepareRun: ({ runId }) => beside(deps, () => prepare(deps, runId as RunId), toFailure),
+    finishRun: (input) => beside(deps, () => finish(deps, input), toFailure),
+    pauseRun: (input) => beside(deps, () => pause(deps, input), toRecordFailure),
+    failRun: (input) => beside(deps, () => fail(deps, input), toRecordFailure),
+    cancelRun: (input) => beside(deps, () => cancel(deps, input), toRecordFailure),
   };
 }
 
@@ -120,13 +120,19 @@ async function fail(deps: ActivityDeps, { runId, failure, mayHaveWriters }: Fail
 }
 
 /** Runs the work with heartbeats beside it, and makes its errors fit for the history. */
-async function beside<T>(work: () => Promise<T>, mapError: (error: unknown) => Error): Promise<T> {
+async function beside<T>(
+  { logger }: ActivityDeps,
+  work: () => Promise<T>,
+  mapError: (error: unknown) => Error,
+): Promise<T> {
   const context = Context.current();
   const stopBeating = beat(context);
   try {
     return await work();
   } catch (error) {
-    throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : mapError(error);
+    if (context.cancellationSignal.aborted) throw context.cancellationSignal.reason;
+    logUnexpected(logger, error, { workflow: context.info.workflowExecution?.workflowId });
+    throw mapError(error);
   } finally {
     stopBeating();
   }

@@ -1,8 +1,9 @@
 import { CancelledFailure } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from '@jest/globals';
-import { toFailure } from '../../../src/activities/to-failure.ts';
+import { logUnexpected, toFailure } from '../../../src/activities/to-failure.ts';
 import { errorTable, PenstockError, type ErrorCode } from '../../../src/domain/errors.ts';
+import { createKeptLogger } from '../../support/kept-logger.ts';
 
 describe('an error on its way into the history', () => {
   test.each(Object.keys(errorTable) as ErrorCode[])('has its code as type: %s', (code) => {
@@ -27,7 +28,17 @@ describe('an error on its way into the history', () => {
       expect(`${failure.message} ${failure.stack} ${String(failure.cause)}`).not.toContain('canary');
       expect(failure.cause).toBeUndefined();
     }
-    expect(toFailure(driver).message).toBe("unexpected DatabaseError 23505; the worker's log has the stack");
+    expect(toFailure(driver).message).toBe("unexpected DatabaseError 23505; the worker's log says where");
+  });
+
+  test('is logged by where it came from, without its text, when nobody expected it', () => {
+    const { logger, lines } = createKeptLogger();
+    logUnexpected(logger, new TypeError('canary\n    canary'), { run: 'run_1' });
+    expect(lines.join()).toContain('unexpected TypeError');
+    expect(lines.join()).toContain('to-failure.test.ts');
+    expect(lines.join()).not.toContain('canary');
+    logUnexpected(logger, new PenstockError('SOURCE_SQL', 'known'), {});
+    expect(lines.length).toBe(1);
   });
 
   test.each([undefined, null, 'canary', { message: 'canary' }])('survives %p being thrown', (thrown) => {
