@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { Pool } from 'pg';
 import { childEnvironment } from '../../src/config/child-environment.ts';
+import type { OptionName } from '../../src/config/options.ts';
 import { compareRows, type Differences } from '../../src/dev/demo/compare-rows.ts';
 import { Guard, type GuardedProcess } from '../../src/dev/guard.ts';
 import { syncSpecSchema, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
@@ -42,7 +43,10 @@ export interface CopyingRoom {
   /** Triggers the sync and starts its workflow. */
   startRun(sync: string): Promise<StartedRun>;
   /** Starts `penstock start --roles worker` as a process of its own. */
-  startWorker(kind?: 'copy' | 'workflows' | 'all'): Promise<GuardedProcess>;
+  startWorker(
+    kind?: 'copy' | 'workflows' | 'all',
+    options?: Partial<Record<OptionName, string>>,
+  ): Promise<GuardedProcess>;
   /** Compares the query's result with a table, row by row. */
   compare(query: string, table: string, key: string): Promise<Differences>;
   /** Everything that the workers logged. */
@@ -135,11 +139,11 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
       const handle = client.workflow.getHandle(verdict.run.workflowId);
       return { ...verdict.run, handle, fetch: () => store.runs.fetch(scope, run.id) };
     },
-    startWorker: (kind = 'all') =>
+    startWorker: (kind = 'all', options = {}) =>
       guard.start({
         command: process.execPath,
         args: [cli, 'start', '--roles', 'worker', '--worker', kind],
-        env,
+        env: childEnvironment(options, env),
         logFile: join(folder, `worker-${++workers}.log`),
         stopSignal: 'SIGTERM',
         graceMs: 30_000,

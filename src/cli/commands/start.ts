@@ -42,7 +42,7 @@ function rolesOf(text: string): Role[] {
   if (unknown === undefined) return [...new Set(names as Role[])];
   throw new PenstockError(
     'CONFIG',
-    `--roles must be any of ${roles.join(', ')}, comma-separated, not "${text}"`,
+    `--roles must be any of ${roles.join(', ')}, comma-separated, not "${unknown}"`,
   );
 }
 

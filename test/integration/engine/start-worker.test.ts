@@ -1,0 +1,91 @@
+/** `penstock start` as a process: what it needs, what it does without it, and how it ends. */
+import { spawn } from 'node:child_process';
+import { createServer, connect, type Server } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { findFreePort } from '../../../src/dev/free-port.ts';
+import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const cli = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+
+let room: CopyingRoom;
+beforeAll(async () => {
+  room = await createCopyingRoom();
+});
+afterAll(() => room?.close());
+
+/** A door to the Temporal server that can be opened later. */
+async function openDoor(port: number): Promise<Server> {
+  const { hostname, port: target } = new URL(`http://${room.temporal.address}`);
+  const server = createServer((socket) => {
+    const inner = connect(Number(target), hostname);
+    socket.pipe(inner).pipe(socket);
+    for (const end of [socket, inner]) end.on('error', () => socket.destroy());
+    socket.on('close', () => inner.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return server;
+}
+
+async function runCli(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number | null; text: string }> {
+  const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env['PATH'], ...env } });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, text };
+}
+
+describe('a worker', () => {
+  test('that starts before Temporal waits, with one line, and works once it is there', async () => {
+    const port = await findFreePort();
+    const worker = await room.startWorker('all', { temporalAddress: `127.0.0.1:${port}` });
+    const waits = async () => (await room.logs()).split('does not answer').length - 1;
+    await waitUntil('it says that it waits', async () => (await waits()) === 1);
+    const door = await openDoor(port);
+    await waitUntil('it works', async () => (await room.logs()).includes('worker: started'));
+    expect(await waits()).toBe(1);
+    worker.signal('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    door.close();
+  });
+
+  test('that waits for a server ends at once when it is told to', async () => {
+    const port = await findFreePort();
+    const worker = await room.startWorker('all', { temporalAddress: `127.0.0.1:${port}` });
+    await waitUntil('it waits', async () =>
+      (await room.logs()).includes(`Temporal at 127.0.0.1:${port} does not answer`),
+    );
+    worker.signal('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('that waits for the control database ends at once when it is told to', async () => {
+    const port = await findFreePort();
+    const worker = await room.startWorker('copy', { databaseUrl: `postgres://nobody:x@127.0.0.1:${port}/x` });
+    await waitUntil('it waits', async () => (await room.logs()).includes('control database does not answer'));
+    worker.signal('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    expect(await room.logs()).not.toContain('nobody:x');
+  });
+});
+
+describe('a wrong option', () => {
+  test.each([
+    ['an unknown role', ['start', '--roles', 'worker,boss'], /--roles must be any of .*not "boss"/],
+    [
+      'an unknown kind of worker',
+      ['start', '--roles', 'worker', '--worker', 'some'],
+      /--worker must be copy, workflows or all/,
+    ],
+    ['a missing option', ['start', '--roles', 'worker'], /databaseUrl is missing: set PENSTOCK_DATABASE_URL/],
+  ])('is one clear line and exit code 78: %s', async (_, args, line) => {
+    const { code, text } = await runCli(args);
+    expect(code).toBe(78);
+    expect(text.trim().split('\n')).toHaveLength(1);
+    expect(text).toMatch(line);
+  });
+});
