@@ -156,20 +156,22 @@ async function pump({ read, cutter, batch, request, isToYield }: Pump): Promise<
   };
   for (;;) {
     const pending = read.next();
+    // When the attempt ends meanwhile, nobody waits for these rows any more.
+    pending.catch(() => {});
     const slice = await untilRows(pending, async () => {
       if (batch.ageMs >= request.limits.timeMs) await end(false);
       return isToYield();
     });
     if (slice === 'yield') {
-      // Nobody waits for these rows any more; the read is closed next.
-      pending.catch(() => {});
       await end(false);
       return 'yielded';
     }
     request.signal.throwIfAborted();
     for (const part of slice === null ? cutter.end() : cutter.cut(slice)) {
       await batch.add(part.slice);
-      if (part.ends) await end(false);
+      if (!part.ends) continue;
+      await end(false);
+      if (isToYield()) return 'yielded';
     }
     if (slice === null) {
       await end(true);

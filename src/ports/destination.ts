@@ -137,7 +137,7 @@ export interface Destination {
    * cursor is not at `window.low` any more; TARGET_OWNED, TARGET_MISMATCH, RUN_FINAL.
    */
   openLoad(request: { run: RunId; sync: SyncId; plan: LoadPlan; window: CursorWindow }): Promise<OpenLoad>;
-  /** The load by id; null when the destination does not know it (restored to an older state). */
+  /** The load by id; null when the destination does not know it (restored to an older state). FENCED when abandoned. */
   fetchLoad(load: LoadId): Promise<OpenLoad | null>;
   /** Takes a partition for an attempt. FENCED, RUN_FINAL; LOAD_LOST when there is no such partition. */
   takeLease(request: LeaseRequest): Promise<PartitionWriter>;

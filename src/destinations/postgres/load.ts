@@ -29,8 +29,6 @@ const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finished
   cursor_hash as "cursorHash", low, high, relation::text, straight, phase, receipt,
   array(select no from _penstock.partition p where p.load = l.id order by no) as partitions`;
 
-export const isOpen = (load: LoadRow): boolean => load.phase !== 'done' && load.phase !== 'abandoned';
-
 /** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
 export async function lockRun(run: Run, runId: RunId): Promise<void> {
   await run('insert into _penstock.run (id) values ($1) on conflict do nothing', [runId]);
@@ -57,14 +55,13 @@ export async function lockOpenLoad(run: Run, sync: SyncId): Promise<LoadRow | nu
   return row ?? null;
 }
 
-export const openLoadOf = (row: LoadRow, runId: RunId | null): OpenLoad => ({
-  loadId: row.id,
-  phase: row.phase === 'abandoned' ? 'done' : row.phase,
-  continued: runId !== null && row.openedBy !== runId,
-  plan: row.plan,
-  window: { low: row.low, high: row.high },
-  partitions: row.partitions,
-});
+/** FENCED when it was abandoned. */
+export function openLoadOf(row: LoadRow, runId: RunId | null): OpenLoad {
+  const { id, phase, plan, low, high, partitions } = row;
+  if (phase === 'abandoned') throw new PenstockError('FENCED', `The load ${id} was abandoned.`);
+  const continued = runId !== null && row.openedBy !== runId;
+  return { loadId: id, phase, continued, plan, window: { low, high }, partitions };
+}
 
 /**
  * Whether a run that has finished this load is to open one of its own. An earlier run's window ended before this run

@@ -54,8 +54,8 @@ export class CursorReader {
   async #pump(): Promise<void> {
     try {
       for await (const row of this.#stream as AsyncIterable<(string | null)[]>) {
-        await this.#add(encodeRow(row));
         if (this.#closed) return;
+        await this.#add(encodeRow(row));
       }
       this.#proveEnd();
       await this.#options.afterCheck();

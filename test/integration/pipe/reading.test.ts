@@ -1,0 +1,161 @@
+/** P4: the end of a result is proven, and a connection that dies is an error at once, whichever way the source is read. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { ReadRequest, Source, SourceRead } from '../../../src/ports/source.ts';
+import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
+import { createPipeRoom, type PipeRoom } from '../../support/pipe-room.ts';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+
+let room: PipeRoom;
+let proxy: TcpProxy;
+let through: Source;
+const wide = 'select i as id, repeat(md5(i::text), 20) as filler from generate_series(1, 100000) as i';
+
+beforeAll(async () => {
+  room = await createPipeRoom();
+  const { host, port } = room.sourceAccess;
+  proxy = await startTcpProxy({ host, port });
+  through = openPostgresSource({ ...room.sourceAccess, host: '127.0.0.1', port: proxy.port }, room.memory);
+});
+afterAll(async () => {
+  await through.close();
+  await proxy.close();
+  await room.close();
+});
+afterEach(() => proxy.mend());
+
+describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
+  const request = (query: string, over: Partial<ReadRequest> = {}): ReadRequest => ({
+    query,
+    columns: [
+      { name: 'id', typeOid: 23, typeName: 'integer' },
+      { name: 'filler', typeOid: 25, typeName: 'text' },
+    ],
+    format: 'text',
+    reader,
+    key: ['id'],
+    uniqueKey: true,
+    after: null,
+    cursor: null,
+    window: { low: null, high: null },
+    rowTimeoutMs: 30_000,
+    signal: new AbortController().signal,
+    ...over,
+  });
+
+  const readAll = async (read: SourceRead): Promise<number> => {
+    let rows = 0;
+    for (let slice = await read.next(); slice; slice = await read.next()) {
+      rows += slice.rows;
+      slice.release();
+    }
+    return rows;
+  };
+
+  /** Reads until the fault has had its effect; how long that took after it was caused. */
+  const timeToError = async (
+    read: SourceRead,
+    cause: () => unknown,
+  ): Promise<{ ms: number; error: unknown }> => {
+    (await read.next())?.release();
+    await cause();
+    const startedMs = performance.now();
+    const error = await readAll(read).then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    return { ms: performance.now() - startedMs, error };
+  };
+
+  const backends = async () => {
+    const sql = `select pid from pg_stat_activity where application_name = 'penstock' and datname = current_database()`;
+    return (await room.from.query<{ pid: number }>(sql)).rows.map((row) => row.pid);
+  };
+
+  test.each([
+    [
+      'its backend is terminated',
+      async () =>
+        void (await room.from.query('select pg_terminate_backend(pid) from unnest($1::int[]) as t(pid)', [
+          await backends(),
+        ])),
+    ],
+    ['its connection is reset', () => proxy.cut('reset')],
+    ['its connection is ended', () => proxy.cut('end')],
+  ])('when %s, a read fails within a second and never just ends', async (_, cause) => {
+    const read = await through.read(request(wide));
+    const { ms, error } = await timeToError(read, cause);
+    expect(error).toMatchObject({ code: expect.stringMatching(/^SOURCE_/) });
+    expect(ms).toBeLessThan(1_000);
+    await read.close();
+  });
+
+  test('a network that has stopped is SOURCE_STALLED after the row time-out', async () => {
+    const read = await through.read(request(wide, { rowTimeoutMs: 300 }));
+    const { error } = await timeToError(read, () => proxy.freeze());
+    expect(error).toMatchObject({ code: 'SOURCE_STALLED' });
+    proxy.thaw();
+    await read.close();
+  });
+
+  test('a pipe that is busy for longer than the row time-out is not a stalled source', async () => {
+    const read = await room.source.read(request(wide, { rowTimeoutMs: 100 }));
+    (await read.next())?.release();
+    await room.from.query('select pg_sleep(0.5)');
+    expect(await readAll(read)).toBeGreaterThan(0);
+    await read.close();
+  });
+
+  test('an end without the server’s word for it is no end', async () => {
+    const read = await through.read(
+      request('select i as id, $$$$ as filler from generate_series(1, 10) as i'),
+    );
+    // The last message of the result: its command tag.
+    proxy.intercept('toClient', (chunk) =>
+      /(COPY|SELECT) \d+\0/.test(chunk.toString('latin1')) ? 'cut' : 'pass',
+    );
+    await expect(readAll(read)).rejects.toMatchObject({ code: expect.stringMatching(/^SOURCE_/) });
+    await read.close();
+  });
+
+  test('an error in mid-result is an error, not an end', async () => {
+    const query = 'select i as id, (1 / (50000 - i))::text as filler from generate_series(1, 100000) as i';
+    const read = await room.source.read(request(query, { key: [] }));
+    await expect(readAll(read)).rejects.toMatchObject({ code: 'SOURCE_SQL' });
+    await read.close();
+  });
+
+  test.each([0, 1, 199, 200, 201, 400, 1000])('%i rows are that many', async (count) => {
+    const read = await room.source.read(
+      request(`select i as id, repeat('x', i % 300) as filler from generate_series(1, ${count}) as i`),
+    );
+    expect(await readAll(read)).toBe(count);
+    await read.close();
+  });
+
+  test('closing a read in the middle stops the statement at the server and gives all memory back', async () => {
+    const read = await room.source.read(request(wide));
+    await read.next();
+    await read.close();
+    for (;;) if ((await backends()).length === 0) break;
+    // All of the budget is free again: it can be taken as one.
+    const all = room.memory.take(64 * 1024 * 1024);
+    expect(all).not.toBeNull();
+    room.memory.give(all!);
+  });
+
+  test('an aborted read throws the signal’s reason', async () => {
+    const cancel = new AbortController();
+    const read = await room.source.read(
+      request('select 1 as id, pg_sleep(60)::text as filler', { signal: cancel.signal }),
+    );
+    const next = read.next();
+    cancel.abort(new Error('enough'));
+    await expect(next).rejects.toThrow('enough');
+    await read.close();
+  });
+
+  test('a column that has changed its type since the plan is noticed before a row is read', async () => {
+    const read = room.source.read(request('select 1::bigint as id, $$$$ as filler'));
+    await expect(read).rejects.toMatchObject({ code: 'TARGET_MISMATCH' });
+  });
+});

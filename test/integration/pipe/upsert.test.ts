@@ -1,0 +1,211 @@
+/** Upsert: true counts, one row per key by a stated rule, and nothing rewritten that has not changed. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { newId } from '../../../src/domain/ids.ts';
+import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+
+let room: PipeRoom;
+beforeAll(async () => {
+  room = await createPipeRoom();
+});
+afterAll(() => room.close());
+beforeEach(async () => {
+  await room.to.query('drop table if exists target cascade');
+  await room.from.query('drop table if exists people');
+  await room.from.query('create table people (id integer, name text, doc json, seen integer)');
+});
+
+const query = 'select * from people';
+const people = (over: { query?: string } = {}) => room.sync({ query, key: ['id'], mode: 'upsert', ...over });
+const fill = (from: number, to: number) =>
+  room.from.query(
+    `insert into people select i, 'name ' || i, '{"a": 1}', i from generate_series(${from}, ${to}) as i`,
+  );
+const expectEqual = async () =>
+  expect(await rowsAsText(room.to, 'select * from target')).toEqual(await rowsAsText(room.from, query));
+
+test('inserted, updated and unchanged are counted, and unchanged rows are not touched', async () => {
+  await fill(1, 100);
+  const sync = people();
+  expect(await room.run(sync)).toMatchObject({ read: 100, inserted: 100, updated: 0, unchanged: 0 });
+  const before = await room.to.query('select id, ctid, xmin from target where id > 30 order by id');
+  await room.from.query(`update people set name = 'changed' where id <= 10`);
+  await room.from.query(`update people set doc = '{"a":1}' where id between 11 and 20`);
+  await room.from.query(`update people set name = null where id between 21 and 30`);
+  await fill(101, 105);
+  expect(await room.run(sync)).toMatchObject({ read: 105, inserted: 5, updated: 30, unchanged: 70 });
+  const after = await room.to.query(
+    'select id, ctid, xmin from target where id between 31 and 100 order by id',
+  );
+  expect(after.rows).toEqual(before.rows);
+  await expectEqual();
+});
+
+test('a table of key columns only', async () => {
+  await fill(1, 10);
+  const sync = people({ query: 'select id from people' });
+  await room.run(sync);
+  await fill(11, 12);
+  expect(await room.run(sync)).toMatchObject({ inserted: 2, unchanged: 10 });
+});
+
+describe('a key that comes twice', () => {
+  beforeEach(async () => {
+    await fill(1, 50);
+    await room.from.query(
+      `insert into people values (7, 'older', null, 1), (7, 'newest', null, 99), (7, 'a', null, 99)`,
+    );
+  });
+
+  test('the greatest cursor wins, then the text that sorts last; the others are counted as deduplicated', async () => {
+    const sync = room.sync({ query, key: ['id'], mode: 'upsert', cursor: { column: 'seen' } });
+    expect(await room.run(sync)).toMatchObject({ read: 53, inserted: 50, deduplicated: 3 });
+    expect((await room.to.query('select name from target where id = 7')).rows).toEqual([{ name: 'newest' }]);
+  });
+
+  test('the outcome is the same into a table that has rows: through staging from the start', async () => {
+    const sync = people();
+    await room.run(sync);
+    const first = await rowsAsText(room.to, 'select * from target');
+    expect(await room.run(sync)).toMatchObject({ read: 53, unchanged: 50, deduplicated: 3 });
+    expect(await rowsAsText(room.to, 'select * from target')).toEqual(first);
+  });
+
+  test('without the rule Postgres refuses it: 21000', async () => {
+    await room.to.query('create table target (id integer primary key, name text)');
+    const twice = `insert into target values (1, 'a'), (1, 'b') on conflict (id) do update set name = excluded.name`;
+    await expect(room.to.query(twice)).rejects.toMatchObject({ code: '21000' });
+  });
+});
+
+test('a first load that meets a row which is there sends that batch through staging', async () => {
+  await fill(1, 50);
+  const run = newId('run');
+  const load = await room.prepare(people(), run);
+  await room.to.query(`insert into target values (25, 'by hand')`);
+  const result = await room.attempt(run, load, { limits: { rows: 20, bytes: 1 << 20, timeMs: 5_000 } });
+  expect(result).toMatchObject({ outcome: 'finished', rows: 50 });
+  const { receipt } = await room.destination.finish({ run, load: load.loadId });
+  expect(receipt).toMatchObject({ read: 50, inserted: 49, updated: 1 });
+  await expectEqual();
+});
+
+describe('targets', () => {
+  test('the key is the primary key of a table that is created', async () => {
+    await room.run(people());
+    const { rows } = await room.to.query(
+      `select pg_get_constraintdef(oid) as def from pg_constraint where conrelid = 'target'::regclass`,
+    );
+    expect(rows).toEqual([{ def: 'PRIMARY KEY (id)' }]);
+  });
+
+  test.each([
+    [
+      'it has no unique index on the key',
+      'create table target (id integer, name text, doc json, seen integer)',
+    ],
+    ['a column is missing', 'create table target (id integer primary key, name text, doc json)'],
+    [
+      'a column is narrower',
+      'create table target (id smallint primary key, name text, doc json, seen integer)',
+    ],
+    ['a column would round', 'create table target (id integer primary key, name text, doc json, seen real)'],
+    [
+      'a column would parse',
+      'create table target (id integer primary key, name text, doc jsonb, seen integer)',
+    ],
+    [
+      'it needs a column that the result does not have',
+      'create table target (id integer primary key, name text, doc json, seen integer, x integer not null)',
+    ],
+    [
+      'it is a view',
+      'create view target as select 1 as id, null::text as name, null::json as doc, 1 as seen',
+    ],
+  ])('a target is refused when %s', async (_, ddl) => {
+    await room.to.query('drop view if exists target');
+    await room.to.query(ddl);
+    await expect(room.prepare(people(), newId('run'))).rejects.toMatchObject({ code: 'TARGET_MISMATCH' });
+    await room.to.query(ddl.includes('view') ? 'drop view target' : 'drop table target');
+  });
+
+  test('columns that hold every value unchanged are fine: wider integers, text', async () => {
+    await fill(1, 10);
+    await room.to.query(
+      'create table target (id bigint primary key, name text, doc text, seen numeric, extra integer default 5)',
+    );
+    await room.run(people());
+    const columns = 'select id, name, doc::text, seen from';
+    expect(await rowsAsText(room.to, `${columns} target`)).toEqual(
+      await rowsAsText(room.from, `${columns} people`),
+    );
+  });
+
+  test('two syncs cannot upsert one table, nor can an append join an upsert; appends may share', async () => {
+    await room.prepare(people(), newId('run'));
+    await expect(room.prepare(people(), newId('run'))).rejects.toMatchObject({ code: 'TARGET_OWNED' });
+    const append = room.sync({ query, key: ['id'] });
+    await expect(room.prepare(append, newId('run'))).rejects.toMatchObject({ code: 'TARGET_OWNED' });
+    const shared = () => room.sync({ query, key: ['id'], table: 'shared' });
+    await room.prepare(shared(), newId('run'));
+    await room.prepare(shared(), newId('run'));
+    await expect(
+      room.prepare(room.sync({ query, key: ['id'], table: 'shared', mode: 'upsert' }), newId('run')),
+    ).rejects.toMatchObject({
+      code: expect.stringMatching(/TARGET_OWNED|TARGET_MISMATCH/),
+    });
+  });
+});
+
+describe('rows that are swallowed are found', () => {
+  const swallow = async (when: string) => {
+    await room.to.query(`create or replace function swallow() returns trigger language plpgsql as
+      $$ begin if new.id % 5 = 0 then return null; end if; return new; end $$`);
+    await room.to.query(
+      `create trigger swallow before insert on target for each row when (${when}) execute function swallow()`,
+    );
+  };
+
+  test.each(['append', 'upsert'] as const)('%s: a trigger that drops rows', async (mode) => {
+    await fill(1, 20);
+    const sync = room.sync({ query, key: ['id'], mode });
+    const run = newId('run');
+    const load = await room.prepare(sync, run);
+    await swallow('true');
+    await expect(room.attempt(run, load)).rejects.toMatchObject({ code: 'ROWS_SWALLOWED' });
+    expect(await rowsAsText(room.to, 'select * from target')).toEqual([]);
+  });
+
+  test('upsert through staging, where COPY’s own count does not tell', async () => {
+    await fill(1, 10);
+    const sync = people();
+    await room.run(sync);
+    await swallow('true');
+    await fill(11, 20);
+    await expect(room.run(sync)).rejects.toMatchObject({ code: 'ROWS_SWALLOWED' });
+  });
+});
+
+test('a deferred constraint fails in the batch, not at its COMMIT', async () => {
+  await fill(1, 5);
+  const run = newId('run');
+  const load = await room.prepare(room.sync({ query, key: ['id'] }), run);
+  await room.to.query('alter table target add constraint later unique (seen) deferrable initially deferred');
+  await room.to.query('insert into target (id, seen) values (100, 3)');
+  const attempt = room.attempt(run, load);
+  await expect(attempt).rejects.toMatchObject({
+    code: 'VALUE_REFUSED',
+    message: expect.stringContaining('later'),
+  });
+});
+
+test('an error names column and constraint and never a value', async () => {
+  await fill(1, 5);
+  await room.from.query(`update people set name = 'the secret name' where id = 3`);
+  const run = newId('run');
+  const load = await room.prepare(room.sync({ query, key: ['id'] }), run);
+  await room.to.query(`alter table target add constraint no_secrets check (name <> 'the secret name')`);
+  await expect(room.attempt(run, load)).rejects.toMatchObject({
+    code: 'VALUE_REFUSED',
+    message: expect.not.stringContaining('secret name'),
+  });
+});
