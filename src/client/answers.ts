@@ -1,0 +1,103 @@
+/**
+ * What the API answers, as types. They are written out so that the client needs nothing of the server; a test holds
+ * them equal to the schemas from which the API and its OpenAPI document are made.
+ */
+import type { ApiKeyRole } from '../domain/access.ts';
+import type { Receipt, RunOrigin, RunStatus, SlotOutcome, WaitingReason } from '../domain/run-states.ts';
+import type { SyncSpec } from '../domain/sync-spec.ts';
+
+/** ISO 8601, UTC. */
+type Timestamp = string;
+
+export interface Page<T> {
+  items: T[];
+  /** Cursor of the next page; null: this is the last. */
+  next: string | null;
+}
+
+export interface TenantAnswer {
+  id: string;
+  name: string;
+  weight: number;
+  createdAt: Timestamp;
+}
+
+export interface ApiKeyAnswer {
+  id: string;
+  /** null: an operator's key. */
+  tenantId: string | null;
+  name: string;
+  role: ApiKeyRole;
+  prefix: string;
+  createdAt: Timestamp;
+  expiresAt: Timestamp | null;
+  revokedAt: Timestamp | null;
+}
+
+export interface ConnectionAnswer {
+  id: string;
+  /** null: the operator's. */
+  tenantId: string | null;
+  name: string;
+  kind: string;
+  version: number;
+  host: string;
+  port: number;
+  database: string;
+  user: string;
+  tls: { mode: 'disable' | 'require' | 'verify-full'; ca?: string | undefined };
+  createdAt: Timestamp;
+  updatedAt: Timestamp;
+}
+
+export interface SyncAnswer extends SyncSpec {
+  id: string;
+  tenantId: string;
+  version: number;
+  status: 'active' | 'broken';
+  brokenReason: string | null;
+  pause: { id: string; reason: string | null; since: Timestamp; until: Timestamp | null } | null;
+  nextNominalAt: Timestamp | null;
+  nextDueAt: Timestamp | null;
+  createdAt: Timestamp;
+  updatedAt: Timestamp;
+}
+
+export interface SlotAnswer {
+  nominalAt: Timestamp;
+  nominalTo: Timestamp;
+  syncVersion: number;
+  runId: string | null;
+  outcome: SlotOutcome | null;
+}
+
+export interface RunAnswer {
+  id: string;
+  tenantId: string;
+  syncId: string;
+  syncName: string;
+  syncVersion: number;
+  origin: RunOrigin;
+  status: RunStatus;
+  waitingReason: WaitingReason | null;
+  endReason: string | null;
+  priority: number;
+  nominalAt: Timestamp | null;
+  dueAt: Timestamp;
+  queuedAt: Timestamp;
+  startedAt: Timestamp | null;
+  endedAt: Timestamp | null;
+  workflowId: string;
+  error: { code: string; message: string | null } | null;
+  receipt: Receipt | null;
+  progress: { rows: number; bytes: number; batches: number };
+  attempts: number;
+  links: { self: string; sync: string; temporal?: string | undefined };
+}
+
+export interface RunEventAnswer {
+  id: string;
+  at: Timestamp;
+  kind: string;
+  data: Record<string, unknown>;
+}

@@ -1,0 +1,156 @@
+/** The API as functions, for producers: `const run = await client.syncs.trigger('subscribers'); await run.result()`. */
+import type { ApiKeyRole } from '../domain/access.ts';
+import type { RunOrigin, RunStatus } from '../domain/run-states.ts';
+import type { SyncSpecInput } from '../domain/sync-spec.ts';
+import type {
+  ApiKeyAnswer,
+  ConnectionAnswer,
+  Page,
+  RunAnswer,
+  RunEventAnswer,
+  SlotAnswer,
+  SyncAnswer,
+  TenantAnswer,
+} from './answers.ts';
+import { createSend, type ClientOptions, type Send } from './request.ts';
+import { createRunHandle, type RunHandle } from './run-handle.ts';
+
+/** For operators' keys: whose it is (id or name). A tenant's key implies it. */
+export interface Whose {
+  readonly tenantId?: string | undefined;
+}
+export interface PageQuery extends Whose {
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+export interface ConnectionInput extends Whose {
+  readonly name: string;
+  readonly kind: 'postgres';
+  readonly host: string;
+  readonly port?: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly tls?: { readonly mode: 'disable' | 'require' | 'verify-full'; readonly ca?: string };
+}
+export interface TriggerOptions extends Whose {
+  /** 1 first … 5 last; the sync's by default. */
+  readonly priority?: number | undefined;
+  /** The same key gives the same run, whoever sends it. */
+  readonly requestKey?: string | undefined;
+}
+export interface RunFilter extends PageQuery {
+  /** Id or name. */
+  readonly syncId?: string | undefined;
+  readonly status?: readonly RunStatus[] | undefined;
+  readonly origin?: RunOrigin | undefined;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/** A client; it holds no connection, so there is nothing to close. */
+export function createClient(options: ClientOptions) {
+  const send = createSend(options);
+  return {
+    tenants: tenantsOf(send),
+    apiKeys: apiKeysOf(send),
+    connections: connectionsOf(send),
+    syncs: syncsOf(send),
+    runs: runsOf(send),
+  };
+}
+
+const at = (collection: string, ref: string): string => `/v1/${collection}/${encodeURIComponent(ref)}`;
+const whose = ({ tenantId }: Whose = {}): { query: { tenantId: string | undefined } } => ({
+  query: { tenantId },
+});
+
+const tenantsOf = (send: Send) => ({
+  create: (tenant: { name: string; weight?: number }) =>
+    send<TenantAnswer>('POST', '/v1/tenants', { body: tenant }),
+  fetch: (ref: string) => send<TenantAnswer>('GET', at('tenants', ref)),
+  list: (query: Omit<PageQuery, 'tenantId'> = {}) =>
+    send<Page<TenantAnswer>>('GET', '/v1/tenants', { query: { ...query } }),
+});
+
+const apiKeysOf = (send: Send) => ({
+  /** `key` is never to be had again. */
+  create: (apiKey: Whose & { name: string; role: ApiKeyRole; expiresAt?: string | null }) =>
+    send<ApiKeyAnswer & { key: string }>('POST', '/v1/api-keys', { body: apiKey }),
+  list: (query: PageQuery = {}) => send<Page<ApiKeyAnswer>>('GET', '/v1/api-keys', { query: { ...query } }),
+  revoke: (id: string, of?: Whose) => send<ApiKeyAnswer>('DELETE', at('api-keys', id), whose(of)),
+});
+
+const connectionsOf = (send: Send) => ({
+  create: (connection: ConnectionInput) =>
+    send<ConnectionAnswer>('POST', '/v1/connections', { body: connection }),
+  fetch: (ref: string, of?: Whose) => send<ConnectionAnswer>('GET', at('connections', ref), whose(of)),
+  list: (query: PageQuery = {}) =>
+    send<Page<ConnectionAnswer>>('GET', '/v1/connections', { query: { ...query } }),
+  update: (
+    ref: string,
+    change: Partial<Omit<ConnectionInput, 'kind' | 'tenantId'>>,
+    { ifVersion, ...of }: Whose & { ifVersion?: number } = {},
+  ) => send<ConnectionAnswer>('PATCH', at('connections', ref), { ...whose(of), body: change, ifVersion }),
+  delete: (ref: string, of?: Whose) => send<void>('DELETE', at('connections', ref), whose(of)),
+  /** Connects and logs in. */
+  test: (ref: string, of?: Whose) =>
+    send<{ ok: true; version: string; elapsedMs: number }>(
+      'POST',
+      `${at('connections', ref)}/test`,
+      whose(of),
+    ),
+});
+
+const syncsOf = (send: Send) => ({
+  create: (spec: SyncSpecInput & Whose) => send<SyncAnswer>('POST', '/v1/syncs', { body: spec }),
+  fetch: (ref: string, of?: Whose) => send<SyncAnswer>('GET', at('syncs', ref), whose(of)),
+  list: (query: PageQuery & { name?: string; connectionId?: string } = {}) =>
+    send<Page<SyncAnswer>>('GET', '/v1/syncs', { query: { ...query } }),
+  /** Gives it its next spec. */
+  replace: (ref: string, spec: SyncSpecInput, { ifVersion, ...of }: Whose & { ifVersion?: number } = {}) =>
+    send<SyncAnswer>('PUT', at('syncs', ref), { ...whose(of), body: spec, ifVersion }),
+  /** Merges members into its spec; null removes one. */
+  update: (
+    ref: string,
+    patch: Readonly<Record<string, unknown>>,
+    { ifVersion, ...of }: Whose & { ifVersion?: number } = {},
+  ) => send<SyncAnswer>('PATCH', at('syncs', ref), { ...whose(of), body: patch, ifVersion }),
+  delete: (ref: string, of?: Whose) => send<void>('DELETE', at('syncs', ref), whose(of)),
+  /** Queues a run. */
+  trigger: async (ref: string, { priority, requestKey, ...of }: TriggerOptions = {}): Promise<RunHandle> => {
+    const body = { priority, requestKey };
+    const { id } = await send<{ id: string }>('POST', `${at('syncs', ref)}/trigger`, { ...whose(of), body });
+    return createRunHandle(send, id);
+  },
+  pause: (ref: string, { reason, until, ...of }: Whose & { reason?: string; until?: string } = {}) =>
+    send<SyncAnswer>('POST', `${at('syncs', ref)}/pause`, { ...whose(of), body: { reason, until } }),
+  resume: (ref: string, of?: Whose) => send<SyncAnswer>('POST', `${at('syncs', ref)}/resume`, whose(of)),
+  /** Forgets what it has read, or accepts an unfinished load. */
+  reset: (
+    ref: string,
+    { how, deleteRows, ...of }: Whose & { how?: 'reset' | 'accept'; deleteRows?: boolean } = {},
+  ) =>
+    send<{ id: string; how: 'reset' | 'accept' }>('POST', `${at('syncs', ref)}/reset`, {
+      ...whose(of),
+      body: { how, deleteRows },
+    }),
+  /** Its next due times. */
+  next: async (ref: string, { count, ...of }: Whose & { count?: number } = {}) =>
+    (
+      await send<{ items: string[] }>('GET', `${at('syncs', ref)}/schedule/next`, {
+        query: { ...whose(of).query, count },
+      })
+    ).items,
+  slots: (ref: string, query: PageQuery = {}) =>
+    send<Page<SlotAnswer>>('GET', `${at('syncs', ref)}/slots`, { query: { ...query } }),
+});
+
+const runsOf = (send: Send) => ({
+  /** A handle of a run that is there. */
+  of: (id: string): RunHandle => createRunHandle(send, id),
+  fetch: (id: string) => send<RunAnswer>('GET', at('runs', id)),
+  list: (filter: RunFilter = {}) => send<Page<RunAnswer>>('GET', '/v1/runs', { query: { ...filter } }),
+  events: (id: string, query: PageQuery = {}) =>
+    send<Page<RunEventAnswer>>('GET', `${at('runs', id)}/events`, { query: { ...query } }),
+});

@@ -1,0 +1,31 @@
+/** The client's types are the API's: a difference fails the type check, of which this file is a part. */
+import { expect, test } from '@jest/globals';
+import type { z } from 'zod';
+import type { connection } from '../../src/api/connection-schema.ts';
+import type { run, runEvent } from '../../src/api/run-schema.ts';
+import type { slot, sync } from '../../src/api/sync-schema.ts';
+import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
+import type {
+  ApiKeyAnswer,
+  ConnectionAnswer,
+  RunAnswer,
+  RunEventAnswer,
+  SlotAnswer,
+  SyncAnswer,
+  TenantAnswer,
+} from '../../src/client/answers.ts';
+
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : 'the API has less') : 'the API has more';
+const same = <A, B>(proof: Same<A, B>): boolean => proof === true;
+
+test('what the client says that the API answers is what the API says', () => {
+  expect([
+    same<z.output<typeof tenant>, TenantAnswer>(true),
+    same<z.output<typeof apiKey>, ApiKeyAnswer>(true),
+    same<z.output<typeof connection>, ConnectionAnswer>(true),
+    same<z.output<typeof sync>, SyncAnswer>(true),
+    same<z.output<typeof slot>, SlotAnswer>(true),
+    same<z.output<typeof run>, RunAnswer>(true),
+    same<z.output<typeof runEvent>, RunEventAnswer>(true),
+  ]).not.toContain(false);
+});
