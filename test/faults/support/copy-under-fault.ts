@@ -1,0 +1,156 @@
+/**
+ * A copy of many small batches that a test can break at a chosen moment, and the proof afterwards that nothing shows:
+ * every row is there once, the receipt adds up, and nothing is left behind.
+ */
+import { expect } from '@jest/globals';
+import { Client } from 'pg';
+import { compareRows } from '../../../src/dev/demo/compare-rows.ts';
+import type { DemoRun } from '../../../src/dev/demo/demo-api.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+import { expectNothingLeft } from './expect-nothing-left.ts';
+import { execute, sourceRows, type Product } from './product.ts';
+import type { Dice } from './seeds.ts';
+
+export interface CopyUnderFault {
+  readonly runId: string;
+  readonly mode: 'append' | 'upsert';
+  /** Of the superuser. */
+  readonly sourceUrl: string;
+  readonly destinationUrl: string;
+  /** Logins of this copy alone, to find its sessions by. */
+  readonly reader: string;
+  readonly writer: string;
+  /** A number of committed batches somewhere in the middle, chosen by the seed. */
+  readonly middle: number;
+  readonly batches: () => Promise<number>;
+  /** Resolves when so many batches are committed. Fails when the run ends before. */
+  readonly untilBatches: (count: number) => Promise<void>;
+  readonly untilEnd: () => Promise<DemoRun>;
+  /** Waits for the run's end and proves all of it. */
+  readonly expectWhole: () => Promise<DemoRun>;
+  readonly close: () => Promise<void>;
+}
+
+export interface CopyOptions {
+  /** Port by which the destination is reached, of a proxy in front of it. */
+  readonly destinationPort?: number;
+}
+
+let copies = 0;
+/** A fault may cost a heartbeat time-out, a take-over and some back-off. */
+const endsWithinMs = 150_000;
+
+/** Creates a destination of its own and a sync, and triggers it. */
+export async function startCopy(
+  product: Product,
+  dice: Dice,
+  options: CopyOptions = {},
+): Promise<CopyUnderFault> {
+  const { servers, api, tenantId, sourceDatabase } = product;
+  const { postgres } = servers;
+  const name = `copy${++copies}`;
+  const mode = dice.oneOf(['append', 'upsert'] as const);
+  const batchRows = dice.between(60, 150);
+  const [reader, writer, database] = [`${name}_reader`, `${name}_writer`, `${name}_destination`];
+  for (const login of [reader, writer])
+    await execute(postgres.url, `create role ${login} login password '${login}'`);
+  await execute(postgres.url, `grant pg_read_all_data to ${reader}`);
+  await execute(postgres.url, `create database ${database} owner ${writer}`);
+
+  const connect = (suffix: string, changes: { user: string; database: string; port?: number }) =>
+    api.createConnection(tenantId, {
+      host: postgres.host,
+      port: postgres.port,
+      password: changes.user,
+      name: `${name}-${suffix}`,
+      ...changes,
+    });
+  const port = options.destinationPort ?? postgres.port;
+  await connect('source', { user: reader, database: sourceDatabase });
+  await connect('destination', { user: writer, database, port });
+  const sync = await api.createSync(tenantId, {
+    name,
+    source: { connection: `${name}-source`, query: 'select * from subscriber' },
+    destination: { connection: `${name}-destination`, table: 'public.subscriber' },
+    mode,
+    key: ['id'],
+    schedule: { manual: true },
+    limits: { batchRows },
+  });
+  const { id: runId } = await api.trigger(sync.id);
+
+  const sourceUrl = postgres.urlOf(sourceDatabase);
+  const destinationUrl = postgres.urlOf(database);
+  const watch = new Client({ connectionString: destinationUrl });
+  watch.on('error', () => {});
+  await watch.connect();
+  const batches = () => countBatches(watch);
+  return {
+    runId,
+    mode,
+    sourceUrl,
+    destinationUrl,
+    reader,
+    writer,
+    middle: dice.between(1, Math.floor((sourceRows / batchRows) * 0.6)),
+    batches,
+    untilBatches: (count) =>
+      waitUntil(`${count} committed batches`, async () => (await batches()) >= count, 60_000),
+    untilEnd: () => untilEnd(product, runId),
+    expectWhole: async () => {
+      const run = await untilEnd(product, runId);
+      expect(run).toMatchObject({ status: 'succeeded', error: null });
+      await expectEqualRows(sourceUrl, destinationUrl);
+      expectReceipt(run);
+      await expectNothingLeft(product, { run, writer, destination: watch });
+      return run;
+    },
+    close: () => watch.end(),
+  };
+}
+
+async function untilEnd({ api }: Product, runId: string): Promise<DemoRun> {
+  let run: DemoRun | undefined;
+  await waitUntil(
+    'the end of the run',
+    async () => (run = await api.fetchRun(runId)).endedAt !== null,
+    endsWithinMs,
+  );
+  return run!;
+}
+
+async function expectEqualRows(sourceUrl: string, destinationUrl: string): Promise<void> {
+  const query = 'select * from subscriber';
+  const found = await compareRows({
+    source: { url: sourceUrl, query },
+    destination: { url: destinationUrl, query },
+    key: ['id'],
+  });
+  expect(found).toEqual({
+    sourceRows,
+    destinationRows: sourceRows,
+    missing: 0,
+    extra: 0,
+    different: 0,
+    duplicated: 0,
+    examples: [],
+  });
+}
+
+const expectReceipt = ({ receipt }: DemoRun): void =>
+  expect(receipt).toMatchObject({
+    read: sourceRows,
+    inserted: sourceRows,
+    updated: 0,
+    unchanged: 0,
+    deduplicated: 0,
+    rejected: 0,
+  });
+
+/** Zero before the first run has made the tables. */
+async function countBatches(client: Client): Promise<number> {
+  const { rows: there } = await client.query(`select from pg_tables where schemaname = '_penstock'`);
+  if (there.length === 0) return 0;
+  const { rows } = await client.query<{ n: number }>('select count(*)::int as n from _penstock.checkpoint');
+  return rows[0]?.n ?? 0;
+}

@@ -1,0 +1,102 @@
+/** After a run: its chain of batches is whole, and neither database, Redis nor Temporal still hold anything of it. */
+import { expect } from '@jest/globals';
+import { Connection } from '@temporalio/client';
+import { Redis } from 'ioredis';
+import type { Client } from 'pg';
+import type { DemoRun } from '../../../src/dev/demo/demo-api.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+import { execute, type Product } from './product.ts';
+
+interface Left {
+  readonly run: DemoRun;
+  /** The copy's own login at the destination. */
+  readonly writer: string;
+  /** A session of the superuser at the destination. */
+  readonly destination: Client;
+}
+
+/** Waits where something may still be on its way out, and fails where it stays. */
+export async function expectNothingLeft(product: Product, { run, writer, destination }: Left): Promise<void> {
+  await waitUntil('the end of all sessions of the copy', async () => {
+    const { rows } = await destination.query('select from pg_stat_activity where usename = $1', [writer]);
+    return rows.length === 0;
+  });
+  await expectChain(destination, run);
+  await expectTidyDestination(destination, run);
+  await expectAttemptsEnded(product, run);
+  await expectPlacesFree(product, run);
+  await expectWorkflowClosed(product, run);
+}
+
+/** Batches are 1..n, each begins where the one before ended, the last one is final, and they add up to the receipt. */
+async function expectChain(destination: Client, run: DemoRun): Promise<void> {
+  const { rows } = await destination.query(
+    `select count(*)::int as batches, max(batch) as last, sum(rows)::int as rows, sum(bytes)::float8 as bytes,
+       count(*) filter (where final) as finals,
+       count(*) filter (where key_lo is distinct from before) as breaks,
+       count(*) filter (where final and batch <> last) as early
+     from (select *, lag(key_hi) over w as before, max(batch) over () as last
+       from _penstock.checkpoint window w as (partition by load, partition order by batch)) c`,
+  );
+  const { receipt } = run;
+  expect(rows).toEqual([
+    {
+      batches: receipt?.batches,
+      last: receipt?.batches,
+      rows: receipt?.read,
+      bytes: receipt?.bytes,
+      finals: '1',
+      breaks: '0',
+      early: '0',
+    },
+  ]);
+}
+
+async function expectTidyDestination(destination: Client, { id }: DemoRun): Promise<void> {
+  const { rows: loads } = await destination.query('select phase, opened_by from _penstock.load');
+  expect(loads).toEqual([{ phase: 'done', opened_by: id }]);
+  const { rows: leases } = await destination.query('select run from _penstock.lease where run is not null');
+  expect(leases).toEqual([]);
+  const { rows: runs } = await destination.query('select id, final from _penstock.run');
+  expect(runs).toEqual([{ id, final: true }]);
+  const { rows: tables } = await destination.query(
+    `select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema', '_penstock')`,
+  );
+  expect(tables).toEqual([{ schemaname: 'public', tablename: 'subscriber' }]);
+}
+
+/** An attempt whose process was killed has no end of its own; every other one has. */
+async function expectAttemptsEnded({ controlUrl }: Product, { id }: DemoRun): Promise<void> {
+  const attempts = await execute<{ outcome: string | null }>(
+    controlUrl,
+    'select outcome from penstock.run_attempt where run_id = $1 order by epoch',
+    [id],
+  );
+  expect(attempts.at(-1)).toEqual({ outcome: 'finished' });
+  expect(attempts.filter(({ outcome }) => outcome === 'finished')).toHaveLength(1);
+}
+
+async function expectPlacesFree({ servers }: Product, { id }: DemoRun): Promise<void> {
+  const redis = new Redis(servers.redis.url);
+  try {
+    await waitUntil('the return of the run’s place', async () => {
+      const places = await redis.keys('{penstock}:*:active:global');
+      return (await Promise.all(places.map((key) => redis.sismember(key, id)))).every((held) => held === 0);
+    });
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function expectWorkflowClosed({ servers }: Product, { workflowId }: DemoRun): Promise<void> {
+  const connection = await Connection.connect({ address: servers.temporal.address });
+  try {
+    const { workflowExecutionInfo: info } = await connection.workflowService.describeWorkflowExecution({
+      namespace: 'default',
+      execution: { workflowId },
+    });
+    expect(info?.closeTime).toBeTruthy();
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,59 @@
+/** P1, P2, P3: workers die and freeze while they copy. */
+import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { findCopyingWorker } from '../../src/dev/demo/kill-worker.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { startCopy } from './support/copy-under-fault.ts';
+import { startProduct, type Product } from './support/product.ts';
+import { faultSeeds, rollDice } from './support/seeds.ts';
+
+let product: Product;
+beforeAll(async () => {
+  product = await startProduct();
+}, 120_000);
+afterAll(() => product.discard(), 60_000);
+
+describe('a worker in the middle of a copy', () => {
+  test.each(faultSeeds)(
+    'is killed: another one goes on, no row is lost or doubled (seed %i)',
+    async (seed) => {
+      const copy = await startCopy(product, rollDice(seed));
+      await copy.untilBatches(copy.middle);
+      process.kill(await findWorker(copy.runId), 'SIGKILL');
+      await copy.expectWhole();
+      await copy.close();
+    },
+    300_000,
+  );
+
+  test.each(faultSeeds)(
+    'freezes beyond its heartbeat: it is replaced, and writes nothing when it thaws (seed %i)',
+    async (seed) => {
+      const dice = rollDice(seed);
+      const copy = await startCopy(product, dice);
+      const thawsDuringCopy = dice.oneOf([true, false]);
+      await copy.untilBatches(copy.middle);
+      const zombie = await findWorker(copy.runId);
+      process.kill(zombie, 'SIGSTOP');
+      try {
+        const frozenAt = await copy.batches();
+        // One batch may still have been on its way when the process froze; two more are another worker's.
+        await waitUntil('another worker’s batch', async () => (await copy.batches()) > frozenAt + 1, 150_000);
+        if (!thawsDuringCopy) await copy.untilEnd();
+      } finally {
+        process.kill(zombie, 'SIGCONT');
+      }
+      await copy.expectWhole();
+      await copy.close();
+    },
+    300_000,
+  );
+});
+
+async function findWorker(runId: string): Promise<number> {
+  let pid: number | undefined;
+  await waitUntil('an attempt in hand', async () => {
+    pid = await findCopyingWorker(product.controlUrl, runId);
+    return pid !== undefined;
+  });
+  return pid!;
+}
