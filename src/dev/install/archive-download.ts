@@ -5,6 +5,9 @@ import { runCommand } from '../run-command.ts';
 
 const releases = 'https://github.com/temporalio/cli/releases/download';
 
+/** For the whole archive, some 50 MB. */
+const wholeWithinMs = 300_000;
+
 interface DownloadOptions {
   version: string;
   /** Where the releases lie; another one only in tests. */
@@ -32,7 +35,9 @@ async function download(url: string, connectTimeoutMs: number): Promise<Uint8Arr
   const timer = setTimeout(() => slow.abort(), connectTimeoutMs);
   let response: Response;
   try {
-    response = await fetch(url, { signal: slow.signal });
+    response = await fetch(url, {
+      signal: AbortSignal.any([slow.signal, AbortSignal.timeout(wholeWithinMs)]),
+    });
   } catch (error) {
     throw new Error(`${url}: ${slow.signal.aborted ? 'no answer in time' : reasonOf(error)}`, {
       cause: error,
