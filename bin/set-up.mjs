@@ -61,7 +61,7 @@ export function buildIfStale() {
   say('building dist/ …');
   rmSync(stamp, { force: true });
   removeOrphans(sources);
-  for (const file of sources.filter((name) => /\.(sql|lua)$/.test(name))) copyToDist(file);
+  for (const file of sources.filter((name) => name.endsWith('.lua'))) copyToDist(file);
   run(join('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json']);
   const bundler = join('dist', 'workers', 'build-workflow-bundle.js');
   if (existsSync(join(packageDir, bundler))) run(process.execPath, [bundler]);
@@ -96,14 +96,15 @@ function removeOrphans(sources) {
   if (!existsSync(dist)) return;
   const expected = new Set(sources.map((file) => withoutEnding(file.slice('src/'.length))));
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !/\.(m?js|d\.m?ts|map|sql|lua)$/.test(entry.name)) continue;
+    // What lies directly in dist was not compiled: the workflow bundle, the stamp.
+    if (!entry.isFile() || entry.parentPath === dist) continue;
     const path = join(entry.parentPath, entry.name);
     if (!expected.has(withoutEnding(path.slice(dist.length + 1)))) rmSync(path);
   }
 }
 
 /** @param {string} path */
-const withoutEnding = (path) => path.replace(/(\.d)?\.(m?[jt]s|sql|lua)(\.map)?$/, '');
+const withoutEnding = (path) => path.replace(/(\.d)?\.(m?[jt]s|lua)(\.map)?$/, '');
 
 /** @param {string} file  below src */
 function copyToDist(file) {

@@ -50,7 +50,7 @@ describe('a fresh clone', () => {
     await rm(extra);
     await penstock('--version');
     await expect(readFile(join(clone, 'dist', 'cli', 'extra.js'))).rejects.toMatchObject({ code: 'ENOENT' });
-  });
+  }, 120_000);
 
   test('whose sources do not compile says so and does not pass for built', async () => {
     const broken = join(clone, 'src', 'cli', 'broken.ts');
@@ -65,5 +65,5 @@ describe('a fresh clone', () => {
     }
     await rm(broken);
     expect((await penstock('--version')).stdout).toMatch(/^\d/);
-  });
+  }, 120_000);
 });
