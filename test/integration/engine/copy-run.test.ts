@@ -189,6 +189,32 @@ describe('a run', () => {
     await expectEqual('paused');
   });
 
+  test('whose copy is paused in the Web UI rests after the batch in hand, and goes on when it is unpaused', async () => {
+    await startWorker();
+    await plantSync('held');
+    const gate = await blockAtRow('held', 20_500);
+    const run = await room.startRun('held');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    const { workflowService } = room.client;
+    const activity = {
+      namespace: room.temporal.namespace,
+      execution: { workflowId: run.workflowId },
+      type: 'copyPartition',
+    };
+    await workflowService.pauseActivity({ ...activity, identity: 'an operator', reason: 'by the test' });
+    await untilToldToStop(run.runId);
+    const before = await committedBatches();
+    await gate.release();
+    await waitUntil('it rests', async () => {
+      const { raw } = await run.handle.describe();
+      return raw.pendingActivities?.[0]?.lastFailure?.applicationFailureInfo?.type === 'ActivityPause';
+    });
+    expect(await committedBatches()).toBeGreaterThan(before);
+    await workflowService.unpauseActivity(activity);
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('held');
+  });
+
   test('is cancelled: final in both databases, its load left for the next run, which finishes it', async () => {
     await startWorker();
     await plantSync('cancelled');

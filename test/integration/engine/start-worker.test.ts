@@ -1,6 +1,6 @@
 /** `penstock start` as a process: what it needs, what it does without it, and how it ends. */
 import { spawn } from 'node:child_process';
-import { createServer, connect, type Server } from 'node:net';
+import { createServer, connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findFreePort } from '../../../src/dev/free-port.ts';
@@ -16,16 +16,23 @@ beforeAll(async () => {
 afterAll(() => room?.close());
 
 /** A door to the Temporal server that can be opened later. */
-async function openDoor(port: number): Promise<Server> {
+async function openDoor(port: number): Promise<{ close(): void }> {
+  const sockets = new Set<Socket>();
   const { hostname, port: target } = new URL(`http://${room.temporal.address}`);
   const server = createServer((socket) => {
     const inner = connect(Number(target), hostname);
     socket.pipe(inner).pipe(socket);
     for (const end of [socket, inner]) end.on('error', () => socket.destroy());
     socket.on('close', () => inner.destroy());
+    sockets.add(socket);
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return server;
+  return {
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
 async function runCli(
@@ -51,6 +58,18 @@ describe('a worker', () => {
     worker.signal('SIGTERM');
     expect(await worker.exited).toEqual({ code: 0, signal: null });
     door.close();
+  });
+
+  test('whose server is gone ends all the same when it is told to', async () => {
+    const port = await findFreePort();
+    const door = await openDoor(port);
+    const worker = await room.startWorker('all', { temporalAddress: `127.0.0.1:${port}` });
+    const starts = async () => (await room.logs()).split('worker: started').length - 1;
+    const before = await starts();
+    await waitUntil('it works', async () => (await starts()) > before);
+    door.close();
+    worker.signal('SIGTERM');
+    expect((await worker.exited).signal).toBeNull();
   });
 
   test('that waits for a server ends at once when it is told to', async () => {

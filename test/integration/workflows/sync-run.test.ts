@@ -98,7 +98,8 @@ describe('a run that goes well', () => {
     });
     await engine.startWorkers(activities);
     const result = (await (await start(plannedRun())).result()) as SyncRunResult;
-    expect(begun.toSorted()).toEqual([1, 2, 3, 4, 5]);
+    expect(new Set(begun)).toEqual(new Set([1, 2, 3, 4, 5]));
+    expect(begun).toHaveLength(5);
     expect(most).toBe(2);
     expect(result.status).toBe('succeeded');
   });
