@@ -66,7 +66,7 @@ export interface FinishedLoad extends Counts {
   /**
    * - `succeeded`: the run's last load is done and the run is final.
    * - `another`: that load was an earlier run's; prepare again for this run's own.
-   * - `stale`: somebody else made the run final: prepare again, which says what it is.
+   * - `stale`: the load is not complete any more, or somebody else made the run final: prepare again, which says what is.
    */
   outcome: 'succeeded' | 'another' | 'stale';
 }

@@ -83,7 +83,9 @@ async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promi
     const status = await deps.runs.succeed(work.runId, outcome.receipt, outcome.loads);
     return { outcome: status === 'succeeded' ? 'succeeded' : 'stale', ...counts };
   } catch (error) {
-    if (retryClassOf(describeError(error).code) !== 'fenced' && !hasCode(error, 'LOAD_LOST')) throw error;
+    // Not proven: what was committed is not there any more, because the destination went back to an older state.
+    const isStale = hasCode(error, 'LOAD_LOST') || hasCode(error, 'END_NOT_PROVEN');
+    if (retryClassOf(describeError(error).code) !== 'fenced' && !isStale) throw error;
     return { outcome: 'stale', rows: 0, batches: 0, bytes: 0 };
   } finally {
     await destination.close();

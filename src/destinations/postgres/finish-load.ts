@@ -4,13 +4,14 @@ import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
 import type { Run } from './destination-session.ts';
 import { fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
+import { qualifiedName } from './target.ts';
 
 interface FinishRequest {
   run: RunId;
   load: LoadId;
 }
 
-/** END_NOT_PROVEN, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
+/** END_NOT_PROVEN, TARGET_CHANGED, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
 export async function finishLoad(
   run: Run,
   request: FinishRequest,
@@ -25,6 +26,7 @@ export async function finishLoad(
     throw new PenstockError('FENCED', `The load ${request.load} was abandoned.`);
   // Whoever still writes is waited for, or ended; nobody writes after this.
   await run('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
+  await requireTarget(run, locked);
   await proveComplete(run, locked);
   const receipt = await sumReceipt(run, request.load);
   if (!addsUp(receipt))
@@ -42,6 +44,17 @@ const answer = (load: LoadRow, receipt: Receipt, run: RunId): { receipt: Receipt
   receipt,
   another: leavesWork(load, run),
 });
+
+/** The rows were written to the table that is there: one that was replaced since the last batch has none of them. */
+async function requireTarget(run: Run, { plan, relation }: LoadRow): Promise<void> {
+  const isSame = 'select from pg_class where oid = $1::oid and oid = to_regclass($2)';
+  if ((await run(isSame, [relation, qualifiedName(plan.target)])).length > 0) return;
+  const { schema, table } = plan.target;
+  throw new PenstockError(
+    'TARGET_CHANGED',
+    `The table ${schema}.${table} is not the one that the load was opened for.`,
+  );
+}
 
 /** Invariant 1: in every partition the batches are 1..n, chained, and the last one alone is final. */
 async function proveComplete(run: Run, load: LoadRow): Promise<void> {

@@ -45,13 +45,11 @@ export async function fetchLoadRow(run: Run, load: LoadId, lock = ''): Promise<L
   return row ?? null;
 }
 
+const openOfSync = `from _penstock.load l where sync = $1 and phase not in ('done', 'abandoned')`;
+
 /** The sync's load that is neither done nor abandoned, locked. */
 export async function lockOpenLoad(run: Run, sync: SyncId): Promise<LoadRow | null> {
-  const [row] = await run<LoadRow>(
-    `select ${loadColumns} from _penstock.load l
-      where sync = $1 and phase not in ('done', 'abandoned') for update`,
-    [sync],
-  );
+  const [row] = await run<LoadRow>(`select ${loadColumns} ${openOfSync} for update`, [sync]);
   return row ?? null;
 }
 
@@ -88,8 +86,9 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   const open = await lockOpenLoad(run, request.sync);
   if (!open) return null;
   if (open.planHash === hashPlan(request.plan)) return openLoadOf(open, request.run);
-  if (open.plan.mode === 'append' && (await hasCheckpoints(run, open.id))) throw unfinished(open);
+  // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
   await abandonLoad(run, open.id);
+  if (open.plan.mode === 'append' && (await hasCheckpoints(run, open.id))) throw unfinished(open);
   return null;
 }
 
@@ -121,8 +120,8 @@ export async function insertLoad(
 ): Promise<OpenLoad> {
   await lockRun(run, runId);
   await lockCursor(run, sync, hashCursor(plan), window.low);
-  // The cursor's lock serialises openers: whoever came first has a load open now.
-  if (await lockOpenLoad(run, sync)) throw cursorMoved();
+  // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
+  if ((await run(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
   const target = await claimTarget(run, sync, plan);
   const [{ ordinal } = { ordinal: 0 }] = await run<{ ordinal: number }>(
     'select count(*)::int as ordinal from _penstock.load where opened_by = $1',
@@ -154,17 +153,15 @@ export async function insertLoad(
 
 /** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
 async function lockCursor(run: Run, sync: SyncId, hash: string, low: string | null): Promise<void> {
-  await run('insert into _penstock.cursor (sync, cursor_hash) values ($1, $2) on conflict do nothing', [
-    sync,
-    hash,
-  ]);
+  // An update that changes nothing locks the row also when somebody deletes it meanwhile: then it inserts.
   const [cursor] = await run<{ hash: string; value: string | null }>(
-    'select cursor_hash as hash, value from _penstock.cursor where sync = $1 for update',
-    [sync],
+    `insert into _penstock.cursor (sync, cursor_hash) values ($1, $2)
+      on conflict (sync) do update set sync = excluded.sync returning cursor_hash as hash, value`,
+    [sync, hash],
   );
-  const value = cursor!.hash === hash ? cursor!.value : null;
-  if (value !== low) throw cursorMoved();
-  if (cursor!.hash !== hash)
+  const { value, hash: of } = cursor!;
+  if ((of === hash ? value : null) !== low) throw cursorMoved();
+  if (of !== hash)
     await run('update _penstock.cursor set cursor_hash = $2, value = null where sync = $1', [sync, hash]);
 }
 

@@ -1,9 +1,11 @@
 /** Runs from the trigger to the receipt: real databases, a real Temporal, and workers that are processes. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { PoolClient } from 'pg';
+import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
 import type { GuardedProcess } from '../../../src/dev/guard.ts';
 import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
+import { accessOf } from '../../support/pipe-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const rows = 40_000;
@@ -233,6 +235,31 @@ describe('a run', () => {
     const next = await room.startRun('cancelled');
     expect(await next.handle.result()).toMatchObject({ status: 'succeeded' });
     await expectEqual('cancelled');
+  });
+
+  test('whose destination loses its newest batches before the finish copies them again', async () => {
+    await startWorker();
+    await plantSync('restored');
+    const { connectionString } = room.destination.options;
+    const destination = openPostgresDestination(accessOf(connectionString!));
+    await destination.ensureSchema();
+    await destination.close();
+    // The final checkpoint goes, once, with the batches from the third on and their rows: as after a failover.
+    await room.destination.query(`
+      create table synced.lost (load text primary key);
+      create function synced.lose_tail() returns trigger language plpgsql as $$ begin
+        if not new.final or new.load not in (select id from _penstock.load where plan::text like '%restored%') then return new; end if;
+        insert into synced.lost values (new.load) on conflict do nothing;
+        if not found then return new; end if;
+        delete from synced.restored where id > ${2 * batchRows};
+        delete from _penstock.checkpoint where load = new.load and batch > 2;
+        return new; end $$;
+      create trigger lose_tail after insert on _penstock.checkpoint for each row execute function synced.lose_tail()`);
+    const run = await room.startRun('restored');
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('restored');
+    expect((await room.destination.query('select from synced.lost')).rowCount).toBe(1);
+    await room.destination.query('drop trigger lose_tail on _penstock.checkpoint');
   });
 
   test('that is terminated behind our back stops, at the latest with the batch that was about to be committed', async () => {

@@ -1,0 +1,90 @@
+/**
+ * Races around a load that the exploration of the protocol found (test/model): each is placed by holding a lock or
+ * leaving a batch in hand, so that the other side waits at exactly the statement in question.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { newId, type RunId } from '../../../src/domain/ids.ts';
+import type { OpenLoad } from '../../../src/ports/destination.ts';
+import { createPipeRoom, nextEpoch, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let room: PipeRoom;
+let sync: TestSync;
+let run: RunId;
+let load: OpenLoad;
+beforeAll(async () => {
+  room = await createPipeRoom();
+  await room.from.query('create table numbers (id integer primary key, label text not null)');
+  await room.from.query(`insert into numbers select i, 'row ' || i from generate_series(1, 100) as i`);
+});
+afterAll(() => room.close());
+beforeEach(async () => {
+  await room.to.query('drop table if exists target');
+  sync = room.sync({ query: 'select * from numbers', key: ['id'] });
+  run = newId('run');
+  load = await room.prepare(sync, run);
+});
+
+/** Waits for a lock long enough for the test to let it go. */
+const patient = () => room.openDestination({ timeouts: { graceMs: 60_000 } });
+
+/** The statement that waits for a lock begins like that. */
+const untilWaiting = (sql: string) =>
+  waitUntil(`${sql} waits`, async () => {
+    // Asked elsewhere: inside a transaction the view would show what it showed first.
+    const waiting = await room.from.query(
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query like $1 and datname = $2`,
+      [`${sql}%`, room.destinationAccess.database],
+    );
+    return waiting.rowCount! > 0;
+  });
+
+/** Everything is read and committed; only the finish is missing. */
+const copyAll = async () => {
+  expect(await room.attempt(run, load)).toMatchObject({ outcome: 'finished', rows: 100 });
+};
+
+describe('a load', () => {
+  test('is not abandoned as empty while its first batch is being committed', async () => {
+    const writer = await room.destination.takeLease({
+      run,
+      load: load.loadId,
+      partition: 1,
+      epoch: nextEpoch(),
+    });
+    await writer.begin();
+    // The source's columns have changed meanwhile, so that a later preparation has another plan.
+    const plan = { ...load.plan, columns: load.plan.columns.slice(0, 1) };
+    const found = patient().findLoad({ run, sync: sync.id, plan });
+    const refused = expect(found).rejects.toMatchObject({ code: 'UNFINISHED_LOAD' });
+    await untilWaiting('update _penstock.lease');
+    await writer.commit({ keyHi: ['0'], rows: 0, bytes: 0, final: false });
+    await refused;
+    await writer.close();
+    expect(await room.destination.unfinishedLoad(sync.id)).toMatchObject({ loadId: load.loadId, batches: 1 });
+  });
+
+  test('is not finished when its table was replaced after the last batch', async () => {
+    await copyAll();
+    await room.to.query('drop table target');
+    await room.to.query('create table target (id integer primary key, label text)');
+    const finish = room.destination.finish({ run, load: load.loadId });
+    await expect(finish).rejects.toMatchObject({ code: 'TARGET_CHANGED' });
+  });
+
+  test('is finished although another preparation waits to open one, which then is refused', async () => {
+    sync = room.sync({ query: 'select * from numbers', key: ['id'], cursor: { column: 'id' } });
+    load = await room.prepare(sync, run);
+    await copyAll();
+    await room.to.query('begin');
+    await room.to.query('select from _penstock.cursor where sync = $1 for update', [sync.id]);
+    const opened = patient().openLoad({ run, sync: sync.id, plan: load.plan, window: load.window });
+    const refused = expect(opened).rejects.toMatchObject({ code: 'CURSOR_MOVED' });
+    await untilWaiting('insert into _penstock.cursor');
+    const finished = patient().finish({ run, load: load.loadId });
+    await untilWaiting('update _penstock.cursor');
+    await room.to.query('commit');
+    await refused;
+    expect(await finished).toMatchObject({ receipt: { read: 100 } });
+  });
+});
