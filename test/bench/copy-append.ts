@@ -6,7 +6,7 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connectApi } from '../../src/dev/demo/demo-api.ts';
+import { createClient } from '../../src/client/index.ts';
 import { startDevStack } from '../../src/dev/dev-stack.ts';
 import { cacheDir } from '../../src/dev/stack.ts';
 import { createLineitem, createLineitemTable } from '../support/lineitem.ts';
@@ -33,6 +33,8 @@ try {
   const { apiUrl, apiKey } = stack.addresses();
   const connection = (name: string, database: string) => ({
     name,
+    kind: 'postgres' as const,
+    tls: { mode: 'disable' as const },
     database,
     host: postgres.host,
     port: postgres.port,
@@ -40,7 +42,7 @@ try {
     password: postgres.password,
   });
   const penstock = await linkBench(
-    connectApi(apiUrl, apiKey),
+    createClient({ url: apiUrl, apiKey }),
     {
       source: connection('bench-source', 'bench_source'),
       destination: connection('bench-destination', 'bench_destination'),

@@ -1,6 +1,6 @@
 /** What the demo says at its end; programs read the JSON line. */
 import { describe, expect, test } from '@jest/globals';
-import type { DemoRun } from '../../src/dev/demo/demo-api.ts';
+import type { RunAnswer } from '../../src/client/index.ts';
 import { describeReceipts, outcomeJson } from '../../src/dev/demo/describe-outcome.ts';
 
 const receipt = {
@@ -15,8 +15,16 @@ const receipt = {
   bytes: 9,
 };
 
-const run: DemoRun = {
+const run: RunAnswer = {
   id: 'run_1',
+  tenantId: 'ten_1',
+  syncId: 'syn_1',
+  syncVersion: 1,
+  waitingReason: null,
+  endReason: null,
+  priority: 3,
+  nominalAt: null,
+  dueAt: '2026-01-01T00:00:00.000Z',
   syncName: 'subscribers',
   workflowId: 'acme:subscribers:run_1',
   status: 'succeeded',
@@ -25,15 +33,15 @@ const run: DemoRun = {
   startedAt: '2026-01-01T00:00:01.000Z',
   endedAt: '2026-01-01T00:00:05.250Z',
   attempts: 2,
-  progress: { rows: 1_005_000, batches: 21 },
+  progress: { rows: 1_005_000, bytes: 9, batches: 21 },
   receipt,
   error: null,
-  links: {},
+  links: { self: '', sync: '' },
 };
 
 describe('the outcome of the demo', () => {
   test('is one line of JSON with exactly the members that programs were told of', () => {
-    const failed = { ...run, id: 'run_2', status: 'failed', startedAt: null, receipt: null };
+    const failed = { ...run, id: 'run_2', status: 'failed' as const, startedAt: null, receipt: null };
     const line = outcomeJson({ ok: false, equal: true, runs: [run, failed] });
     expect(line).not.toContain('\n');
     expect(JSON.parse(line)).toEqual({

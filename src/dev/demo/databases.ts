@@ -1,11 +1,11 @@
 /** The demo's two databases: a customer's warehouse, read by a login that may only read, and the team's own database. */
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import type { DemoConnection } from './demo-api.ts';
+import type { ConnectionInput } from '../../client/index.ts';
 
 interface DemoDatabase {
   /** With the login that Penstock gets; named like the database. */
-  readonly connection: DemoConnection;
+  readonly connection: ConnectionInput;
   /** Of the superuser, to prepare and to compare. */
   readonly adminUrl: string;
 }
@@ -39,11 +39,13 @@ function describeDatabase(postgresUrl: string, name: string, user: string): Demo
   return {
     connection: {
       name,
+      kind: 'postgres',
       database: name,
       host: url.hostname,
       port: Number(url.port),
       user,
       password: randomBytes(18).toString('base64url'),
+      tls: { mode: 'disable' },
     },
     adminUrl: url.href,
   };

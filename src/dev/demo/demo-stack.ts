@@ -1,11 +1,11 @@
 /** The stack under the demo: fresh at each start, gone at its end. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createClient } from '../../client/index.ts';
 import { startDevStack, type DevStack } from '../dev-stack.ts';
 import { takeDataDir } from '../pid-file.ts';
 import { cacheDir } from '../stack.ts';
 import { citiesCredit } from './cities.ts';
-import { connectApi } from './demo-api.ts';
 import type { Progress } from './progress.ts';
 import { type DemoOutcome, runDemo } from './run-demo.ts';
 
@@ -42,7 +42,7 @@ export async function runDemoOnStack(
     const outcome = await Promise.race([
       stack.refused,
       runDemo({
-        api: connectApi(apiUrl, apiKey),
+        api: createClient({ url: apiUrl, apiKey }),
         postgresUrl,
         controlUrl: stack.servers.postgres.urlOf('penstock'),
         progress,

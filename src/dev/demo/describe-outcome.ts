@@ -1,6 +1,6 @@
 /** What the demo has to say at its end: for people a table of runs and where to look, for programs one line of JSON. */
+import type { RunAnswer } from '../../client/index.ts';
 import type { DevAddresses } from '../dev-stack.ts';
-import type { DemoRun } from './demo-api.ts';
 import type { DemoOutcome } from './run-demo.ts';
 
 /** The last line of `penstock demo --json`. `rows` were read, `seconds` are null for a run that never began. */
@@ -21,7 +21,7 @@ export const outcomeJson = ({ ok, equal, runs }: DemoOutcome): string =>
   });
 
 /** Start to end, to the millisecond. */
-export const secondsOf = ({ startedAt, endedAt }: DemoRun): number | null =>
+export const secondsOf = ({ startedAt, endedAt }: RunAnswer): number | null =>
   startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 : null;
 
 /** The receipts, one line a run; runs that found nothing new are counted only. */

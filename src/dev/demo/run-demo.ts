@@ -2,16 +2,16 @@
  * The demo: two real syncs on an embedded stack, one of them through the death of its worker, then a comparison of
  * source and destination, row by row and both ways. Everything is asked of Penstock through its HTTP API.
  */
+import type { Client, RunAnswer } from '../../client/index.ts';
 import { citiesCredit, createCities } from './cities.ts';
 import type { Differences } from './compare-rows.ts';
 import { compareRows, isEqual } from './compare-rows.ts';
 import { createDemoDatabases, type DemoDatabases } from './databases.ts';
-import type { DemoApi, DemoRun } from './demo-api.ts';
 import { killCopyingWorker } from './kill-worker.ts';
 import type { Progress } from './progress.ts';
 import { changeSubscribers, createSubscribers } from './subscribers.ts';
 import { citiesSync, subscribersSync } from './sync-specs.ts';
-import { awaitRun, followRun } from './watch-runs.ts';
+import { awaitRun, followRun, listRuns } from './watch-runs.ts';
 
 export interface DemoOutcome {
   /** Everything went as promised: runs succeeded, receipts add up, nothing differs. */
@@ -19,11 +19,11 @@ export interface DemoOutcome {
   /** No row differs between source and destination. */
   readonly equal: boolean;
   /** Of both syncs, oldest first. */
-  readonly runs: readonly DemoRun[];
+  readonly runs: readonly RunAnswer[];
 }
 
 interface Demo {
-  readonly api: DemoApi;
+  readonly api: Client;
   /** Of the superuser: the server on which the demo's databases are created. */
   readonly postgresUrl: string;
   readonly controlUrl: string;
@@ -50,10 +50,10 @@ export async function runDemo(request: Omit<Demo, 'databases' | 'tenantId'>): Pr
   const cities = await copyCities(demo, places);
   const subscribers = await copySubscribers(demo);
   const changesArrived = await copyChanges(demo, subscribers);
-  await api.pauseSync(subscribers.syncId);
+  await api.syncs.pause(subscribers.syncId, { reason: 'the demo is over' });
   const equal = await compareAll(demo);
 
-  const runs = [...(await api.listRuns(cities)), ...(await api.listRuns(subscribers.syncId))]
+  const runs = [...(await listRuns(api, cities)), ...(await listRuns(api, subscribers.syncId))]
     .filter((run) => run.endedAt !== null)
     .toSorted((a, b) => a.queuedAt.localeCompare(b.queuedAt));
   const succeeded = runs.every((run) => run.status === 'succeeded');
@@ -70,13 +70,15 @@ async function fillWarehouse(url: string, { progress, rows }: Pick<Demo, 'progre
   return places;
 }
 
-async function linkDatabases(api: DemoApi, databases: DemoDatabases, progress: Progress): Promise<string> {
+async function linkDatabases(api: Client, databases: DemoDatabases, progress: Progress): Promise<string> {
   const step = progress.begin('tenant acme, connections acme-warehouse and app-db');
-  const tenant = await api.createTenant('acme');
+  const tenant = await api.tenants.create({ name: 'acme' });
   const connections = await Promise.all(
-    [databases.warehouse, databases.app].map(({ connection }) => api.createConnection(tenant.id, connection)),
+    [databases.warehouse, databases.app].map(({ connection }) =>
+      api.connections.create({ ...connection, tenantId: tenant.id }),
+    ),
   );
-  for (const { id } of connections) await api.testConnection(id);
+  for (const { id } of connections) await api.connections.test(id);
   step.end('created and tested');
   return tenant.id;
 }
@@ -84,8 +86,8 @@ async function linkDatabases(api: DemoApi, databases: DemoDatabases, progress: P
 /** One run by hand. Returns the sync's id. */
 async function copyCities({ api, progress, tenantId }: Demo, places: number): Promise<string> {
   const step = progress.begin('sync cities (append, by hand)');
-  const sync = await api.createSync(tenantId, citiesSync);
-  const { id } = await api.trigger(sync.id);
+  const sync = await api.syncs.create({ ...citiesSync, tenantId });
+  const { id } = await api.syncs.trigger(sync.id);
   const run = await followRun(api, id, places, step);
   step.end(describeRun(run));
   return sync.id;
@@ -101,14 +103,14 @@ async function copySubscribers(demo: Demo): Promise<CopiedSubscribers> {
   const { api, progress, tenantId, rows } = demo;
   const step = progress.begin('sync subscribers (upsert, every 5 s)');
   const spec = subscribersSync(rows);
-  const sync = await api.createSync(tenantId, spec);
+  const sync = await api.syncs.create({ ...spec, tenantId });
   const { id: runId } = await awaitRun(api, sync.id, 'the first scheduled run', () => true);
   const killing = killCopyingWorker(
     {
       runId,
       controlUrl: demo.controlUrl,
       destinationUrl: demo.databases.app.adminUrl,
-      isOver: async () => (await api.fetchRun(runId)).endedAt !== null,
+      isOver: async () => (await api.runs.fetch(runId)).endedAt !== null,
     },
     batchesBeforeKill,
     (pid) =>
@@ -176,7 +178,7 @@ const describeDifferences = (found: Differences): string =>
       `${found.different} different; keys such as ${found.examples.join(' ')}`;
 
 /** One line: what a run did, and how fast. */
-function describeRun({ status, receipt, error, attempts, startedAt, endedAt }: DemoRun): string {
+function describeRun({ status, receipt, error, attempts, startedAt, endedAt }: RunAnswer): string {
   if (!receipt || !startedAt || !endedAt) return `${status}: ${error?.code ?? ''} ${error?.message ?? ''}`;
   const seconds = Math.max((Date.parse(endedAt) - Date.parse(startedAt)) / 1000, 0.001);
   return (

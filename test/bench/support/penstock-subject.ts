@@ -1,11 +1,11 @@
 /** Ours: the whole product in charge, from the POST that triggers a sync to the end of its run. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DemoApi, DemoConnection, DemoRun } from '../../../src/dev/demo/demo-api.ts';
+import type { Client, ConnectionInput, RunAnswer, RunHandle } from '../../../src/client/index.ts';
 import { forgetPeak, readCpuSeconds, readMemory } from './process-usage.ts';
 import type { Turn } from './take-turns.ts';
 
 export interface Penstock {
-  readonly api: DemoApi;
+  readonly api: Client;
   readonly tenantId: string;
   /** The running workers: any of them may get the run. */
   readonly workers: () => readonly number[];
@@ -13,13 +13,13 @@ export interface Penstock {
 
 /** Creates the tenant and its two connections, `bench-source` and `bench-destination`. */
 export async function linkBench(
-  api: DemoApi,
-  connections: { source: DemoConnection; destination: DemoConnection },
+  api: Client,
+  connections: { source: ConnectionInput; destination: ConnectionInput },
   workers: () => readonly number[],
 ): Promise<Penstock> {
-  const { id: tenantId } = await api.createTenant('bench');
-  await api.createConnection(tenantId, connections.source);
-  await api.createConnection(tenantId, connections.destination);
+  const { id: tenantId } = await api.tenants.create({ name: 'bench' });
+  await api.connections.create({ ...connections.source, tenantId });
+  await api.connections.create({ ...connections.destination, tenantId });
   return { api, tenantId, workers };
 }
 
@@ -34,7 +34,8 @@ export async function runPenstock(
   { api, tenantId, workers }: Penstock,
   { table, turn, batchRows }: { table: string; turn: number; batchRows: number },
 ): Promise<Turn> {
-  const { id } = await api.createSync(tenantId, {
+  const { id } = await api.syncs.create({
+    tenantId,
     name: `lineitem-${turn}`,
     source: { connection: 'bench-source', query: 'select * from lineitem' },
     destination: { connection: 'bench-destination', table },
@@ -47,18 +48,18 @@ export async function runPenstock(
   pids.forEach(forgetPeak);
   const cpuBefore = cpuOf(pids);
   const start = performance.now();
-  const triggered = await api.trigger(id);
-  const run = await untilEnd(api, triggered.id);
+  const triggered = await api.syncs.trigger(id);
+  const run = await untilEnd(triggered);
   const seconds = (performance.now() - start) / 1000;
-  if (run.status !== 'succeeded')
-    throw new Error(`the run ended ${run.status}: ${run.error?.code} ${run.error?.message}`);
+  if (run.status !== 'succeeded') throw new Error(`the run ended ${run.status}: ${run.error?.code}`);
   const rssMiB = largest(pids.map((pid) => readMemory(pid)?.peakMiB));
   return { seconds, cpuSeconds: cpuOf(pids) - cpuBefore, ...(rssMiB === null ? {} : { rssMiB }) };
 }
 
-async function untilEnd(api: DemoApi, runId: string): Promise<DemoRun> {
+/** Looks far more often than `wait` does, since that rounds up to a second. */
+async function untilEnd(handle: RunHandle): Promise<RunAnswer> {
   for (;;) {
-    const run = await api.fetchRun(runId);
+    const run = await handle.fetch();
     if (run.endedAt !== null) return run;
     await delay(50);
   }

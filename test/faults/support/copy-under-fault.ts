@@ -4,8 +4,8 @@
  */
 import { expect } from '@jest/globals';
 import { Client } from 'pg';
+import type { RunAnswer } from '../../../src/client/index.ts';
 import { compareRows } from '../../../src/dev/demo/compare-rows.ts';
-import type { DemoRun } from '../../../src/dev/demo/demo-api.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { expectNothingLeft } from './expect-nothing-left.ts';
 import { execute, sourceRows, type Product } from './product.ts';
@@ -25,9 +25,9 @@ export interface CopyUnderFault {
   readonly batches: () => Promise<number>;
   /** Resolves when so many batches are committed. Fails when the run ends before. */
   readonly untilBatches: (count: number) => Promise<void>;
-  readonly untilEnd: () => Promise<DemoRun>;
+  readonly untilEnd: () => Promise<RunAnswer>;
   /** Waits for the run's end and proves all of it. */
-  readonly expectWhole: () => Promise<DemoRun>;
+  readonly expectWhole: () => Promise<RunAnswer>;
   readonly close: () => Promise<void>;
 }
 
@@ -58,7 +58,10 @@ export async function startCopy(
   await execute(postgres.url, `create database ${database} owner ${writer}`);
 
   const connect = (suffix: string, changes: { user: string; database: string; port?: number }) =>
-    api.createConnection(tenantId, {
+    api.connections.create({
+      tenantId,
+      kind: 'postgres',
+      tls: { mode: 'disable' },
       host: postgres.host,
       port: postgres.port,
       password: changes.user,
@@ -68,7 +71,8 @@ export async function startCopy(
   const port = options.destinationPort ?? postgres.port;
   await connect('source', { user: reader, database: sourceDatabase });
   await connect('destination', { user: writer, database, port });
-  const sync = await api.createSync(tenantId, {
+  const sync = await api.syncs.create({
+    tenantId,
     name,
     source: { connection: `${name}-source`, query: 'select * from subscriber' },
     destination: { connection: `${name}-destination`, table: 'public.subscriber' },
@@ -77,7 +81,7 @@ export async function startCopy(
     schedule: { manual: true },
     limits: { batchRows },
   });
-  const { id: runId } = await api.trigger(sync.id);
+  const { id: runId } = await api.syncs.trigger(sync.id);
 
   const sourceUrl = postgres.urlOf(sourceDatabase);
   const destinationUrl = postgres.urlOf(database);
@@ -109,15 +113,8 @@ export async function startCopy(
   };
 }
 
-async function untilEnd({ api }: Product, runId: string): Promise<DemoRun> {
-  let run: DemoRun | undefined;
-  await waitUntil(
-    'the end of the run',
-    async () => (run = await api.fetchRun(runId)).endedAt !== null,
-    endsWithinMs,
-  );
-  return run!;
-}
+const untilEnd = ({ api }: Product, runId: string): Promise<RunAnswer> =>
+  api.runs.of(runId).wait({ signal: AbortSignal.timeout(endsWithinMs), lookEveryS: 5 });
 
 async function expectEqualRows(sourceUrl: string, destinationUrl: string): Promise<void> {
   const query = 'select * from subscriber';
@@ -137,7 +134,7 @@ async function expectEqualRows(sourceUrl: string, destinationUrl: string): Promi
   });
 }
 
-const expectReceipt = ({ receipt }: DemoRun): void =>
+const expectReceipt = ({ receipt }: RunAnswer): void =>
   expect(receipt).toMatchObject({
     read: sourceRows,
     inserted: sourceRows,

@@ -3,12 +3,12 @@ import { expect } from '@jest/globals';
 import { Connection } from '@temporalio/client';
 import { Redis } from 'ioredis';
 import type { Client } from 'pg';
-import type { DemoRun } from '../../../src/dev/demo/demo-api.ts';
+import type { RunAnswer } from '../../../src/client/index.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { execute, type Product } from './product.ts';
 
 interface Left {
-  readonly run: DemoRun;
+  readonly run: RunAnswer;
   /** The copy's own login at the destination. */
   readonly writer: string;
   /** A session of the superuser at the destination. */
@@ -29,7 +29,7 @@ export async function expectNothingLeft(product: Product, { run, writer, destina
 }
 
 /** Batches are 1..n, each begins where the one before ended, the last one is final, and they add up to the receipt. */
-async function expectChain(destination: Client, run: DemoRun): Promise<void> {
+async function expectChain(destination: Client, run: RunAnswer): Promise<void> {
   const { rows } = await destination.query(
     `select count(*)::int as batches, max(batch) as last, sum(rows)::int as rows, sum(bytes)::float8 as bytes,
        count(*) filter (where final) as finals,
@@ -52,7 +52,7 @@ async function expectChain(destination: Client, run: DemoRun): Promise<void> {
   ]);
 }
 
-async function expectTidyDestination(destination: Client, { id }: DemoRun): Promise<void> {
+async function expectTidyDestination(destination: Client, { id }: RunAnswer): Promise<void> {
   const { rows: loads } = await destination.query('select phase, opened_by from _penstock.load');
   expect(loads).toEqual([{ phase: 'done', opened_by: id }]);
   const { rows: leases } = await destination.query('select run from _penstock.lease where run is not null');
@@ -66,7 +66,7 @@ async function expectTidyDestination(destination: Client, { id }: DemoRun): Prom
 }
 
 /** An attempt whose process was killed has no end of its own; every other one has. */
-async function expectAttemptsEnded({ controlUrl }: Product, { id }: DemoRun): Promise<void> {
+async function expectAttemptsEnded({ controlUrl }: Product, { id }: RunAnswer): Promise<void> {
   const attempts = await execute<{ outcome: string | null }>(
     controlUrl,
     'select outcome from penstock.run_attempt where run_id = $1 order by epoch',
@@ -76,7 +76,7 @@ async function expectAttemptsEnded({ controlUrl }: Product, { id }: DemoRun): Pr
   expect(attempts.filter(({ outcome }) => outcome === 'finished')).toHaveLength(1);
 }
 
-async function expectPlacesFree({ servers }: Product, { id }: DemoRun): Promise<void> {
+async function expectPlacesFree({ servers }: Product, { id }: RunAnswer): Promise<void> {
   const redis = new Redis(servers.redis.url);
   try {
     await waitUntil('the return of the run’s place', async () => {
@@ -88,7 +88,7 @@ async function expectPlacesFree({ servers }: Product, { id }: DemoRun): Promise<
   }
 }
 
-async function expectWorkflowClosed({ servers }: Product, { workflowId }: DemoRun): Promise<void> {
+async function expectWorkflowClosed({ servers }: Product, { workflowId }: RunAnswer): Promise<void> {
   const connection = await Connection.connect({ address: servers.temporal.address });
   try {
     const { workflowExecutionInfo: info } = await connection.workflowService.describeWorkflowExecution({

@@ -3,15 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import type { DemoApi } from '../../../src/dev/demo/demo-api.ts';
-import { connectApi } from '../../../src/dev/demo/demo-api.ts';
+import { createClient, type Client as Api } from '../../../src/client/index.ts';
 import { createSubscribers } from '../../../src/dev/demo/subscribers.ts';
 import type { DevStack } from '../../../src/dev/dev-stack.ts';
 import { startDevStack } from '../../../src/dev/dev-stack.ts';
 import { cacheDir } from '../../../src/dev/stack.ts';
 
 export interface Product extends DevStack {
-  readonly api: DemoApi;
+  readonly api: Api;
   readonly tenantId: string;
   /** Of the control database's superuser. */
   readonly controlUrl: string;
@@ -28,10 +27,10 @@ export async function startProduct(): Promise<Product> {
   const dataDir = join(cacheDir, '..', 'test', `faults-${process.pid}-${randomBytes(4).toString('hex')}`);
   const dev = await startDevStack({ dataDir, log: () => {}, echoLogs: false });
   const { apiUrl, apiKey, postgresUrl } = dev.addresses();
-  const api = connectApi(apiUrl, apiKey);
+  const api = createClient({ url: apiUrl, apiKey });
   await execute(postgresUrl, 'create database faults_source');
   await createSubscribers(dev.servers.postgres.urlOf('faults_source'), sourceRows);
-  const tenant = await api.createTenant('acme');
+  const tenant = await api.tenants.create({ name: 'acme' });
   return {
     ...dev,
     api,
