@@ -18,6 +18,22 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Copy real data on an embedded stack, kill a worker in the middle, compare row by row',
     load: () => import('./commands/demo.ts'),
   },
+  doctor: {
+    summary: 'Look at every server that Penstock stands on, and say what to mend',
+    load: () => import('./commands/doctor.ts'),
+  },
+  trigger: {
+    summary: 'Run a sync now',
+    load: () => import('./commands/trigger.ts'),
+  },
+  runs: {
+    summary: 'List runs, or show one',
+    load: () => import('./commands/runs.ts'),
+  },
+  reset: {
+    summary: 'Let a sync read everything again, or accept its unfinished load',
+    load: () => import('./commands/reset.ts'),
+  },
   start: {
     summary: 'Run roles (api, dispatcher, worker) against configured servers',
     load: () => import('./commands/start.ts'),

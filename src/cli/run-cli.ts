@@ -1,15 +1,13 @@
 /**
  * Runs one command line. Help is generated from the command's data. A wrong or missing option is one clear line on
- * standard error and exit code 78 (EX_CONFIG of sysexits.h); other failures end with 1.
+ * standard error and exit code 78; what the others mean is in exit-codes.ts.
  */
 import { Command as Parser, CommanderError } from 'commander';
 import { environmentHelp } from '../config/describe-options.ts';
 import { flagOf, optionOf, type OptionName } from '../config/options.ts';
 import { codeOf, cureOf, PenstockError } from '../domain/errors.ts';
 import type { Command, CommandEntry } from './command.ts';
-
-const exitFailed = 1;
-const exitConfig = 78;
+import { exitCodes } from './exit-codes.ts';
 
 /**
  * Resolves to the exit code; never rejects.
@@ -84,14 +82,17 @@ function report(error: unknown): number {
     // Help and version end this way too, with code 0.
     if (error.exitCode === 0) return 0;
     const line = error.message.replace(/^error: /, '').replaceAll(/\s+/g, ' ');
-    return complain(`${line} (see penstock --help)`, exitConfig);
+    return complain(`${line} (see penstock --help)`, exitCodes.config);
   }
   const code = codeOf(error);
   if (code === 'INTERNAL' && !(error instanceof PenstockError))
-    return complain(error instanceof Error ? (error.stack ?? error.message) : String(error), exitFailed);
+    return complain(
+      error instanceof Error ? (error.stack ?? error.message) : String(error),
+      exitCodes.failed,
+    );
   return complain(
     `${(error as Error).message} [${code}] ${cureOf(code)}`,
-    code === 'CONFIG' ? exitConfig : exitFailed,
+    code === 'CONFIG' ? exitCodes.config : exitCodes.failed,
   );
 }
 

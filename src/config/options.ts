@@ -18,7 +18,7 @@ export interface Option<T> {
   readonly parse: (text: string) => T;
 }
 
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 export const optionTable = {
   databaseUrl: {

@@ -32,7 +32,7 @@ export function createLogger({ level, name, destination }: LoggerOptions): Logge
 }
 
 /** What a log line says of an error. A driver's error also holds detail, where and rows: those stay out. */
-export function describeError(error: unknown, depth = 0): Record<string, unknown> {
+function describeError(error: unknown, depth = 0): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack, cause } = error;
   const { code } = error as { code?: unknown };

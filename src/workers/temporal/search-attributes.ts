@@ -17,7 +17,8 @@ const indexedTypes = {
 
 type Name = keyof typeof searchAttributes;
 const names = Object.keys(searchAttributes) as Name[];
-const typeOf = (name: Name) => indexedTypes[searchAttributes[name]];
+/** Temporal's number of an attribute's type. */
+export const indexedTypeOf = (name: Name) => indexedTypes[searchAttributes[name]];
 
 type Services = Pick<NativeConnection, 'operatorService'>;
 
@@ -33,12 +34,12 @@ export async function registerSearchAttributes(
     await operatorService
       .addSearchAttributes({
         namespace,
-        searchAttributes: Object.fromEntries(missing.map((name) => [name, typeOf(name)])),
+        searchAttributes: Object.fromEntries(missing.map((name) => [name, indexedTypeOf(name)])),
       })
       .catch((error: unknown) => (refusal = error));
   }
   const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
-  const wrong = names.filter((name) => customAttributes[name] !== typeOf(name));
+  const wrong = names.filter((name) => customAttributes[name] !== indexedTypeOf(name));
   if (wrong.length === 0) return;
   const list = wrong.map((name) => `${name}=${searchAttributes[name]}`).join(', ');
   throw new PenstockError(

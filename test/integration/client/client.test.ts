@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createClient, type Client, type ClientOptions, type SyncSpecInput } from '../../../src/client/index.ts';
+import {
+  createClient,
+  type Client,
+  type ClientOptions,
+  type SyncSpecInput,
+} from '../../../src/client/index.ts';
 import type { TenantId } from '../../../src/domain/ids.ts';
 import { createApiFixture, type ApiFixture } from '../../support/api-fixture.ts';
 

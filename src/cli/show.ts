@@ -1,0 +1,56 @@
+/** How the command line shows things to people: tables, numbers, and the progress of a run. */
+import type { RunAnswer } from '../client/answers.ts';
+
+const numbers = new Intl.NumberFormat('en-US');
+
+/** Columns padded to their widest cell; numbers to the right. */
+export function tableOf(rows: readonly Readonly<Record<string, string | number | null>>[]): string {
+  const names = Object.keys(rows[0] ?? {});
+  const cells = [names, ...rows.map((row) => names.map((name) => cellOf(row[name])))];
+  const widths = names.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const isNumber = names.map((name) => rows.every((row) => typeof row[name] === 'number'));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+const cellOf = (value: string | number | null | undefined): string =>
+  typeof value === 'number' ? numbers.format(value) : (value ?? '');
+
+/** `running · 1,200,000 rows · 24 batches`. */
+export const progressOf = ({ status, waitingReason, progress }: RunAnswer): string =>
+  [
+    waitingReason === null ? status : `${status} (${waitingReason})`,
+    `${numbers.format(progress.rows)} rows`,
+    `${numbers.format(progress.batches)} batches`,
+  ].join(' · ');
+
+/** Shows a run's progress on standard error: in one line on a terminal, else a line per change. */
+export function createProgressView(stream: NodeJS.WriteStream = process.stderr): {
+  show(run: RunAnswer): void;
+  end(): void;
+} {
+  let shown = '';
+  return {
+    show: (run) => {
+      const line = `${run.id} ${progressOf(run)}`;
+      if (line === shown) return;
+      stream.write(stream.isTTY ? `\r\u001b[2K${line}` : `${line}\n`);
+      shown = line;
+    },
+    end: () => {
+      if (stream.isTTY && shown !== '') stream.write('\n');
+    },
+  };
+}
+
+/** One line for programs. */
+export const printJson = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+export const print = (text: string): void => void process.stdout.write(`${text}\n`);

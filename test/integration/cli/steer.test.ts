@@ -1,0 +1,144 @@
+/** Triggering, looking at and resetting syncs by the command line, against an API that listens. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { childEnvironment } from '../../../src/config/child-environment.ts';
+import { createApiFixture, type ApiFixture } from '../../support/api-fixture.ts';
+
+const execute = promisify(execFile);
+let fixture: ApiFixture;
+let env: Record<string, string>;
+beforeAll(async () => {
+  fixture = await createApiFixture();
+  const { tenantId } = await fixture.addTenant('acme');
+  const call = await fixture.as(tenantId, 'admin');
+  await call('POST', '/v1/syncs', {
+    name: 'subscribers',
+    source: { connection: 'warehouse', query: 'select id from users' },
+    destination: { connection: 'warehouse', table: 'sync.subscribers' },
+    mode: 'append',
+    key: ['id'],
+  });
+  const { key } = await fixture.store.apiKeys.create(
+    { tenantId: null, apiKeyId: null },
+    { name: 'cli', role: 'admin', expiresAt: null },
+  );
+  const apiUrl = await fixture.app.listen({ host: '127.0.0.1', port: 0 });
+  env = childEnvironment({ apiUrl, apiKey: key });
+});
+afterAll(() => fixture.drop());
+
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+const penstock = (args: string[], environment = env): Promise<Ended> =>
+  execute(process.execPath, ['dist/cli/main.js', ...args], { env: environment }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ended) => error,
+  );
+
+const end = (set: string) =>
+  fixture.pool.query(`update penstock.run set ${set}, ended_at = now() where ended_at is null`);
+
+describe('penstock trigger', () => {
+  test('queues a run and prints its id; with --json one line', async () => {
+    const { stdout, code } = await penstock(['trigger', 'subscribers', '--priority', '1']);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^run_[0-9a-f-]{36}\n$/)]);
+    expect(await fixture.store.runs.fetch(fixture.operator, stdout.trim())).toMatchObject({ priority: 1 });
+    const json = await penstock([
+      'trigger',
+      'subscribers',
+      '--tenant',
+      'acme',
+      '--request-key',
+      'k',
+      '--json',
+    ]);
+    const again = await penstock(['trigger', 'subscribers', '--request-key', 'k', '--json']);
+    expect(JSON.parse(json.stdout)).toEqual(JSON.parse(again.stdout));
+    await end(`status = 'cancelled'`);
+  });
+
+  test('--wait follows the run: 0 when it succeeded, 2 when it did not', async () => {
+    const receipt = { read: 7, inserted: 7, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
+    for (const [set, code, says] of [
+      [
+        `status = 'succeeded', receipt = '${JSON.stringify({ ...receipt, deleted: 0, batches: 1, bytes: 9 })}'`,
+        0,
+        'succeeded',
+      ],
+      [
+        `status = 'failed', error_code = 'SOURCE_SQL', error_message = 'no such column'`,
+        2,
+        'SOURCE_SQL no such column',
+      ],
+    ] as const) {
+      const waiting = penstock(['trigger', 'subscribers', '--wait']);
+      const queued = async (): Promise<boolean> =>
+        (await fixture.pool.query(`select from penstock.run where status = 'queued'`)).rowCount === 1;
+      while (!(await queued())) await fixture.pool.query('select pg_sleep(0.02)');
+      await end(set);
+      const ended = await waiting;
+      expect([ended.code, ended.stdout]).toEqual([code, expect.stringContaining(says)]);
+    }
+  });
+});
+
+describe('penstock runs', () => {
+  test('lists them in a table or as JSON, and shows one', async () => {
+    const table = await penstock(['runs', '--sync', 'subscribers', '--status', 'succeeded,failed']);
+    expect(table.stdout.split('\n')[0]).toMatch(
+      /^run +sync +origin +status +queued at +seconds +rows +error$/,
+    );
+    expect(table.stdout).toMatch(/subscribers +manual +failed/);
+    const { items } = JSON.parse((await penstock(['runs', '--json', '--limit', '1'])).stdout);
+    expect(items).toHaveLength(1);
+    const shown = await penstock(['runs', items[0].id]);
+    expect(shown.stdout).toContain('error     SOURCE_SQL no such column');
+    expect(shown.stdout).toContain('workflow  https://temporal.test/');
+    expect((await penstock(['runs', '--status', 'queued'])).stdout).toBe('no runs\n');
+  });
+});
+
+describe('penstock reset', () => {
+  test('resets or accepts', async () => {
+    const { id } = await fixture.store.syncs.fetch(fixture.operator, 'subscribers');
+    expect(JSON.parse((await penstock(['reset', 'subscribers', '--delete-rows', '--json'])).stdout)).toEqual({
+      id,
+      how: 'reset',
+    });
+    expect((await penstock(['reset', 'subscribers', '--accept'])).stdout).toContain('accepted');
+    expect(fixture.asked).toEqual([`reset ${id} {"deleteRows":true}`, `accept ${id}`]);
+  });
+});
+
+describe('a command that cannot be done', () => {
+  test.each([
+    [['trigger'], 78, 'sync'],
+    [['trigger', 'subscribers', '--priority', '9'], 78, '--priority must be a whole number from 1 to 5'],
+    [['runs', '--status', 'done'], 78, '--status must be any of'],
+    [['reset', 'subscribers', '--accept', '--delete-rows'], 78, '--accept keeps the rows'],
+    [['trigger', 'nothing'], 1, 'there is no sync nothing [NOT_FOUND]'],
+    [['runs', 'run_x'], 1, '[NOT_FOUND]'],
+  ])('%j says why in one line and ends with %i', async (args, code, says) => {
+    const ended = await penstock(args);
+    expect([ended.code, ended.stdout]).toEqual([code, '']);
+    expect(ended.stderr).toMatch(/^penstock: [^\n]+\n$/);
+    expect(ended.stderr).toContain(says);
+  });
+
+  test('without a key names the option; with an API that is away says so', async () => {
+    const { PENSTOCK_API_KEY: _, ...keyless } = env;
+    expect(await penstock(['runs'], keyless)).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('PENSTOCK_API_KEY'),
+    });
+    const nowhere = { ...env, PENSTOCK_API_URL: 'http://127.0.0.1:9' };
+    expect(await penstock(['runs'], nowhere)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('does not answer [UNAVAILABLE]'),
+    });
+  });
+});
