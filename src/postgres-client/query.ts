@@ -3,7 +3,7 @@ import type { Client, QueryResult } from 'pg';
 import { destroy } from './connect.ts';
 
 /** Raised on the client when the server did not answer in time; the connection is gone then. */
-export const noAnswer = (deadlineMs: number): Error =>
+const noAnswer = (deadlineMs: number): Error =>
   Object.assign(new Error(`no answer within ${deadlineMs} ms`), { code: 'ETIMEDOUT' });
 
 /** Settles as the work does, or cuts the connection after the deadline. */

@@ -118,7 +118,7 @@ const widenings: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Whether a column of the second type keeps every value of the first, as text, byte for byte. */
-export function keepsValues(from: string, to: string): boolean {
+function keepsValues(from: string, to: string): boolean {
   if (from === to || to === 'text' || to === 'character varying') return true;
   if (widenings[from]?.includes(to)) return true;
   const [narrow, wide] = [withoutModifier(from), withoutModifier(to)];

@@ -1,6 +1,6 @@
 /** P2: a copy goes on after its last checkpoint, wherever it was cut, and misses no row; what cannot go on is refused first. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { newId } from '../../../src/domain/ids.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom, type SyncInput } from '../../support/pipe-room.ts';
 

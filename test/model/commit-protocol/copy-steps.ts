@@ -6,7 +6,7 @@ import type { Batch, Checkpoint, Config, Copier, Lease, Load, State } from './st
 
 const none: Checkpoint = { no: 0, lo: 0, hi: 0, rows: 0, final: false };
 
-export const newestOf = (load: Load, part: number): Checkpoint => load.checkpoints[part]?.at(-1) ?? none;
+const newestOf = (load: Load, part: number): Checkpoint => load.checkpoints[part]?.at(-1) ?? none;
 
 /** Where the lease of a partition is kept. */
 export const slotOf = (config: Config, part: number): number => (config.rules.leasePerPartition ? part : 0);
@@ -203,7 +203,7 @@ function beginSteps(config: Config, state: State, index: number, copier: Copier)
 }
 
 /** The state with a batch committed: rows and checkpoint. Says what was wrong about it. */
-export function applyBatch(config: Config, state: State, batch: Batch, born: number): State {
+function applyBatch(config: Config, state: State, batch: Batch, born: number): State {
   const load = state.db.loads[batch.load];
   if (!load) return withBroken(state, 'a batch is committed for a load that is not there');
   const lease = load.leases[slotOf(config, batch.part)];

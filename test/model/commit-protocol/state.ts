@@ -51,7 +51,7 @@ export interface Config {
 
 export const nobody = -1;
 /** Below every key. */
-export const beforeAll = 0;
+const beforeAll = 0;
 
 export interface Checkpoint {
   readonly no: number;

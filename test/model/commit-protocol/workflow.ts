@@ -67,7 +67,7 @@ export function finishPartition(state: State, index: number): State {
 }
 
 /** The attempts of a run lose their listener. */
-export function abandonAttempts(state: State, run: number): State {
+function abandonAttempts(state: State, run: number): State {
   return {
     ...state,
     copiers: state.copiers.map((each) => (each.run === run ? { ...each, replaced: true } : each)),

@@ -1,6 +1,6 @@
 /** The cutter, on random rows, ties, slices and limits: what it yields is the input, and every cut is at a change of key. */
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createCutter, type BatchPart, type CutterOptions } from '../../../src/copy/batch-cutter.ts';
 import { encodeRow } from '../../../src/copy/encode-rows.ts';
 import type { ResultColumn, RowFormat, RowSlice } from '../../../src/ports/source.ts';
