@@ -63,7 +63,7 @@ export interface Ends {
 
 export type AttemptOptions = Ends & Partial<Omit<CopyRequest, 'run' | 'load' | 'partition'>>;
 
-const accessOf = (url: string): ConnectionAccess => {
+export const accessOf = (url: string): ConnectionAccess => {
   const { hostname, port, username, password, pathname } = new URL(url);
   return {
     connectionId: 'con_test',

@@ -21,7 +21,7 @@ export const outcomeJson = ({ ok, equal, runs }: DemoOutcome): string =>
   });
 
 /** Start to end, to the millisecond. */
-export const secondsOf = ({ startedAt, endedAt }: RunAnswer): number | null =>
+const secondsOf = ({ startedAt, endedAt }: RunAnswer): number | null =>
   startedAt && endedAt ? (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 : null;
 
 /** The receipts, one line a run; runs that found nothing new are counted only. */
