@@ -155,15 +155,18 @@ export async function fetchNowMs(pool: Pool): Promise<number> {
 }
 
 const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 
-/**
- * A fire time a minute, the latest of them half a minute ago: a test counts them without the clock passing one
- * meanwhile.
- */
-export const everyMinute = (nowMs: number): { every: string; startAt: string } => ({
-  every: '1m',
-  startAt: new Date(nowMs - 24 * 60 * minuteMs - minuteMs / 2).toISOString(),
+/** Fire times that lie half a period off now, so that the clock passes none while a test counts them. */
+const halfOff = (every: string, periodMs: number) => (nowMs: number) => ({
+  every,
+  startAt: new Date(nowMs - 25 * hourMs - periodMs / 2).toISOString(),
 });
+
+/** The latest fire time is half a minute ago. */
+export const everyMinute = halfOff('1m', minuteMs);
+/** The latest fire time is half an hour ago. */
+export const everyHour = halfOff('1h', hourMs);
 
 /** Writes a tenant with syncs of one spec, as the API would have, some time ago. */
 export async function plantSyncs(pool: Pool, planting: Planting): Promise<PlantedSyncs> {

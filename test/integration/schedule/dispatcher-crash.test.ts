@@ -9,7 +9,7 @@ import { createMortal, Death, type Fate } from '../../support/mortal.ts';
 import {
   auditSlots,
   createSchedulerRoom,
-  everyMinute,
+  everyHour,
   fetchNowMs,
   plantSyncs,
   quickSweeps,
@@ -51,7 +51,7 @@ async function workOnce(fate: Fate | null): Promise<readonly string[]> {
 
 async function plantDue(): Promise<PlantedSyncs> {
   const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { count: 3, schedule: everyMinute(now), sinceMs: now - 60_000 });
+  return plantSyncs(room.pool, { count: 3, schedule: everyHour(now), sinceMs: now - 3_600_000 });
 }
 
 /** Every run of a slot is started, once, and its place is the only thing left of it. */

@@ -10,7 +10,7 @@ import {
   auditSlots,
   createSchedulerRoom,
   endRuns,
-  everyMinute,
+  everyHour,
   fetchNowMs,
   plantSyncs,
   quickSweeps,
@@ -31,7 +31,7 @@ afterAll(() => room.close());
 const statusOf = (runId: RunId) => asEngine(room.pool, (tx) => fetchRunStatus(tx, runId));
 const plantDue = async (count = 1): Promise<PlantedSyncs> => {
   const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { count, schedule: everyMinute(now), sinceMs: now - 60_000 });
+  return plantSyncs(room.pool, { count, schedule: everyHour(now), sinceMs: now - 3_600_000 });
 };
 const started = (count: number) =>
   waitUntil(`${count} runs are started`, () => room.starter.started.length === count);
@@ -118,8 +118,12 @@ describe('dispatchers', () => {
 
   test('start a run that waits for the one before as soon as that is final', async () => {
     const planted = await plantDue();
-    await room.startDispatcher();
+    await room.startDispatcher({ options: { globalCap: 10, ...quickSweeps, sweepEveryMs: 60_000 } });
     await started(1);
+    await waitUntil('the dispatcher listens', async () => {
+      const [, listeners] = await room.redis.pubsub('NUMSUB', room.key('wake'));
+      return Number(listeners) > 0;
+    });
     const waiting = await trigger(planted, 'next');
     await index.offerRuns([
       { runId: waiting, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 1 },

@@ -10,7 +10,7 @@ import {
   auditSlots,
   createSchedulerRoom,
   endRuns,
-  everyMinute,
+  everyHour,
   fetchNowMs,
   plantSyncs,
   quickSweeps,
@@ -83,7 +83,7 @@ async function expectAudited(...plantings: PlantedSyncs[]): Promise<Record<strin
 
 const plantDue = async (count: number): Promise<PlantedSyncs> => {
   const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { count, schedule: everyMinute(now), sinceMs: now - 60_000 });
+  return plantSyncs(room.pool, { count, schedule: everyHour(now), sinceMs: now - 3_600_000 });
 };
 const started = (count: number) =>
   waitUntil(`${count} runs are started`, () => room.starter.started.length >= count);
@@ -97,8 +97,7 @@ const placesMatchRows = () =>
 describe('P7: Redis can be lost at any moment', () => {
   test('emptied again and again under two dispatchers: no slot is lost, none is started twice', async () => {
     const planted = await plantSyncs(room.pool, { count: 20, schedule: { every: '200ms' } });
-    await room.startDispatcher();
-    await room.startDispatcher();
+    const dispatchers = [await room.startDispatcher(), await room.startDispatcher()];
     const stopWork = work();
     for (const count of [20, 60, 100, 140]) {
       await started(count);
@@ -106,6 +105,7 @@ describe('P7: Redis can be lost at any moment', () => {
     }
     await started(200);
     await stopWork();
+    await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop()));
     const total = await expectAudited(planted);
     expect(total['run']).toBeGreaterThanOrEqual(200);
     expect(new Set(room.starter.started.map((run) => run.runId)).size).toBe(room.starter.started.length);
@@ -130,6 +130,16 @@ describe('P7: Redis can be lost at any moment', () => {
       room.starter.started.map((run) => run.runId),
     );
     await started(6);
+  });
+
+  test('emptied together with the dispatcher that was starting runs: another starts them', async () => {
+    const planted = await plantDue(3);
+    const { settled } = await room.store.settle(planted.syncIds);
+    await room.store.startRuns(settled.flatMap((sync) => sync.offered.map((run) => run.runId)));
+    await room.redis.flushall();
+    await room.startDispatcher();
+    await started(3);
+    await placesMatchRows();
   });
 
   test('a refill writes every due time, the waiting runs, the places and the weights from the rows', async () => {
