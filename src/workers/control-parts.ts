@@ -6,7 +6,7 @@ import { Pool } from 'pg';
 import type { RoleConfig } from '../config/load-config.ts';
 import type { RunStore } from '../ports/run-store.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
-import { createRedisIndex, type RedisIndex } from '../schedule/redis-index.ts';
+import type { RedisIndex } from '../schedule/redis-index.ts';
 import { fetchInstallation } from '../storage/installation.ts';
 import { createRunStore } from '../storage/run-store.ts';
 import { createSecretBox } from '../storage/secret-box.ts';
@@ -25,6 +25,8 @@ export interface SharedParts {
   readonly pool: Pool;
   /** Waits until the control database answers. */
   open(signal: AbortSignal): Promise<ControlParts>;
+  /** The runs alone, for a process that makes no run rest: it needs no index, and never loads its driver. */
+  openRuns(signal: AbortSignal): Promise<RunStore>;
   close(): Promise<void>;
 }
 
@@ -45,16 +47,24 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
   let opening: Promise<ControlParts> | undefined;
   let index: RedisIndex | undefined;
 
+  const secretBox = createSecretBox(config.masterKey);
+  const untilUp = (signal: AbortSignal): Promise<string> =>
+    retryUntilUp({ what: 'control database', logger, signal }, () => fetchInstallation(pool));
+
   const open = async (signal: AbortSignal): Promise<ControlParts> => {
-    const waiting = { what: 'control database', logger, signal };
-    const namespace = await retryUntilUp(waiting, () => fetchInstallation(pool));
+    const namespace = await untilUp(signal);
+    const { createRedisIndex } = await import('../schedule/redis-index.ts');
     index = createRedisIndex({ url: config.redisUrl, namespace, log: logger });
-    const secretBox = createSecretBox(config.masterKey);
     return { pool, secretBox, index, runs: createRunStore({ pool, secretBox, announcer: index, logger }) };
+  };
+  const openRuns = async (signal: AbortSignal): Promise<RunStore> => {
+    await untilUp(signal);
+    return createRunStore({ pool, secretBox, announcer: { releaseRuns: async () => {} }, logger });
   };
   return {
     pool,
     open: (signal) => (opening ??= open(signal)),
+    openRuns,
     close: async () => {
       await opening?.catch(() => undefined);
       index?.close();

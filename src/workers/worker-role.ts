@@ -88,7 +88,7 @@ async function createWorkers(
   connection: NativeConnection,
   signal: AbortSignal,
 ): Promise<Worker[]> {
-  const { runs } = await parts.open(signal);
+  const runs = kinds.includes('workflows') ? (await parts.open(signal)).runs : await parts.openRuns(signal);
   const identity = `${process.pid}@${hostname()}`;
   const deps: ActivityDeps = { runs, ...adapters, drain: signal, workerName: identity, logger };
   const settings = {

@@ -8,6 +8,9 @@ import type { Logger } from '../../telemetry/logger.ts';
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
+/** Said of every worker that does one thing only, as a warning. */
+const expected = /^No (workflows|activities|Nexus services) registered/;
+
 /** Metadata that is safe to print, and helps. */
 const kept = [
   'sdkComponent',
@@ -26,7 +29,7 @@ const kept = [
 /** A logger for `Runtime.install`. */
 export function createSdkLogger(logger: Logger): SdkLogger {
   const log = (level: LogLevel, message: string, meta?: LogMetadata): void => {
-    logger[levels[level]](describeMeta(meta), `temporal: ${message}`);
+    logger[expected.test(message) ? 'debug' : levels[level]](describeMeta(meta), `temporal: ${message}`);
   };
   return {
     log,
@@ -38,11 +41,17 @@ export function createSdkLogger(logger: Logger): SdkLogger {
   };
 }
 
+/** What the core says of an error is about its calls to the server, and holds no more than what was sent there. */
 function describeMeta(meta: LogMetadata = {}): Record<string, unknown> {
   const { error } = meta as { error?: unknown };
   return {
     ...Object.fromEntries(kept.flatMap((name) => (name in meta ? [[name, meta[name]]] : []))),
-    ...(error !== undefined && { failure: describeFailure(error) }),
+    ...(error !== undefined && {
+      failure:
+        typeof error === 'string' && meta['sdkComponent'] === 'core'
+          ? { message: error }
+          : describeFailure(error),
+    }),
   };
 }
 
