@@ -24,6 +24,18 @@ function attempt() {
   };
 }
 
+const soft: [string, Details][] = [
+  ['a cancellation', { cancelRequested: true }],
+  ['a pause from the Web UI', { paused: true }],
+];
+const hard: [string, Details][] = [
+  ['its workflow is gone or it was replaced', { notFound: true }],
+  ['it timed out', { timedOut: true }],
+  ['it was reset', { reset: true }],
+  ['it was cancelled and is gone', { notFound: true, cancelRequested: true }],
+  ['the grace of the shutdown is over', { workerShutdown: true }],
+];
+
 describe('an attempt', () => {
   test('goes on until it is told otherwise', () => {
     const { stop } = attempt();
@@ -32,10 +44,7 @@ describe('an attempt', () => {
     stop.dispose();
   });
 
-  test.each<[string, Details]>([
-    ['a cancellation', { cancelRequested: true }],
-    ['a pause from the Web UI', { paused: true }],
-  ])('commits the batch in hand after %s', (_, details) => {
+  test.each(soft)('commits the batch in hand after %s', (_, details) => {
     const { stop, cancel, told } = attempt();
     cancel(details);
     expect(stop.isStopping()).toBe(true);
@@ -53,13 +62,7 @@ describe('an attempt', () => {
     stop.dispose();
   });
 
-  test.each<[string, Details]>([
-    ['its workflow is gone or it was replaced', { notFound: true }],
-    ['it timed out', { timedOut: true }],
-    ['it was reset', { reset: true }],
-    ['it was cancelled and is gone', { notFound: true, cancelRequested: true }],
-    ['the grace of the shutdown is over', { workerShutdown: true }],
-  ])('commits nothing more when %s', (_, details) => {
+  test.each(hard)('commits nothing more when %s', (_, details) => {
     const { stop, cancel, told } = attempt();
     cancel(details);
     expect(stop.signal.aborted).toBe(true);
