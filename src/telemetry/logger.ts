@@ -31,16 +31,26 @@ export function createLogger({ level, name, destination }: LoggerOptions): Logge
   );
 }
 
-/** What a log line says of an error. A driver's error also holds detail, where and rows: those stay out. */
+/**
+ * What a log line says of an error. A database's error also holds detail, hint and where, which quote rows, and its
+ * message may quote a value or a literal of the statement: of those only the code is written.
+ */
 function describeError(error: unknown, depth = 0): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name, message, stack, cause } = error;
   const { code } = error as { code?: unknown };
+  const frames = stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
   return {
     name,
-    message,
+    message: typeof code === 'string' && mayQuote(code) ? `SQLSTATE ${code}` : message,
     ...(typeof code === 'string' ? { code } : {}),
-    ...(depth === 0 && stack ? { stack: stack.split('\n').slice(1).join('\n') } : {}),
+    ...(depth === 0 && frames.length > 0 ? { stack: frames.join('\n') } : {}),
     ...(cause !== undefined && depth < 4 ? { cause: describeError(cause, depth + 1) } : {}),
   };
 }
+
+/** SQLSTATEs whose message names tables, columns, constraints and roles only. */
+const namesObjectsOnly =
+  /^(42P01|42703|42883|42501|42702|42803|42704|3F000|08...|23...|28...|3D000|40...|53...|55P03|57...|58...)$/;
+
+const mayQuote = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !namesObjectsOnly.test(code);
