@@ -181,6 +181,16 @@ describe('P9: never early', () => {
     expect(settled).toBeLessThan(10);
   });
 
+  test('a sync that is looked at too early is put off by what is missing, not by the lease', async () => {
+    const now = await fetchNowMs(room.pool);
+    const { syncIds, firstMs } = await plantSyncs(room.pool, { schedule: everyHour(now) });
+    await index.publishDue([{ syncId: syncIds[0]!, version: 1, nextDueAtMs: now - 3_600_000 }]);
+    await tick(room.deps(), 100);
+    const score = Number(await room.redis.zscore(room.key('due'), syncIds[0]!));
+    expect(score).toBeGreaterThan(firstMs! - 60_000);
+    expect(score).toBeLessThan(firstMs! + 60_000);
+  });
+
   test('a run that is offered before its due time waits for it', async () => {
     const planted = await plantSyncs(room.pool, { schedule: { manual: true } });
     const runId = await trigger(planted, 'later', 800);
@@ -298,9 +308,15 @@ describe('the engine', () => {
   test('refuses a run for good: it is failed and its place is freed', async () => {
     const planted = await plantDue();
     room.starter.refuse(new PenstockError('BAD_REQUEST', 'The fake engine wants no such run.'));
-    await room.startDispatcher();
+    await room.startDispatcher({
+      index: await room.openIndex({ ticketMs: 60_000 }),
+      options: { globalCap: 10, ...quickSweeps, sweepEveryMs: 60_000 },
+    });
     await waitUntil('the run is failed', async () => (await statusOf(runOfSlot(planted))) === 'failed');
-    await waitUntil('its place is free', async () => (await index.fetchPlaces()).length === 0);
+    await waitUntil(
+      'its place is free',
+      async () => (await room.redis.scard(room.key('active:global'))) === 0,
+    );
   });
 
   test('fails for a reason of its own: the run is started again', async () => {
