@@ -1,5 +1,5 @@
 /** The table of options as text, for `penstock start --help` and the docs page. */
-import { envNameOf, flagOf, optionOf, optionTable, type OptionName } from './options.ts';
+import { envNameOf, flagOf, optionOf, optionTable, roleNeeds, type OptionName } from './options.ts';
 
 export interface OptionDescription {
   readonly name: OptionName;
@@ -31,3 +31,28 @@ export function environmentHelp(names?: readonly OptionName[]): string {
   );
   return ['Environment:', ...lines].join('\n');
 }
+
+/** The page docs/configuration.md, in Markdown. */
+export function configurationPage(): string {
+  const rows = describeOptions().map(
+    ({ name, env, flag, doc, example, default: value }) =>
+      `| \`${env}\` | ${flag === undefined ? '' : `\`${flag}\``} | ${doc} | ${value === undefined ? '' : `\`${value}\``} | \`${example}\` | ${neededBy(name)} |`,
+  );
+  return [
+    '# Configuration',
+    '',
+    'Options come from the environment, or from flags, which win. Secrets have no flag, because a process list shows',
+    'flags. An empty variable counts as absent. A wrong or missing option ends the command with one line and exit code 78.',
+    '',
+    '| variable | flag | | default | example | needed by |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+const neededBy = (name: OptionName): string =>
+  Object.entries(roleNeeds)
+    .filter(([, needs]) => (needs as readonly OptionName[]).includes(name))
+    .map(([role]) => role)
+    .join(', ');

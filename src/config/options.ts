@@ -22,7 +22,7 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 export const optionTable = {
   databaseUrl: {
-    doc: 'Control database: tenants, syncs and runs. The login owns the tables or may create them (migrate).',
+    doc: 'Control database: tenants, syncs and runs. The login may take its three roles; for migrate it owns the schema.',
     example: 'postgres://penstock:…@db.internal:5432/penstock',
     secret: true,
     parse: parseUrlOf('postgres:', 'postgresql:'),

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { commandTable } from '../../src/cli/command-table.ts';
+import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { configurationPage } from '../../src/config/describe-options.ts';
+
+const pageOf = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+/** As prettier may have padded its tables. */
+const squeezed = (text: string): string => text.replaceAll(/ *\| */g, '|').replaceAll(/-{3,}/g, '---');
+
+describe('docs', () => {
+  test('configuration.md is what the table of options says', () => {
+    const written = pageOf('configuration.md');
+    const wanted = configurationPage();
+    if (squeezed(written) !== squeezed(wanted))
+      process.stdout.write(`docs/configuration.md should be:\n${wanted}\n`);
+    expect(squeezed(written)).toBe(squeezed(wanted));
+  });
+
+  test('command-line.md names every command and every exit code', () => {
+    const page = squeezed(pageOf('command-line.md'));
+    for (const name of Object.keys(commandTable)) expect(page).toMatch(new RegExp(`\\|\`${name}\\b`));
+    for (const code of Object.values(exitCodes)) expect(page).toContain(`|${code}|`);
+  });
+});
