@@ -2,6 +2,7 @@
  * A TCP proxy of ours between a client and a server, that can swallow what one side says, freeze, delay or cut. It
  * changes connections that are open and those to come; `mend` makes it a plain wire again for those to come.
  */
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 
 export type Direction = 'toServer' | 'toClient';
@@ -20,6 +21,8 @@ export interface TcpProxy {
   cut(how?: 'reset' | 'end'): void;
   /** Every chunk in this direction waits so long. */
   delay(direction: Direction, ms: number): void;
+  /** Chunks in this direction arrive in pieces of at most so many bytes, a turn of the event loop apart. */
+  chop(direction: Direction, maxBytes: number): void;
   /**
    * Calls back with each chunk in this direction before it is passed on; the answer says what becomes of it. Several
    * chunks of one message may come in pieces.
@@ -33,15 +36,40 @@ export interface TcpProxy {
 interface Wire {
   client: Socket;
   server: Socket;
+  /** What is on its way, in order. */
+  toServer: Promise<void>;
+  toClient: Promise<void>;
 }
 
 interface Faults {
   swallowed: Set<Direction>;
   delayMs: Record<Direction, number>;
+  pieceBytes: Record<Direction, number>;
   decide: Partial<Record<Direction, (chunk: Buffer) => 'pass' | 'drop' | 'cut'>>;
 }
 
-const noFaults = (): Faults => ({ swallowed: new Set(), delayMs: { toServer: 0, toClient: 0 }, decide: {} });
+const noFaults = (): Faults => ({
+  swallowed: new Set(),
+  delayMs: { toServer: 0, toClient: 0 },
+  pieceBytes: { toServer: Infinity, toClient: Infinity },
+  decide: {},
+});
+
+interface Passing {
+  chunk: Buffer;
+  waitMs: number;
+  maxBytes: number;
+}
+
+/** Writes a chunk to its far end, late or in pieces. */
+async function pass(wire: Wire, direction: Direction, { chunk, waitMs, maxBytes }: Passing): Promise<void> {
+  const to = direction === 'toServer' ? wire.server : wire.client;
+  if (waitMs > 0) await delay(waitMs);
+  for (let at = 0; at < chunk.length; at += maxBytes) {
+    if (at > 0) await turn();
+    to.write(chunk.subarray(at, at + maxBytes));
+  }
+}
 
 /** Starts the proxy on a free loopback port. */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
@@ -59,19 +87,18 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   };
 
   const carry = (wire: Wire, direction: Direction, chunk: Buffer): void => {
-    const to = direction === 'toServer' ? wire.server : wire.client;
     const fate = faults.swallowed.has(direction) ? 'drop' : (faults.decide[direction]?.(chunk) ?? 'pass');
     if (fate === 'cut') end(wire, 'reset');
     else if (fate === 'pass') {
-      const waitMs = faults.delayMs[direction];
-      if (waitMs > 0) setTimeout(() => to.write(chunk), waitMs);
-      else to.write(chunk);
+      const [waitMs, maxBytes] = [faults.delayMs[direction], faults.pieceBytes[direction]];
+      wire[direction] = wire[direction].then(() => pass(wire, direction, { chunk, waitMs, maxBytes }));
     }
   };
 
   const server = createServer((client) => {
     connections += 1;
-    const wire: Wire = { client, server: connect(target) };
+    const settled = Promise.resolve();
+    const wire: Wire = { client, server: connect(target), toServer: settled, toClient: settled };
     wires.add(wire);
     client.setNoDelay(true);
     wire.server.setNoDelay(true);
@@ -108,6 +135,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     },
     delay: (direction, ms) => {
       faults.delayMs[direction] = ms;
+    },
+    chop: (direction, maxBytes) => {
+      faults.pieceBytes[direction] = maxBytes;
     },
     intercept: (direction, decide) => {
       faults.decide[direction] = decide;

@@ -41,11 +41,9 @@ export class CopyReader implements Submittable {
   /** Bytes that came and wait for memory, or for the rest of a message's header. */
   #pending: Buffer | null = null;
   #starving = false;
-  /** The message in hand: what is left of it, and where its bytes go (null: nowhere). */
+  /** The message in hand: what is left of it, and whether it is a row. */
   #left = 0;
-  #target: Buffer | null = null;
-  #at = 0;
-  #rowBytes = 0;
+  #isRow = false;
   #sawBinaryHeader: boolean;
   #rows = 0;
   #closed = false;
@@ -108,7 +106,8 @@ export class CopyReader implements Submittable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#closed) return;
+    // A buffer that was given away must not be written to.
+    if (this.#closed || this.queue.isOver) return;
     const bytes = this.#pending ? Buffer.concat([this.#pending, chunk]) : chunk;
     this.#pending = null;
     if (this.#starving) this.#pending = bytes;
@@ -147,14 +146,10 @@ export class CopyReader implements Submittable {
 
   /** False when there is no memory for the row. */
   #beginMessage(code: number, payload: number): boolean {
-    this.#target = null;
-    if (code === copyData && payload > 0) {
+    this.#isRow = code === copyData && payload > 0;
+    if (this.#isRow) {
       if (payload > maxRowBytes) return this.#refuseRow(payload);
-      const room = this.queue.room(payload);
-      if (!room) return false;
-      this.#target = room.buffer;
-      this.#at = room.at;
-      this.#rowBytes = payload;
+      if (!this.queue.openRow(payload)) return false;
     } else if (code === copyDone) this.queue.delivered();
     this.#left = payload;
     return true;
@@ -164,29 +159,27 @@ export class CopyReader implements Submittable {
   #refuseRow(payload: number): true {
     const text = `A row of the result has ${payload} bytes; at most ${maxRowBytes} are carried.`;
     this.queue.finish({ error: new PenstockError('ROW_TOO_LARGE', text) });
+    this.#isRow = false;
     this.#left = payload;
     return true;
   }
 
   #takePayload(chunk: Buffer, from: number): number {
     const until = Math.min(from + this.#left, chunk.length);
-    if (this.#target) this.#at += chunk.copy(this.#target, this.#at, from, until);
+    if (this.#isRow) this.queue.write(chunk, from, until);
     this.#left -= until - from;
-    if (this.#left === 0 && this.#target)
-      this.#endRow(this.#target, this.#at - this.#rowBytes, this.#rowBytes);
+    if (this.#left === 0 && this.#isRow) this.#endRow();
     return until;
   }
 
-  #endRow(buffer: Buffer, start: number, bytes: number): void {
-    let rowBytes = bytes;
-    if (!this.#sawBinaryHeader) {
-      rowBytes -= stripBinaryHeader(buffer, start, bytes);
-      this.#sawBinaryHeader = true;
-    }
-    const isTrailer = this.#options.format === 'binary' && rowBytes === 2 && buffer.readInt16BE(start) === -1;
-    if (rowBytes === 0 || isTrailer) return;
-    this.queue.addRow(rowBytes);
-    this.#rows++;
+  #endRow(): void {
+    const row = this.queue.rowInHand();
+    const skipped = this.#sawBinaryHeader ? 0 : binaryHeaderLength(row);
+    this.#sawBinaryHeader = true;
+    const bytes = row.length - skipped;
+    const isTrailer = this.#options.format === 'binary' && bytes === 2 && row.readInt16BE(skipped) === -1;
+    this.queue.closeRow(isTrailer ? row.length : skipped);
+    if (bytes > 0 && !isTrailer) this.#rows++;
   }
 
   #starve(rest: Buffer): void {
@@ -198,7 +191,7 @@ export class CopyReader implements Submittable {
 
   async #goOnWithMemory(): Promise<void> {
     await this.queue.onMemory();
-    if (this.#closed) return;
+    if (this.#closed || this.queue.isOver) return;
     this.#starving = false;
     const bytes = this.#pending!;
     this.#pending = null;
@@ -216,16 +209,11 @@ export class CopyReader implements Submittable {
   }
 }
 
-/** Moves the first row to the front of its message; the length of what stood before it. */
-function stripBinaryHeader(buffer: Buffer, start: number, bytes: number): number {
-  const extension = bytes >= binaryHeaderBytes ? buffer.readInt32BE(start + binaryHeaderBytes - 4) : -1;
+/** The length of what stands before the first row in its message. */
+function binaryHeaderLength(message: Buffer): number {
+  const extension = message.length >= binaryHeaderBytes ? message.readInt32BE(binaryHeaderBytes - 4) : -1;
   const length = binaryHeaderBytes + extension;
-  if (
-    extension < 0 ||
-    length > bytes ||
-    buffer.compare(signature, 0, signature.length, start, start + signature.length) !== 0
-  )
+  if (extension < 0 || length > message.length || !message.subarray(0, signature.length).equals(signature))
     throw new PenstockError('END_NOT_PROVEN', 'The source did not send COPY binary.');
-  buffer.copyWithin(start, start + length, start + bytes);
   return length;
 }

@@ -71,15 +71,13 @@ export class CursorReader {
       const text = `A row of the result has ${bytes} bytes; at most ${maxRowBytes} are carried.`;
       throw new PenstockError('ROW_TOO_LARGE', text);
     }
-    let room = this.queue.room(bytes);
-    while (!room) {
+    while (!this.queue.openRow(bytes)) {
       this.lastDataMs = null;
       await this.queue.onMemory();
       if (this.#closed) return;
-      room = this.queue.room(bytes);
     }
-    room.buffer.write(row, room.at);
-    this.queue.addRow(bytes);
+    this.queue.writeText(row);
+    this.queue.closeRow();
     this.#rows++;
     this.queue.delivered();
     if (this.queue.isFull) {

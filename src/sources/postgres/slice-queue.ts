@@ -35,6 +35,9 @@ export class SliceQueue {
   #waiter: Waiter | null = null;
   #linger: NodeJS.Timeout | undefined;
   #paused = false;
+  /** The row that is being written, behind the whole ones: its length, and how much of it is there. */
+  #openBytes = 0;
+  #openFilled = 0;
   /** Memory is spent and the pipe has not been told. */
   #starved = false;
 
@@ -43,25 +46,51 @@ export class SliceQueue {
     this.#flow = flow;
   }
 
-  /** Where the next row goes, at least so many bytes; null when memory is spent (then `onMemory` tells when to ask again). */
-  room(bytes: number): { buffer: Buffer; at: number } | null {
+  /** Makes room for a row of so many bytes; false when memory is spent (then `onMemory` tells when to ask again). */
+  openRow(bytes: number): boolean {
     if (this.#buffer && this.#buffer.length - this.#filled < bytes) this.#emit();
     if (!this.#buffer) {
-      this.#buffer = this.#memory.take(bytes);
+      this.#buffer = this.#take(bytes);
+      this.#starved ||= this.#buffer === null;
       if (!this.#buffer) {
-        this.#starved = true;
         this.#wake();
-        return null;
+        return false;
       }
-      this.#taken.add(this.#buffer);
     }
-    return { buffer: this.#buffer, at: this.#filled };
+    this.#openBytes = bytes;
+    this.#openFilled = 0;
+    return true;
   }
 
-  /** A row of so many bytes has been written where `room` said. */
-  addRow(bytes: number): void {
+  /** Bytes of the open row, as they come. */
+  write(chunk: Buffer, from: number, until: number): void {
+    this.#openFilled += chunk.copy(this.#buffer!, this.#filled + this.#openFilled, from, until);
+  }
+
+  /** The open row as text, whole. */
+  writeText(row: string): void {
+    this.#openFilled += this.#buffer!.write(row, this.#filled);
+  }
+
+  /** What has been written of the open row. */
+  rowInHand(): Buffer {
+    return this.#buffer!.subarray(this.#filled, this.#filled + this.#openFilled);
+  }
+
+  /** The row is whole; its first `skipped` bytes do not belong to it, and if nothing else is there it is none. */
+  closeRow(skipped = 0): void {
+    const bytes = this.#openFilled - skipped;
+    if (skipped > 0)
+      this.#buffer!.copyWithin(this.#filled, this.#filled + skipped, this.#filled + this.#openFilled);
+    this.#openBytes = this.#openFilled = 0;
+    if (bytes === 0) return;
     this.#filled += bytes;
     this.#rows++;
+  }
+
+  /** Nothing more is taken. */
+  get isOver(): boolean {
+    return this.#end !== null;
   }
 
   /** Enough waits to be pulled; `resume` of the flow tells when to go on. */
@@ -104,18 +133,21 @@ export class SliceQueue {
     this.#taken.clear();
   }
 
-  /** Turns what has gathered into a slice. */
+  /** Turns the whole rows that have gathered into a slice; a row that has come in part moves to a buffer of its own. */
   #emit(): void {
     clearTimeout(this.#linger);
     this.#linger = undefined;
     const buffer = this.#buffer;
     if (!buffer || this.#rows === 0) return;
+    const next = this.#openBytes > 0 && !this.#end ? this.#take(this.#openBytes) : null;
+    if (this.#openBytes > 0 && !this.#end && !next) return;
+    if (next) this.rowInHand().copy(next);
     const slice = {
       bytes: buffer.subarray(0, this.#filled),
       rows: this.#rows,
       release: () => this.#release(buffer),
     };
-    this.#buffer = null;
+    this.#buffer = next;
     this.#filled = this.#rows = 0;
     this.#ready.push(slice);
     this.#queuedBytes += slice.bytes.length;
@@ -124,6 +156,12 @@ export class SliceQueue {
       this.#flow.pause();
     }
     this.#wake();
+  }
+
+  #take(bytes: number): Buffer | null {
+    const buffer = this.#memory.take(bytes);
+    if (buffer) this.#taken.add(buffer);
+    return buffer;
   }
 
   #release(buffer: Buffer): void {

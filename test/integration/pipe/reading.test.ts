@@ -124,6 +124,24 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     await read.close();
   });
 
+  test.each([1, 2, 3, 7, 1000])(
+    'a result that arrives in pieces of %i bytes is the same',
+    async (pieceBytes) => {
+      const read = async (source: Source) => {
+        const query = `select i as id, repeat(chr(64 + i), i) as filler from generate_series(1, 60) as i`;
+        const one = await source.read(request(query));
+        const slices: Buffer[] = [];
+        for (let slice = await one.next(); slice; slice = await one.next())
+          slices.push(Buffer.from(slice.bytes));
+        await one.close();
+        return Buffer.concat(slices);
+      };
+      const whole = await read(room.source);
+      proxy.chop('toClient', pieceBytes);
+      expect(await read(through)).toEqual(whole);
+    },
+  );
+
   test.each([0, 1, 199, 200, 201, 400, 1000])('%i rows are that many', async (count) => {
     const read = await room.source.read(
       request(`select i as id, repeat('x', i % 300) as filler from generate_series(1, ${count}) as i`),
