@@ -8,7 +8,7 @@ import type { RowMemory } from '../ports/source.ts';
 const rowMemoryBytes = 64 * 1024 * 1024;
 
 /** Size of the usual buffer: big enough that a write costs nothing per row. */
-const sliceBytes = 256 * 1024;
+export const sliceBytes = 256 * 1024;
 
 /** The largest row that is carried; it fits the budget with room to work in. */
 export const maxRowBytes = 48 * 1024 * 1024;
