@@ -74,9 +74,48 @@ export class Fingerprint {
   }
 }
 
+/** Numbers for fingerprints, in the order in which they come: an open-addressing table, much lighter than a Map. */
+class Numbering {
+  size = 0;
+  private keys = new Float64Array(1 << 16);
+  private values = new Int32Array(1 << 16);
+
+  /** The key's number; the next one when it is new. */
+  numberOf(key: number): number {
+    if (this.size * 2 > this.keys.length) this.grow();
+    const slot = this.slotOf(key);
+    const known = this.values[slot] ?? 0;
+    if (known > 0) return known - 1;
+    this.keys[slot] = key;
+    this.values[slot] = ++this.size;
+    return this.size - 1;
+  }
+
+  /** Where the key is, or would be: 0 in `values` marks a free slot. */
+  private slotOf(key: number): number {
+    const mask = this.keys.length - 1;
+    let slot = (key ^ (key / 4294967296)) & mask;
+    while (this.values[slot] !== 0 && this.keys[slot] !== key) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  private grow(): void {
+    const { keys, values } = this;
+    this.keys = new Float64Array(keys.length * 4);
+    this.values = new Int32Array(keys.length * 4);
+    for (let i = 0; i < keys.length; i++) {
+      const value = values[i] ?? 0;
+      if (value === 0) continue;
+      const slot = this.slotOf(keys[i] ?? 0);
+      this.keys[slot] = keys[i] ?? 0;
+      this.values[slot] = value;
+    }
+  }
+}
+
 /** The graph as far as it is known: per state how it was first reached, and all edges for the way back. */
 class Graph {
-  readonly ids = new Map<number, number>();
+  readonly ids = new Numbering();
   readonly parents: number[] = [];
   readonly labels: string[] = [];
   readonly depths: number[] = [];
@@ -84,16 +123,15 @@ class Graph {
 
   /** The state's number; adds it when it is new. */
   visit(key: number, parent: number, label: string): { id: number; isNew: boolean } {
-    const known = this.ids.get(key);
-    const id = known ?? this.ids.size;
-    if (known === undefined) {
-      this.ids.set(key, id);
+    const id = this.ids.numberOf(key);
+    const isNew = id === this.parents.length;
+    if (isNew) {
       this.parents.push(parent);
       this.labels.push(label);
       this.depths.push(parent < 0 ? 0 : (this.depths[parent] ?? 0) + 1);
     }
     if (parent >= 0) this.edges.push(parent, id);
-    return { id, isNew: known === undefined };
+    return { id, isNew };
   }
 
   traceTo(id: number): string[] {
@@ -104,23 +142,13 @@ class Graph {
 
   /** The state with the lowest number from which none of `goals` can be reached. */
   firstStuck(goals: readonly number[]): number | undefined {
-    const size = this.ids.size;
-    const start = new Int32Array(size + 1);
-    for (let i = 1; i < this.edges.length; i += 2) start[(this.edges[i] ?? 0) + 1]! += 1;
-    for (let id = 0; id < size; id++) start[id + 1]! += start[id] ?? 0;
-    const filled = start.slice();
-    const sources = new Int32Array(this.edges.length / 2);
-    for (let i = 0; i < this.edges.length; i += 2) {
-      const to = this.edges[i + 1] ?? 0;
-      sources[filled[to]!] = this.edges[i] ?? 0;
-      filled[to]! += 1;
-    }
-    const reaches = new Uint8Array(size);
+    const { before, start } = this.predecessors();
+    const reaches = new Uint8Array(this.ids.size);
     const queue = [...goals];
     for (const id of queue) reaches[id] = 1;
     for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
       for (let i = start[id] ?? 0; i < (start[id + 1] ?? 0); i++) {
-        const from = sources[i] ?? 0;
+        const from = before[i] ?? 0;
         if (reaches[from] === 0) {
           reaches[from] = 1;
           queue.push(from);
@@ -129,6 +157,22 @@ class Graph {
     }
     const stuck = reaches.indexOf(0);
     return stuck < 0 ? undefined : stuck;
+  }
+
+  /** The edges turned round: those into state `i` come from `before[start[i]]` up to `before[start[i + 1]]`, exclusive. */
+  private predecessors(): { before: Int32Array; start: Int32Array } {
+    const { edges } = this;
+    const start = new Int32Array(this.ids.size + 1);
+    for (let i = 1; i < edges.length; i += 2) start[(edges[i] ?? 0) + 1]! += 1;
+    for (let id = 0; id < this.ids.size; id++) start[id + 1]! += start[id] ?? 0;
+    const filled = start.slice();
+    const before = new Int32Array(edges.length / 2);
+    for (let i = 0; i < edges.length; i += 2) {
+      const to = edges[i + 1] ?? 0;
+      before[filled[to]!] = edges[i] ?? 0;
+      filled[to]! += 1;
+    }
+    return { before, start };
   }
 }
 

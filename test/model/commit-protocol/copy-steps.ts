@@ -79,7 +79,7 @@ function takeSteps(config: Config, state: State, index: number, copier: Copier):
 }
 
 /** Whether the lease is held by this attempt's run under an epoch that this attempt does not beat. */
-function isFenced(config: Config, load: Load, copier: Copier): boolean {
+export function isFenced(config: Config, load: Load, copier: Copier): boolean {
   const { rules, scenario } = config;
   const lease = load.leases[slotOf(config, copier.part)];
   if (!rules.takeComparesEpochs || !rules.epochsFromEngine || lease?.run !== copier.run) return false;

@@ -1,8 +1,8 @@
 /** What goes wrong around the protocol: each fault as often as the scenario says. */
 import type { Step } from '../explore.ts';
-import { abandon } from './load-steps.ts';
+import { abandon } from './prepare-steps.ts';
 import { blockersOf } from './copy-steps.ts';
-import { callPartition, endRun } from './workflow.ts';
+import { callPartition, endRun, prepareAgain } from './workflow.ts';
 import { spend, withCopier, withDb, withLoad, withWorkflow } from './state.ts';
 import type { Config, State, Straggler } from './state.ts';
 
@@ -10,7 +10,8 @@ import type { Config, State, Straggler } from './state.ts';
 function stragglerOf(config: Config, state: State, run: number): Straggler | null {
   const workflow = state.workflows[run];
   if (workflow?.stage === 'open') {
-    return { does: 'open', run, low: workflow.low, n: workflow.n, high: config.scenario.highs[run] ?? 0 };
+    const { low, n, plan } = workflow;
+    return { does: 'open', run, low, n, plan, high: config.scenario.highs[run] ?? 0 };
   }
   return workflow?.stage === 'finish' ? { does: 'finish', run, load: workflow.load } : null;
 }
@@ -115,6 +116,14 @@ function cleanSteps(config: Config, state: State): Step<State>[] {
   });
 }
 
+/** The first run is paused, the columns of its source change, and it is resumed: its plan is another one. */
+function driftSteps(state: State): Step<State>[] {
+  const spent = spend(state, 'drift');
+  if (!spent || state.workflows[0]?.stage !== 'copy') return [];
+  const next = withWorkflow(prepareAgain(spent, 0), 0, { plan: 'z' });
+  return [{ label: 'run 1 is paused, its source changes, it is resumed', next }];
+}
+
 export function faultSteps(config: Config, state: State): Step<State>[] {
   return [
     ...takeoverSteps(config, state),
@@ -124,5 +133,6 @@ export function faultSteps(config: Config, state: State): Step<State>[] {
     ...resetSteps(config, state),
     ...recreateSteps(state),
     ...cleanSteps(config, state),
+    ...driftSteps(state),
   ];
 }

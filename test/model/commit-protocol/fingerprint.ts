@@ -6,7 +6,18 @@ import type { Batch, Copier, Database, State, Straggler, Workflow } from './stat
 const bit = (value: boolean): number => (value ? 1 : 0);
 const phases = ['open', 'done', 'abandoned'];
 const runs = ['absent', 'open', 'final'];
-const stages = ['waiting', 'prepare', 'open', 'copy', 'finish', 'publish', 'closing', 'marked', 'closed'];
+const stages = [
+  'waiting',
+  'prepare',
+  'abandon',
+  'open',
+  'copy',
+  'finish',
+  'publish',
+  'closing',
+  'marked',
+  'closed',
+];
 const places = ['take', 'looked', 'emptying', 'ready', 'open'];
 
 function addDatabase(print: Fingerprint, db: Database): void {
@@ -30,7 +41,10 @@ function addDatabase(print: Fingerprint, db: Database): void {
 
 function addWorkflow(print: Fingerprint, workflow: Workflow): void {
   print.add(stages.indexOf(workflow.stage)).add(workflow.load).add(workflow.low).add(workflow.n);
-  print.add(bit(workflow.wanted === 'failed')).add(workflow.counted);
+  print
+    .add(bit(workflow.wanted === 'failed'))
+    .add(workflow.counted)
+    .add(workflow.plan.charCodeAt(0));
   for (const finished of workflow.finished) print.add(bit(finished));
   for (const calls of workflow.calls) print.add(calls);
 }
@@ -58,7 +72,7 @@ function addCopier(print: Fingerprint, copier: Copier): Fingerprint {
 function addStraggler(print: Fingerprint, straggler: Straggler): Fingerprint {
   print.add(straggler.run);
   if (straggler.does === 'finish') return print.add(-1).add(straggler.load);
-  return print.add(straggler.low).add(straggler.high).add(straggler.n);
+  return print.add(straggler.low).add(straggler.high).add(straggler.n).add(straggler.plan.charCodeAt(0));
 }
 
 export function fingerprintOf(state: State): number {

@@ -53,7 +53,8 @@ export function isDone(config: Config, state: State): boolean {
   const last = state.workflows.at(-1);
   if (last?.stage !== 'closed') return false;
   const { faults, highs, rows } = config.scenario;
-  if (faults.recreate || faults.swallow || new Set(config.scenario.plans).size > 1) return true;
+  if (faults.recreate || faults.swallow || faults.drift || new Set(config.scenario.plans).size > 1)
+    return true;
   const high = highs.at(-1) ?? 0;
   return last.wanted === 'succeeded' && rows.every((row, i) => row.cursor > high || state.db.copies[i] === 1);
 }

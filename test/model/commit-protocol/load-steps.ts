@@ -1,112 +1,21 @@
-/** What a run does around its copying: find or open a load, finish it, become final. */
+/** What a run does around its copying: finish its load, become final. */
 import type { Step } from '../explore.ts';
 import { blockersOf, slotOf, waitSteps } from './copy-steps.ts';
+import { lookSteps, abandonSteps, opened, openSteps } from './prepare-steps.ts';
 import { endRun, prepareAgain, startCopy } from './workflow.ts';
-import { nobody, spend, withBroken, withDb, withLoad, withWorkflow } from './state.ts';
-import type { Config, Database, Lease, Load, State, Straggler } from './state.ts';
-
-const loadsOf = (db: Database, run: number): (Load | null)[] => [
-  db.loads[run * 2] ?? null,
-  db.loads[run * 2 + 1] ?? null,
-];
-
-const openLoadIn = (db: Database): number => db.loads.findIndex((load) => load?.phase === 'open');
-
-const hasBatches = (load: Load): boolean => load.checkpoints.some((list) => list.length > 0);
-
-const noLease: Lease = { run: nobody, epoch: 0, latest: 0 };
-
-const unleased = (load: Load): Load['leases'] => load.leases.map(() => noLease);
-
-/** The load with the phase `abandoned`. */
-export function abandon(config: Config, state: State, index: number): State {
-  const load = state.db.loads[index];
-  if (!load) return state;
-  return withLoad(state, index, {
-    phase: 'abandoned',
-    ...(config.rules.abandonFences && { leases: unleased(load) }),
-  });
-}
-
-/** Prepare, first half: what is there decides whether a load is continued, or which one is to be opened. */
-function lookSteps(config: Config, state: State, run: number): Step<State>[] {
-  const { rules, scenario } = config;
-  const who = `run ${run + 1}`;
-  const own = loadsOf(state.db, run);
-  if (own.some((load) => load?.phase === 'done')) {
-    return [{ label: `${who} finds its load done`, next: endRun(state, run, 'succeeded') }];
-  }
-  const index = openLoadIn(state.db);
-  const load = state.db.loads[index];
-  if (!load && state.db.cursor >= (scenario.highs[run] ?? 0) && !scenario.backfills.includes(run)) {
-    return [{ label: `${who} finds nothing new`, next: endRun(state, run, 'succeeded') }];
-  }
-  if (load && (load.openedBy === run || (load.plan === scenario.plans[run] && rules.unfinishedFirst))) {
-    return [
-      {
-        label: `${who} continues the load of run ${load.openedBy + 1}`,
-        next: startCopy(config, state, run, index),
-      },
-    ];
-  }
-  const keep = load && hasBatches(load) && scenario.mode === 'append' && rules.appendNeverAbandons;
-  if (keep && rules.unfinishedFirst) {
-    return [{ label: `${who} finds an unfinished load of another plan`, next: endRun(state, run, 'failed') }];
-  }
-  const abandoned = load && rules.unfinishedFirst ? abandon(config, state, index) : state;
-  const n = own.filter((each) => each !== null).length;
-  const next = withWorkflow(abandoned, run, { stage: 'open', low: state.db.cursor, n });
-  return [
-    {
-      label: `${who} ${abandoned === state ? '' : 'abandons the load and '}decides to read from ${state.db.cursor}`,
-      next,
-    },
-  ];
-}
-
-/** Prepare, second half: one transaction, after however long the source took. Null when the activity just ends. */
-function opened(config: Config, state: State, wish: Extract<Straggler, { does: 'open' }>): State | null {
-  const { rules, scenario } = config;
-  const { run, low, high } = wish;
-  const moves = !scenario.backfills.includes(run);
-  if (rules.openRefusesFinalRun && state.db.runs[run] === 'final') return null;
-  if (rules.openComparesCursor && moves && state.db.cursor !== low) return null;
-  const isOther = (load: Load | null): boolean => load?.phase === 'open' && load.openedBy !== run;
-  if (rules.oneOpenLoad && state.db.loads.some(isOther)) return null;
-  const n = rules.loadIdFromRun ? wish.n : loadsOf(state.db, run).filter((each) => each !== null).length;
-  const index = run * 2 + n;
-  if (n > 1 || state.db.loads[index]) return state;
-  const perPart = Array.from({ length: scenario.parts });
-  const load: Load = {
-    openedBy: run,
-    low: moves ? low : -1,
-    high: moves ? high : 0,
-    plan: scenario.plans[run] ?? '',
-    table: state.db.table,
-    phase: 'open',
-    leases: perPart.map(() => noLease),
-    checkpoints: perPart.map(() => []),
-    shadow: scenario.resumable ? [] : scenario.rows.map(() => 0),
-    receipt: 0,
-  };
-  const runs = state.db.runs.map((each, i) => (i === run && each === 'absent' ? 'open' : each));
-  return withDb(state, { loads: state.db.loads.with(index, load), runs });
-}
-
-function openSteps(config: Config, state: State, run: number): Step<State>[] {
-  const workflow = state.workflows[run];
-  if (!workflow) return [];
-  const { low, n } = workflow;
-  const next = opened(config, state, { does: 'open', run, low, n, high: config.scenario.highs[run] ?? 0 });
-  if (!next)
-    return [
-      { label: `run ${run + 1} finds that another load or cursor is there`, next: prepareAgain(state, run) },
-    ];
-  const index = config.rules.loadIdFromRun
-    ? run * 2 + n
-    : next.db.loads.findLastIndex((load) => load?.openedBy === run);
-  return [{ label: `run ${run + 1} opens a load from ${low}`, next: startCopy(config, next, run, index) }];
-}
+import {
+  loadsOf,
+  nobody,
+  noLease,
+  openLoadIn,
+  spend,
+  unleased,
+  withBroken,
+  withDb,
+  withLoad,
+  withWorkflow,
+} from './state.ts';
+import type { Config, Load, State } from './state.ts';
 
 /** Whether every partition's batches are 1..n, chained, with a final one at the end. */
 const isProven = (load: Load): boolean =>
@@ -265,6 +174,7 @@ function closeSteps(config: Config, state: State, run: number): Step<State>[] {
 export function workflowSteps(config: Config, state: State): Step<State>[] {
   return state.workflows.flatMap((workflow, run) => {
     if (workflow.stage === 'prepare') return lookSteps(config, state, run);
+    if (workflow.stage === 'abandon') return abandonSteps(config, state, run);
     if (workflow.stage === 'open') return openSteps(config, state, run);
     if (workflow.stage === 'finish') return finishSteps(config, state, run);
     if (workflow.stage === 'publish') return publishSteps(state, run);

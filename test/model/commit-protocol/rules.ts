@@ -36,6 +36,7 @@ export const rules = {
   planFrozen: 'Whoever continues a load executes the plan that it was opened with.',
   unfinishedFirst: 'An unfinished load is finished before another one is opened.',
   appendNeverAbandons: 'An append load that has committed rows is not abandoned without asking.',
+  abandonLooksLast: 'Whether a load has committed rows is looked at once nobody writes to it any more.',
   abandonFences: 'Abandoning a load clears its leases, and none is taken of a load that is not open.',
   backfillLeavesCursor: 'Only a load that was planned to move the cursor moves it.',
   // 6: finishing

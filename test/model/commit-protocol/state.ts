@@ -22,6 +22,7 @@ export const faultNames = [
   'recreate',
   'swallow',
   'clean',
+  'drift',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 /** How often each fault may still happen. */
@@ -136,12 +137,24 @@ export type Straggler =
       readonly low: number;
       readonly high: number;
       readonly n: number;
+      readonly plan: string;
     }
   | { readonly does: 'finish'; readonly run: number; readonly load: number };
 
 export interface Workflow {
   readonly stage:
-    'waiting' | 'prepare' | 'open' | 'copy' | 'finish' | 'publish' | 'closing' | 'marked' | 'closed';
+    | 'waiting'
+    | 'prepare'
+    | 'abandon'
+    | 'open'
+    | 'copy'
+    | 'finish'
+    | 'publish'
+    | 'closing'
+    | 'marked'
+    | 'closed';
+  /** The hash of the plan that its preparation makes. */
+  readonly plan: string;
   readonly load: number;
   readonly low: number;
   readonly n: number;
@@ -168,8 +181,9 @@ export interface State {
   readonly broken: string | null;
 }
 
-const idleWorkflow = (parts: number): Workflow => ({
+const idleWorkflow = (parts: number, plan: string): Workflow => ({
   stage: 'waiting',
+  plan,
   load: nobody,
   low: beforeAll,
   n: 0,
@@ -181,7 +195,6 @@ const idleWorkflow = (parts: number): Workflow => ({
 
 /** An empty destination, a source with rows, the first run about to start. */
 export function initialState(scenario: Scenario): State {
-  const idle = idleWorkflow(scenario.parts);
   return {
     db: {
       runs: scenario.plans.map(() => 'absent'),
@@ -192,7 +205,10 @@ export function initialState(scenario: Scenario): State {
       table: 1,
     },
     backup: null,
-    workflows: scenario.plans.map((_, run) => (run === 0 ? { ...idle, stage: 'prepare' } : idle)),
+    workflows: scenario.plans.map((plan, run) => ({
+      ...idleWorkflow(scenario.parts, plan),
+      stage: run === 0 ? 'prepare' : 'waiting',
+    })),
     copiers: [],
     stragglers: [],
     orphans: [],
@@ -201,6 +217,18 @@ export function initialState(scenario: Scenario): State {
     broken: null,
   };
 }
+
+export const noLease: Lease = { run: nobody, epoch: 0, latest: 0 };
+
+export const unleased = (load: Load): Load['leases'] => load.leases.map(() => noLease);
+
+/** The loads that a run has opened. */
+export const loadsOf = (db: Database, run: number): (Load | null)[] => [
+  db.loads[run * 2] ?? null,
+  db.loads[run * 2 + 1] ?? null,
+];
+
+export const openLoadIn = (db: Database): number => db.loads.findIndex((load) => load?.phase === 'open');
 
 export function withWorkflow(state: State, run: number, change: Partial<Workflow>): State {
   const workflow = state.workflows[run];
