@@ -5,16 +5,24 @@ import type { TenantId } from '../domain/ids.ts';
 import type { Scope } from '../ports/scope.ts';
 import { asOperator, asTenant, type Tx } from './transaction.ts';
 
-/** Runs `work` seeing what the scope may see. */
+/** Runs `work` seeing what the scope may see. UNAVAILABLE when others held its rows for too long. */
 export const inScope = <T>(pool: Pool, { tenantId }: Scope, work: (tx: Tx) => Promise<T>): Promise<T> =>
-  tenantId === null ? asOperator(pool, work) : asTenant(pool, tenantId, work);
+  orBusy(tenantId === null ? asOperator(pool, work) : asTenant(pool, tenantId, work));
 
 /** Runs `work` for the operator. FORBIDDEN when the scope is one tenant's. */
 export async function inOperatorScope<T>(pool: Pool, scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> {
   if (scope.tenantId !== null)
     throw new PenstockError('FORBIDDEN', 'only an operator’s key without a tenant may do this');
-  return asOperator(pool, work);
+  return orBusy(asOperator(pool, work));
 }
+
+/** A request that waited for a lock, or was cancelled for its length, may be tried again. */
+const orBusy = <T>(work: Promise<T>): Promise<T> =>
+  work.catch((cause: unknown) => {
+    const { code } = cause as { code?: unknown };
+    if (code !== '55P03' && code !== '57014') throw cause;
+    throw new PenstockError('UNAVAILABLE', 'the rows are held by other work: try again', { cause });
+  });
 
 /** Records who changed what, in the transaction of the change. */
 export async function insertAudit(

@@ -3,7 +3,7 @@
  * pool and a transaction-pooling proxy may sit in between; a transaction without a tenant sees no tenant's rows.
  * A database that does not answer is UNAVAILABLE; whether the commit happened is then unknown.
  */
-import type { Pool, PoolClient } from 'pg';
+import { escapeLiteral, type Pool, type PoolClient } from 'pg';
 import type { TenantId } from '../domain/ids.ts';
 import { classifyError } from './classify-error.ts';
 
@@ -28,6 +28,16 @@ export const asKeyHolder = <T>(pool: Pool, keyHashHex: string, work: (tx: Tx) =>
 
 type Role = 'penstock_api' | 'penstock_engine' | 'penstock_operator';
 
+/**
+ * A process that hangs in the middle of a transaction must not hold its rows for ever. Local to the transaction, like
+ * the rest.
+ */
+const limits = {
+  lock_timeout: '10s',
+  statement_timeout: '60s',
+  idle_in_transaction_session_timeout: '30s',
+};
+
 async function inTransaction<T>(
   pool: Pool,
   role: Role,
@@ -43,11 +53,7 @@ async function inTransaction<T>(
   };
   client.on('error', noteBroken);
   try {
-    await client.query('begin isolation level read committed');
-    await client.query(
-      `select set_config('role', $1, true), (select count(set_config(key, value, true)) from json_each_text($2))`,
-      [role, JSON.stringify(settings)],
-    );
+    await client.query(beginStatement({ role, ...limits, ...settings }));
     const result = await work(client);
     await client.query('commit');
     return result;
@@ -58,4 +64,12 @@ async function inTransaction<T>(
     client.off('error', noteBroken);
     client.release(broken);
   }
+}
+
+/** One round trip. The role comes first: what it may not set, it may not. */
+function beginStatement(settings: Record<string, string>): string {
+  const set = Object.entries(settings).map(
+    ([name, value]) => `set_config(${escapeLiteral(name)}, ${escapeLiteral(value)}, true)`,
+  );
+  return `begin isolation level read committed; select ${set.join(', ')}`;
 }

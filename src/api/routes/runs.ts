@@ -1,5 +1,6 @@
 /** `/v1/runs`: executions of syncs; reading and steering them. */
 import type { FastifyRequest } from 'fastify';
+import { isId } from '../../domain/ids.ts';
 import type { RunControl } from '../../ports/run-control.ts';
 import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
@@ -39,7 +40,8 @@ export function addRunRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): 
     async (request, reply) => {
       const owner = await scope(request);
       const { syncId: ref, status, origin } = request.query;
-      const syncId = ref === undefined ? undefined : (await syncs.fetch(owner, ref)).id;
+      // an id also finds the runs of a sync that is deleted
+      const syncId = ref === undefined || isId('sync', ref) ? ref : (await syncs.fetch(owner, ref)).id;
       const page = await runs.list(owner, { syncId, status, origin }, pageRequestOf(request.query));
       return answerPage(request, reply, page, (item) => answerRun(item, deps.links));
     },

@@ -134,12 +134,14 @@ describe('a connection', () => {
     for (const name of ['b', 'a', 'd', 'c', 'e']) await connections.create(tenant, aConnection({ name }));
     const names: string[] = [];
     let after: string | undefined;
+    let pages = 0;
     do {
+      pages += 1;
       const page = await connections.list(tenant, { limit: 2, after });
       names.push(...page.items.map((item) => item.name));
       after = page.next ?? undefined;
     } while (after !== undefined);
-    expect(names).toEqual(['warehouse', 'b', 'a', 'd', 'c', 'e']);
+    expect([names, pages]).toEqual([['warehouse', 'b', 'a', 'd', 'c', 'e'], 3]);
     await expect(connections.list(tenant, { limit: 2, after: 'x' })).rejects.toMatchObject({
       pointer: '/query/cursor',
     });
@@ -152,6 +154,11 @@ describe('an operator’s connection', () => {
   test('is a tenant’s to use once granted, and never to change', async () => {
     const shared = await connections.create(fixture.operator, aConnection({ name: 'app-db' }));
     expect(shared.tenantId).toBeNull();
+    expect((await connections.fetch(fixture.operator, 'app-db')).id).toBe(shared.id);
+    // a name means the operator's own, never some tenant's
+    await expect(connections.fetch(fixture.operator, 'warehouse')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     await expect(connections.fetch(acme, 'app-db')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await connections.grant(fixture.operator, 'app-db', { tenantId: acme.tenantId, ...grant });
     expect(await connections.fetch(acme, 'app-db')).toMatchObject({ id: shared.id });

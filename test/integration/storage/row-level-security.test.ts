@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { newId, type TenantId } from '../../../src/domain/ids.ts';
+import { inScope } from '../../../src/storage/in-scope.ts';
 import { asEngine, asKeyHolder, asOperator, asTenant } from '../../../src/storage/transaction.ts';
 import {
   createControlDatabase,
@@ -201,6 +202,40 @@ describe('a tenant', () => {
       `select current_user <> session_user as switched, current_setting('penstock.tenant', true) as tenant`,
     );
     expect(rows).toEqual([{ switched: false, tenant: '' }]);
+  });
+});
+
+describe('a transaction', () => {
+  test('that hangs is ended by the database, with its locks', async () => {
+    const { rows } = await asTenant(pool, acme.tenantId, (tx) =>
+      tx.query(
+        `select name, setting::int as ms from pg_settings
+         where name in ('lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout') and setting::int > 0`,
+      ),
+    );
+    expect(rows).toHaveLength(3);
+    const hung = asTenant(pool, acme.tenantId, async (tx) => {
+      await tx.query(`set local idle_in_transaction_session_timeout = '1ms'`);
+      await new Promise<void>((resolve) => {
+        (tx as PoolClient).once('error', () => resolve());
+      });
+      await tx.query('select 1');
+    });
+    await expect(hung).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await asTenant(pool, acme.tenantId, async (tx) => (await tx.query('select 1')).rowCount)).toBe(1);
+  });
+
+  test('of a request that waits too long for a row may be tried again', async () => {
+    const scope = { tenantId: acme.tenantId, apiKeyId: null };
+    await asEngine(pool, async (holder) => {
+      await holder.query('select from penstock.sync where id = $1 for update', [acme.syncId]);
+      await expect(
+        inScope(pool, scope, async (tx) => {
+          await tx.query(`set local lock_timeout = '1ms'`);
+          await tx.query('select from penstock.sync for update');
+        }),
+      ).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    });
   });
 });
 
