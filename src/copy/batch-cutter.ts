@@ -132,7 +132,8 @@ export function createCutter(options: CutterOptions): BatchCutter {
 
   return {
     *cut(slice) {
-      if (options.uniqueKey) yield* limit(slice);
+      if (slice.rows === 0) slice.release();
+      else if (options.uniqueKey) yield* limit(slice);
       else for (const part of holdBack(slice)) yield* limit(part);
     },
     *end() {

@@ -5,7 +5,7 @@ import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids
 import type { LoadPlan, OpenLoad } from '../../ports/destination.ts';
 import type { CursorWindow } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
-import { claimTarget } from './target.ts';
+import { claimTarget, qualifiedName } from './target.ts';
 
 /** A row of `_penstock.load`, with its partitions. */
 export interface LoadRow {
@@ -175,10 +175,29 @@ export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promi
     [sync],
   );
   if (!cursor || cursor.value === null) return null;
-  if (cursor.hash === hashCursor(plan)) return cursor.value;
+  if (cursor.hash === hashCursor(plan))
+    return (await isForAnotherTable(run, sync, plan)) ? forgetValue(run, sync) : cursor.value;
   if (plan.mode === 'append') {
     const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
     throw new PenstockError('CURSOR_CHANGED', text);
   }
+  return null;
+}
+
+/**
+ * Whether what the cursor vouches for is gone: the target was dropped, or (where reading again is harmless) dropped and
+ * made anew. An append into a table that somebody put in its place goes on: its rows may have been brought along.
+ */
+async function isForAnotherTable(run: Run, sync: SyncId, { target, mode }: LoadPlan): Promise<boolean> {
+  const [found] = await run<{ exists: boolean; known: boolean }>(
+    `select to_regclass($2) is not null as exists,
+            exists (select from _penstock.target where sync = $1 and relation = to_regclass($2)) as known`,
+    [sync, qualifiedName(target)],
+  );
+  return mode === 'append' ? !found!.exists : !found!.known;
+}
+
+async function forgetValue(run: Run, sync: SyncId): Promise<null> {
+  await run('update _penstock.cursor set value = null where sync = $1', [sync]);
   return null;
 }

@@ -115,7 +115,7 @@ async function isLooselyCollated(client: Client, sql: string, name: string): Pro
 
 /**
  * Whether no two rows of the result can share a key: it reads one table, no row of it twice, and the key covers a
- * unique index on columns that cannot be NULL.
+ * unique index. None of its columns can be NULL: to a unique index of the target two NULLs are two keys.
  */
 export async function isKeyUnique(
   client: Client,
@@ -139,6 +139,8 @@ export async function isKeyUnique(
         and (select bool_and(a.attnum = any ($2::int[]) and a.attnotnull)
                from pg_catalog.pg_attribute a
               where a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+        and not exists (select from pg_catalog.pg_attribute k
+              where k.attrelid = i.indrelid and k.attnum = any ($2::int[]) and not k.attnotnull)
       limit 1`,
     [table, keyFields.map((field) => field.columnID), qualified(parsed.onlyTable)],
   );

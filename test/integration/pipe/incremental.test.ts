@@ -85,6 +85,44 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
     await expectEqual();
   });
 
+  test('one that drew its value before its first write is waited for, too', async () => {
+    const late = new Client(room.sourceAccess);
+    await late.connect();
+    await late.query('begin');
+    await late.query('select now()');
+    await insert(2, 5, 'clock_timestamp()');
+    const sync = make({ cursor: { column: 'at', lag: '30s' } });
+    const running = room.run(sync);
+    await waitUntil('the source is asked whether the transactions have ended', async () => {
+      const sql = `select from pg_stat_activity where query like '%txid_snapshot_xmin%' and pid <> pg_backend_pid() and datname = current_database()`;
+      return ((await room.from.query(sql)).rowCount ?? 0) > 0;
+    });
+    await late.query('insert into events values (1, now(), $1)', ['late']);
+    await late.query('commit');
+    expect(await running).toMatchObject({ read: 5 });
+    await late.end();
+    await expectEqual();
+  });
+
+  test('one that only reads holds the window for the lag, not longer', async () => {
+    const report = new Client(room.sourceAccess);
+    await report.connect();
+    await report.query('begin; select count(*) from events');
+    await insert(1, 3);
+    expect(await room.run(make())).toMatchObject({ read: 3 });
+    await report.end();
+  });
+
+  test('a target that was dropped is loaded from the beginning', async () => {
+    const sync = make();
+    await insert(1, 3);
+    await room.run(sync);
+    await room.to.query('drop table target');
+    await insert(4, 5, 'clock_timestamp()');
+    expect(await room.run(sync)).toMatchObject({ read: 5 });
+    await expectEqual();
+  });
+
   test('one that does not end within the lag is not overtaken: nothing is read, and nothing is lost', async () => {
     const late = new Client(room.sourceAccess);
     await late.connect();

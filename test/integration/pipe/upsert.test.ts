@@ -40,6 +40,15 @@ test('inserted, updated and unchanged are counted, and unchanged rows are not to
   await expectEqual();
 });
 
+test('a key with a NULL is refused, also where the rest of the key is unique by itself', async () => {
+  await room.from.query('alter table people add primary key (id)');
+  await room.from.query(`insert into people values (1, null), (2, 'x')`);
+  await room.to.query('create table target (id integer, name text, unique (id, name))');
+  const sync = room.sync({ query: 'select id, name from people', key: ['id', 'name'], mode: 'upsert' });
+  await expect(room.run(sync)).rejects.toMatchObject({ code: 'KEY_NULL' });
+  expect((await room.to.query('select from target')).rowCount).toBe(0);
+});
+
 test('a table of key columns only', async () => {
   await fill(1, 10);
   const sync = people({ query: 'select id from people' });
