@@ -82,6 +82,26 @@ describe('a run that goes well', () => {
     expect(found.get(searchKeys.dueAt)?.getTime()).toBe(run.dueAtMs);
   });
 
+  test('tells the Web UI what it is, where it stands, and what each activity does', async () => {
+    await engine.startWorkers(scriptedActivities().activities);
+    const handle = await start(plannedRun());
+    await handle.result();
+    const described = await handle.describe();
+    expect(await described.staticSummary()).toBe('acme/subscribers · append · manual');
+    expect(await described.staticDetails()).toContain('tenant **acme**');
+    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(currentDetails).toContain('**acme/subscribers** · **succeeded** · 1,000 rows');
+    const { events } = await handle.fetchHistory();
+    const summaries = events!.flatMap(({ activityTaskScheduledEventAttributes: scheduled, userMetadata }) =>
+      scheduled ? [Buffer.from(userMetadata?.summary?.data ?? '').toString()] : [],
+    );
+    expect(summaries).toHaveLength(3);
+    for (const summary of summaries) {
+      expect(summary.length).toBeGreaterThan(5);
+      expect(summary.length).toBeLessThan(60);
+    }
+  });
+
   test('copies as many partitions at once as it may, and each until it is finished', async () => {
     let atOnce = 0;
     let most = 0;
