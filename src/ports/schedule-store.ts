@@ -4,7 +4,7 @@
  * not answer; anything else concerns the rows that were named.
  */
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
-import type { WaitingReason } from '../domain/run-states.ts';
+import type { RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from './run-starter.ts';
 import type { DueEntry, RunOffer } from './schedule-index.ts';
 
@@ -84,7 +84,7 @@ export interface SweepStore {
   /** Runs that have been `cancelling` for longer. */
   fetchCancelling(olderThanMs: number): Promise<RunAtWork[]>;
   /** Runs past `starting` whose row has not moved for longer. */
-  fetchSilentRuns(olderThanMs: number): Promise<RunAtWork[]>;
+  fetchSilentRuns(olderThanMs: number): Promise<(RunAtWork & { readonly status: RunStatus })[]>;
   /** Notes that the engine still has the run. */
   noteSeen(runId: RunId): Promise<void>;
 }

@@ -39,7 +39,7 @@ import { tick } from './tick.ts';
 export interface DispatcherDeps {
   readonly index: ScheduleIndex;
   readonly store: ScheduleStore & SweepStore & RefillStore;
-  readonly starter: Pick<RunStarter, 'start' | 'describe' | 'cancel'>;
+  readonly starter: Pick<RunStarter, 'start' | 'describe' | 'cancel' | 'pause' | 'resume'>;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun?: (runId: RunId) => Promise<void>;

@@ -5,6 +5,7 @@
  */
 import { codeOf } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
+import type { RunStatus } from '../domain/run-states.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { RunAtWork, SweepStore } from '../ports/schedule-store.ts';
@@ -13,11 +14,13 @@ import type { Logger } from '../telemetry/logger.ts';
 export interface ReconcileDeps {
   readonly index: Pick<ScheduleAnnouncer, 'releaseRuns'>;
   readonly store: Pick<SweepStore, 'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen'>;
-  readonly starter: Pick<RunStarter, 'describe' | 'cancel'>;
+  readonly starter: Pick<RunStarter, 'describe' | 'cancel' | 'pause' | 'resume'>;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun: ((runId: RunId) => Promise<void>) | undefined;
 }
+
+type SilentRun = RunAtWork & { readonly status: RunStatus };
 
 interface ReconcileOptions {
   /** A run that has been `cancelling` for longer is asked to cancel again. */
@@ -37,10 +40,27 @@ export async function reconcile(deps: ReconcileDeps, options: ReconcileOptions):
   await inParallel(await store.fetchSilentRuns(options.silentMs), (run) => lookUp(deps, run));
 }
 
-async function lookUp(deps: ReconcileDeps, run: RunAtWork): Promise<void> {
-  if ((await deps.starter.describe(run.workflowId)) === 'open' || !(await close(deps, run)))
-    // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
-    await deps.store.noteSeen(run.runId);
+async function lookUp(deps: ReconcileDeps, run: SilentRun): Promise<void> {
+  const isOpen = (await deps.starter.describe(run.workflowId)) === 'open';
+  if (isOpen) await tellAgain(deps, run);
+  // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
+  if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run.runId);
+}
+
+/**
+ * Whoever changed the row may have died before the workflow heard of it, which would then wait for ever, or never. One
+ * that knows already is not disturbed: before it acts it asks the row.
+ */
+async function tellAgain(
+  { starter, log }: ReconcileDeps,
+  { runId, workflowId, status }: SilentRun,
+): Promise<void> {
+  try {
+    if (status === 'running') await starter.resume(workflowId);
+    if (status === 'pausing') await starter.pause(workflowId);
+  } catch (error) {
+    log.warn({ run: runId, code: codeOf(error) }, 'reconcile: the workflow does not answer');
+  }
 }
 
 /** Whether the run is final now. */

@@ -1,5 +1,6 @@
 /** What the sweeps look for in the rows: what the index or the engine has lost. */
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { RunStatus } from '../domain/run-states.ts';
 import { defaultSlackMs } from '../domain/priority.ts';
 import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
@@ -119,9 +120,12 @@ export async function fetchCancelling(tx: Tx, olderThanMs: number): Promise<RunA
   return rows;
 }
 
-export async function fetchSilentRuns(tx: Tx, olderThanMs: number): Promise<RunAtWork[]> {
-  const { rows } = await tx.query<RunAtWork>(
-    `select r.id as "runId", r.workflow_id as "workflowId" from penstock.run r
+export async function fetchSilentRuns(
+  tx: Tx,
+  olderThanMs: number,
+): Promise<(RunAtWork & { status: RunStatus })[]> {
+  const { rows } = await tx.query<RunAtWork & { status: RunStatus }>(
+    `select r.id as "runId", r.workflow_id as "workflowId", r.status from penstock.run r
      where r.status in ('running', 'pausing', 'paused', 'cancelling') and ${stillSince} order by r.moved_at limit 200`,
     [olderThanMs],
   );

@@ -7,6 +7,8 @@ export interface FakeRunStarter extends RunStarter {
   readonly started: readonly RunToStart[];
   /** Every call of `start` that was answered, also those that found the workflow there. */
   readonly startCalls: number;
+  /** Workflows that were told to go on and were open. */
+  readonly resumed: ReadonlySet<string>;
   /** Workflows that were asked to cancel and were open. */
   readonly cancelled: ReadonlySet<string>;
   /** Ends a workflow, as its own completion or an operator would. */
@@ -21,6 +23,7 @@ export function createFakeRunStarter(): FakeRunStarter {
   const workflows = new Map<string, 'open' | 'closed'>();
   const started: RunToStart[] = [];
   const cancelled = new Set<string>();
+  const resumed = new Set<string>();
   let startCalls = 0;
   let isReachable = true;
   let refusal: Error | null = null;
@@ -35,6 +38,7 @@ export function createFakeRunStarter(): FakeRunStarter {
   return {
     started,
     cancelled,
+    resumed,
     get startCalls() {
       return startCalls;
     },
@@ -57,7 +61,11 @@ export function createFakeRunStarter(): FakeRunStarter {
       return result;
     },
     pause: ask,
-    resume: ask,
+    async resume(workflowId) {
+      const result = await ask(workflowId);
+      if (result === 'asked') resumed.add(workflowId);
+      return result;
+    },
     close: (workflowId) => void workflows.set(workflowId, 'closed'),
     setReachable: (value) => {
       isReachable = value;

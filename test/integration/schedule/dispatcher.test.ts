@@ -371,6 +371,15 @@ describe('the engine', () => {
     await waitUntil('the others are tried again', () => tried.filter((runId) => runId === away).length >= 2);
   });
 
+  test('is told again to go on when the row says so: whoever resumed the run may have died before it was told', async () => {
+    const planted = await plantDue();
+    await room.startDispatcher();
+    await started(1);
+    await asEngine(room.pool, (tx) => changeRun(tx, runOfSlot(planted), 'prepare'));
+    const { workflowId } = room.starter.started[0]!;
+    await waitUntil('its workflow is told', () => room.starter.resumed.has(workflowId));
+  });
+
   test('is asked again to cancel a run that is cancelling', async () => {
     const planted = await plantDue();
     await room.startDispatcher();
