@@ -28,7 +28,7 @@ export function parseBody<T extends z.ZodType>(schema: T, data: unknown): z.outp
 }
 
 function invalid(error: z.ZodError, prefix: string): PenstockError {
-  const issues = error.issues.flatMap((issue) => issuesOf(issue, []));
+  const issues = error.issues.flatMap(issuesOf);
   const [first] = issues as [Issue, ...Issue[]];
   const located = issues.map(({ pointer, detail }) => ({ pointer: `${prefix}${pointer}`, detail }));
   return Object.assign(
@@ -44,26 +44,12 @@ const describe = ({ pointer, detail }: Issue): string =>
 export const pointerOf = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
-/** An unknown member is pointed at itself; of a union's members the one that comes closest speaks. */
-function issuesOf(issue: z.core.$ZodIssue, parents: readonly PropertyKey[]): Issue[] {
-  const path = [...parents, ...issue.path];
+/** An unknown member is pointed at itself. */
+function issuesOf(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
-      pointer: pointerOf([...path, key]),
+      pointer: pointerOf([...issue.path, key]),
       detail: 'there is no such member',
     }));
-  if (issue.code === 'invalid_union') {
-    const closest = issue.errors.toSorted((a, b) => rank(a) - rank(b))[0];
-    if (closest && closest.length > 0) return closest.flatMap((inner) => issuesOf(inner, path));
-  }
-  return [{ pointer: pointerOf(path), detail: issue.message }];
+  return [{ pointer: pointerOf(issue.path), detail: issue.message }];
 }
-
-/** A missing or unknown member says that another shape was meant. */
-const rank = (issues: readonly z.core.$ZodIssue[]): number =>
-  issues.reduce(
-    (sum, issue) =>
-      sum +
-      (issue.code === 'unrecognized_keys' ? 10 * issue.keys.length : issue.code === 'invalid_type' ? 5 : 1),
-    0,
-  );

@@ -44,20 +44,10 @@ const blockListOf = (networks: readonly Network[]): BlockList => {
 
 const refused = blockListOf(parseNetworks(notPublic));
 
-/** `::ffff:10.0.0.1` and its hexadecimal spelling reach 10.0.0.1, so they are judged as that. */
-function unmapped(address: string): string {
-  if (!isIPv6(address)) return address;
-  const host = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
-  if (!mapped) return host;
-  const [high, low] = [Number.parseInt(mapped[1] as string, 16), Number.parseInt(mapped[2] as string, 16)];
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
-}
-
-/** Whether a connection may go to the IP address. */
+/** Whether a connection may go to the IP address. `::ffff:10.0.0.1` is judged as 10.0.0.1, which Node's list does. */
 export function isAddressAllowed(address: string, allowed: readonly Network[]): boolean {
   if (isIP(address) === 0) return false;
-  const plain = unmapped(address);
+  const plain = address.replace(/%.*$/, '');
   const family = isIPv6(plain) ? 'ipv6' : 'ipv4';
   return !refused.check(plain, family) || blockListOf(allowed).check(plain, family);
 }

@@ -71,6 +71,22 @@ describe('a sync', () => {
     expect(await globex('POST', '/v1/syncs', { tenantId: acmeId, ...spec() })).toMatchObject({ status: 404 });
   });
 
+  test('that was refused may be sent again with its Idempotency-Key, once what was wrong is mended', async () => {
+    const wanted = spec({ source: { connection: 'later', query: 'select id from users' } });
+    const headers = { 'idempotency-key': 'mend' };
+    expect((await acme('POST', '/v1/syncs', wanted, headers)).status).toBe(400);
+    const { body: warehouse } = await acme('GET', '/v1/connections/warehouse');
+    const { id: _id, tenantId: _tenant, version: _v, createdAt: _c, updatedAt: _u, ...settings } = warehouse;
+    await acme('POST', '/v1/connections', { ...settings, name: 'later', password: 'hush' });
+    const made = await acme('POST', '/v1/syncs', wanted, headers);
+    expect(made.status).toBe(201);
+    expect(await acme('POST', '/v1/syncs', wanted, headers)).toMatchObject({
+      status: 201,
+      body: made.body,
+      headers: { etag: '"1"', location: made.headers['location'], 'idempotency-replayed': 'true' },
+    });
+  });
+
   test('takes its own answer back as its next spec', async () => {
     const sync = await made({ schedule: { every: '1h' } });
     const answer = await acme('PUT', `/v1/syncs/${sync.id}`, { ...sync, priority: 1 }, { 'if-match': '"1"' });

@@ -265,6 +265,7 @@ describe('attempts', () => {
     await store.beginAttempt({ ...attempt, worker: 'w1' });
     await store.reportAttempt(attempt, { ...counts, rows: 20 });
     await store.reportAttempt(attempt, counts);
+    expect(await fetchAttempts()).toMatchObject([{ rows: '20', outcome: null }]);
     await store.endAttempt(attempt, {
       ...counts,
       rows: 30,
