@@ -175,6 +175,8 @@ async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Pr
         pointer: '/destination/table',
       },
     );
+  // A sync that has moved lets go of the table it wrote before: another may have it, and no reset empties it.
+  await run('delete from _penstock.target where sync = $1 and relation <> $2', [sync, relation]);
   await run(
     `insert into _penstock.target (relation, sync, shared) values ($1, $2, $3)
          on conflict (relation, sync) do update set shared = excluded.shared`,

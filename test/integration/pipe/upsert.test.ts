@@ -149,6 +149,24 @@ describe('targets', () => {
     );
   });
 
+  test('a sync that has moved to another table lets go of the one before, and a reset leaves it alone', async () => {
+    await room.from.query(`insert into people values (1, 'x')`);
+    const sync = people();
+    await room.run(sync);
+    const moved = {
+      ...sync,
+      spec: { ...sync.spec, destination: { ...sync.spec.destination, table: 'moved' } },
+    };
+    await room.run(moved);
+    await room.destination.resetSync(sync.id, { deleteRows: true });
+    const count = async (table: string) =>
+      Number((await room.to.query(`select count(*) as rows from ${table}`)).rows[0].rows);
+    expect(await count('moved')).toBe(0);
+    expect(await count('target')).toBe(1);
+    await room.prepare(people(), newId('run'));
+    await room.to.query('drop table moved');
+  });
+
   test('two syncs cannot upsert one table, nor can an append join an upsert; appends may share', async () => {
     await room.prepare(people(), newId('run'));
     await expect(room.prepare(people(), newId('run'))).rejects.toMatchObject({ code: 'TARGET_OWNED' });
