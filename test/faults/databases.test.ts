@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startCopy } from './support/copy-under-fault.ts';
-import { execute, startProduct, type Product } from './support/product.ts';
+import { execute, startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;
@@ -17,9 +17,9 @@ describe('a copy whose sessions are terminated', () => {
     'at the source, reads on after the last committed row (seed %i)',
     async (seed) => {
       const dice = rollDice(seed);
-      const copy = await startCopy(product, dice);
-      for (let cut = dice.between(1, 3); cut > 0; cut--) {
-        await copy.untilBatches((await copy.batches()) + Math.ceil(copy.middle / 3));
+      const copy = await startCopy(product, dice, { wide: true });
+      for (const moment of copy.moments(dice.between(1, 3))) {
+        await copy.untilBatches(moment);
         await terminateSessions(copy.reader);
       }
       await copy.expectWhole();
@@ -33,8 +33,8 @@ describe('a copy whose sessions are terminated', () => {
     async (seed) => {
       const dice = rollDice(seed);
       const copy = await startCopy(product, dice);
-      for (let cut = dice.between(1, 3); cut > 0; cut--) {
-        await copy.untilBatches((await copy.batches()) + Math.ceil(copy.middle / 3));
+      for (const moment of copy.moments(dice.between(1, 3))) {
+        await copy.untilBatches(moment);
         await terminateSessions(copy.writer);
       }
       await copy.expectWhole();
@@ -49,8 +49,8 @@ describe('a copy whose sessions are terminated', () => {
       const { host, port } = product.servers.postgres;
       const proxy = await startTcpProxy({ host, port });
       const copy = await startCopy(product, dice, { destinationPort: proxy.port });
-      for (let cut = dice.between(1, 3); cut > 0; cut--) {
-        await copy.untilBatches((await copy.batches()) + Math.ceil(copy.middle / 3));
+      for (const moment of copy.moments(dice.between(1, 3))) {
+        await copy.untilBatches(moment);
         await cutBeforeAnswerToCommit(proxy);
       }
       await copy.expectWhole();

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { startCopy } from './support/copy-under-fault.ts';
-import { startProduct, type Product } from './support/product.ts';
+import { startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;
@@ -17,7 +17,7 @@ describe('a copy in hand', () => {
     'goes on when Temporal is killed and comes back (seed %i)',
     async (seed) => {
       const copy = await startCopy(product, rollDice(seed));
-      await copy.untilBatches(copy.middle);
+      await copy.untilBatches(copy.moments(1)[0]!);
       await product.servers.temporal.kill();
       await product.servers.temporal.start();
       await copy.expectWhole();
@@ -31,7 +31,7 @@ describe('a copy in hand', () => {
     async (seed) => {
       const dice = rollDice(seed);
       const copy = await startCopy(product, dice);
-      await copy.untilBatches(copy.middle);
+      await copy.untilBatches(copy.moments(1)[0]!);
       await product.servers.redis.kill();
       if (dice.oneOf([true, false])) await deleteRedisData();
       await product.servers.redis.start();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { findCopyingWorker } from '../../src/dev/demo/kill-worker.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startCopy } from './support/copy-under-fault.ts';
-import { startProduct, type Product } from './support/product.ts';
+import { startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;
@@ -17,7 +17,7 @@ describe('a worker in the middle of a copy', () => {
     'is killed: another one goes on, no row is lost or doubled (seed %i)',
     async (seed) => {
       const copy = await startCopy(product, rollDice(seed));
-      await copy.untilBatches(copy.middle);
+      await copy.untilBatches(copy.moments(1)[0]!);
       process.kill(await findWorker(copy.runId), 'SIGKILL');
       await copy.expectWhole();
       await copy.close();
@@ -31,7 +31,7 @@ describe('a worker in the middle of a copy', () => {
       const dice = rollDice(seed);
       const copy = await startCopy(product, dice);
       const thawsDuringCopy = dice.oneOf([true, false]);
-      await copy.untilBatches(copy.middle);
+      await copy.untilBatches(copy.moments(1)[0]!);
       const zombie = await findWorker(copy.runId);
       process.kill(zombie, 'SIGSTOP');
       try {

@@ -5,10 +5,10 @@
 import { expect } from '@jest/globals';
 import { Client } from 'pg';
 import type { RunAnswer } from '../../../src/client/index.ts';
-import { compareRows } from '../../../src/dev/demo/compare-rows.ts';
+import { compareRows, type Comparison } from '../../../src/dev/demo/compare-rows.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { expectNothingLeft } from './expect-nothing-left.ts';
-import { execute, sourceRows, type Product } from './product.ts';
+import { execute, sourceRows, type Product } from '../../support/product.ts';
 import type { Dice } from './seeds.ts';
 
 export interface CopyUnderFault {
@@ -20,10 +20,10 @@ export interface CopyUnderFault {
   /** Logins of this copy alone, to find its sessions by. */
   readonly reader: string;
   readonly writer: string;
-  /** A number of committed batches somewhere in the middle, chosen by the seed. */
-  readonly middle: number;
+  /** Moments in the middle, chosen by the seed: numbers of committed batches, the smallest first. */
+  readonly moments: (count: number) => readonly number[];
   readonly batches: () => Promise<number>;
-  /** Resolves when so many batches are committed. Fails when the run ends before. */
+  /** Resolves when so many batches are committed. */
   readonly untilBatches: (count: number) => Promise<void>;
   readonly untilEnd: () => Promise<RunAnswer>;
   /** Waits for the run's end and proves all of it. */
@@ -32,9 +32,15 @@ export interface CopyUnderFault {
 }
 
 export interface CopyOptions {
+  /** Makes the rows so wide that the source is still sending when they are far from written. */
+  readonly wide?: boolean;
   /** Port by which the destination is reached, of a proxy in front of it. */
   readonly destinationPort?: number;
 }
+
+/** Several kilobytes a row: a worker reads ahead by a few megabytes, and by what the network holds. */
+const wideQuery = 'select s.*, repeat(md5(s.id::text), 100) as filler from subscriber s';
+const plainQuery = 'select * from subscriber';
 
 let copies = 0;
 /** A fault may cost a heartbeat time-out, a take-over and some back-off. */
@@ -51,6 +57,7 @@ export async function startCopy(
   const name = `copy${++copies}`;
   const mode = dice.oneOf(['append', 'upsert'] as const);
   const batchRows = dice.between(60, 150);
+  const query = options.wide ? wideQuery : plainQuery;
   const [reader, writer, database] = [`${name}_reader`, `${name}_writer`, `${name}_destination`];
   for (const login of [reader, writer])
     await execute(postgres.url, `create role ${login} login password '${login}'`);
@@ -74,7 +81,7 @@ export async function startCopy(
   const sync = await api.syncs.create({
     tenantId,
     name,
-    source: { connection: `${name}-source`, query: 'select * from subscriber' },
+    source: { connection: `${name}-source`, query },
     destination: { connection: `${name}-destination`, table: 'public.subscriber' },
     mode,
     key: ['id'],
@@ -96,7 +103,10 @@ export async function startCopy(
     destinationUrl,
     reader,
     writer,
-    middle: dice.between(1, Math.floor((sourceRows / batchRows) * 0.6)),
+    moments: (count) => {
+      const last = Math.floor((sourceRows / batchRows) * 0.6);
+      return Array.from({ length: count }, () => dice.between(1, last)).toSorted((a, b) => a - b);
+    },
     batches,
     untilBatches: (count) =>
       waitUntil(`${count} committed batches`, async () => (await batches()) >= count, 60_000),
@@ -104,7 +114,7 @@ export async function startCopy(
     expectWhole: async () => {
       const run = await untilEnd(product, runId);
       expect(run).toMatchObject({ status: 'succeeded', error: null });
-      await expectEqualRows(sourceUrl, destinationUrl);
+      await expectEqualRows({ url: sourceUrl, query }, destinationUrl);
       expectReceipt(run);
       await expectNothingLeft(product, { run, writer, destination: watch });
       return run;
@@ -116,11 +126,10 @@ export async function startCopy(
 const untilEnd = ({ api }: Product, runId: string): Promise<RunAnswer> =>
   api.runs.of(runId).wait({ signal: AbortSignal.timeout(endsWithinMs), lookEveryS: 5 });
 
-async function expectEqualRows(sourceUrl: string, destinationUrl: string): Promise<void> {
-  const query = 'select * from subscriber';
+async function expectEqualRows(source: Comparison['source'], destinationUrl: string): Promise<void> {
   const found = await compareRows({
-    source: { url: sourceUrl, query },
-    destination: { url: destinationUrl, query },
+    source,
+    destination: { url: destinationUrl, query: plainQuery },
     key: ['id'],
   });
   expect(found).toEqual({

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import type { Client } from 'pg';
 import type { RunAnswer } from '../../../src/client/index.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-import { execute, type Product } from './product.ts';
+import { execute, type Product } from '../../support/product.ts';
 
 interface Left {
   readonly run: RunAnswer;

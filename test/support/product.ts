@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { createClient, type Client as Api } from '../../../src/client/index.ts';
-import { createSubscribers } from '../../../src/dev/demo/subscribers.ts';
-import type { DevStack } from '../../../src/dev/dev-stack.ts';
-import { startDevStack } from '../../../src/dev/dev-stack.ts';
-import { cacheDir } from '../../../src/dev/stack.ts';
+import { createClient, type Client as Api } from '../../src/client/index.ts';
+import { createSubscribers } from '../../src/dev/demo/subscribers.ts';
+import type { DevStack } from '../../src/dev/dev-stack.ts';
+import { startDevStack } from '../../src/dev/dev-stack.ts';
+import { cacheDir } from '../../src/dev/stack.ts';
 
 export interface Product extends DevStack {
   readonly api: Api;
