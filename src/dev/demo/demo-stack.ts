@@ -38,7 +38,8 @@ export async function runDemoOnStack(
   };
   start.end('all up');
   try {
-    const { apiUrl, apiKey, postgresUrl } = stack.addresses();
+    const { apiUrl, apiKey, postgresUrl, temporalUiUrl } = stack.addresses();
+    progress.say(`  while it works: API docs ${apiUrl}/docs, Temporal Web UI ${temporalUiUrl}`);
     const outcome = await Promise.race([
       stack.refused,
       runDemo({

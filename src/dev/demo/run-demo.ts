@@ -90,6 +90,7 @@ async function copyCities({ api, progress, tenantId }: Demo, places: number): Pr
   const { id } = await api.syncs.trigger(sync.id);
   const run = await followRun(api, id, places, step);
   step.end(describeRun(run));
+  progress.say(describeLink(run));
   return sync.id;
 }
 
@@ -120,6 +121,7 @@ async function copySubscribers(demo: Demo): Promise<CopiedSubscribers> {
   );
   const [kill, run] = await Promise.all([killing, followRun(api, runId, rows, step)]);
   step.end(describeRun(run));
+  progress.say(describeLink(run));
   progress.say(
     kill
       ? `  the kill, after ${kill.batches} batches, cost ${kill.standstillSeconds.toFixed(1)} s until the other worker went on, ` +
@@ -148,6 +150,7 @@ async function copyChanges(demo: Demo, { syncId, firstRunId }: CopiedSubscribers
     ({ id, receipt }) => id !== firstRunId && (receipt?.read ?? 0) > 0,
   );
   step.end(`the next run: ${describeRun(run)}`);
+  progress.say(describeLink(run));
   const { read, updated, inserted } = run.receipt ?? { read: 0, updated: 0, inserted: 0 };
   return read === changed + added && updated === changed && inserted === added;
 }
@@ -176,6 +179,9 @@ const describeDifferences = (found: Differences): string =>
     ? `${counted(found.sourceRows)} rows, all equal`
     : `NOT EQUAL: ${found.missing} missing, ${found.extra} too many, ${found.duplicated} twice, ` +
       `${found.different} different; keys such as ${found.examples.join(' ')}`;
+
+/** Where its history is, while the stack is up. */
+const describeLink = ({ links, workflowId }: RunAnswer): string => `  ${links.temporal ?? workflowId}`;
 
 /** One line: what a run did, and how fast. */
 function describeRun({ status, receipt, error, attempts, startedAt, endedAt }: RunAnswer): string {
