@@ -23,7 +23,8 @@
  * Transitions
  *  takeLease    (lease.ts)     none → leased. Locks the run's row `for share`, final: end. Writes run and epoch into the lease
  *               where the run is another or the epoch is lower; no row: FENCED. The row lock waits for a batch that is
- *               still open under the lease, and ends its transaction when it does not end by itself. Then, in a later
+ *               still open under the lease, and ends its transaction when it does not end by itself (nothing else would:
+ *               while COPY waits for a byte of a frozen writer, the server heeds no time-out). Then, in a later
  *               statement, the newest checkpoint is read: by now the fate of any COMMIT without an answer is known.
  *  beginBatch   (this file)    leased → in a batch. Read committed, since an older snapshot would not see a newer checkpoint.
  *               Locks the lease `for share`, where run and epoch are its own: no other attempt can take it before this

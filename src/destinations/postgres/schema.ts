@@ -111,7 +111,11 @@ export const ensureSchema = (context: DestinationContext): Promise<void> =>
   withDestination(context, 'Preparing the schema _penstock', async (client) => {
     const { answerMs } = context.timeouts;
     if ((await appliedVersions(client, answerMs)) === versions.length) return;
-    await runAll(client, `begin; select pg_advisory_xact_lock(${advisoryKey})`, answerMs);
+    await runAll(
+      client,
+      `begin isolation level read committed; select pg_advisory_xact_lock(${advisoryKey})`,
+      answerMs,
+    );
     const applied = await appliedVersions(client, answerMs);
     for (const [i, sql] of versions.entries()) {
       if (i < applied) continue;
@@ -124,7 +128,8 @@ async function appliedVersions(client: Client, answerMs: number): Promise<number
   const [there] = await rowsOf<{ is: boolean }>(
     client,
     answerMs,
-    `select to_regclass('_penstock.version') is not null as is`,
+    // Not by to_regclass, which may answer from a cache that is older than the lock.
+    `select exists (select from pg_catalog.pg_tables where schemaname = '_penstock' and tablename = 'version') as is`,
   );
   if (!there?.is) return 0;
   const [row] = await rowsOf<{ count: number }>(

@@ -1,0 +1,142 @@
+/** The destination's own rules: what bounds a transaction, what is logged, who writes as whom. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { newId, type RunId } from '../../../src/domain/ids.ts';
+import type { OpenLoad } from '../../../src/ports/destination.ts';
+import { createPipeRoom, nextEpoch, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+
+let room: PipeRoom;
+let run: RunId;
+let load: OpenLoad;
+beforeAll(async () => {
+  room = await createPipeRoom();
+  await room.from.query('create table numbers (id integer primary key, label text)');
+  await room.from.query(`insert into numbers select i, 'row ' || i from generate_series(1, 100) as i`);
+});
+afterAll(() => room.close());
+beforeEach(async () => {
+  await room.to.query('drop table if exists target');
+  run = newId('run');
+  load = await room.prepare(room.sync({ query: 'select * from numbers', key: ['id'] }), run);
+});
+
+const leaseOf = (epoch = nextEpoch()) => ({ run, load: load.loadId, partition: 1, epoch });
+const noRows = { keyHi: null, rows: 0, bytes: 0, final: false };
+
+test('everything that a checkpoint vouches for is logged: an unlogged table would be empty after a crash', async () => {
+  const { rows } = await room.to.query(
+    `select relname from pg_class where relnamespace = '_penstock'::regnamespace and relkind = 'r' and relpersistence <> 'p'`,
+  );
+  expect(rows).toEqual([]);
+});
+
+test('the schema is created once, by however many at the same time, with however little of it there', async () => {
+  const fresh = await createPipeRoom();
+  const many = Array.from({ length: 5 }, () => fresh.openDestination());
+  await Promise.all(many.map((destination) => destination.ensureSchema()));
+  await Promise.all(many.map((destination) => destination.close()));
+  await fresh.run(fresh.sync({ query: 'select 1 as id', key: ['id'] }));
+  await fresh.close();
+});
+
+test('a batch that outlives its statement time-out is refused at its next byte', async () => {
+  const slow = room.openDestination({ timeouts: { statementMs: 100 } });
+  const writer = await slow.takeLease(leaseOf());
+  await writer.begin();
+  await room.to.query('select pg_sleep(0.3)');
+  await expect(writer.commit(noRows)).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  await writer.close();
+  await slow.close();
+});
+
+test('a writer that freezes in mid-COPY is seen by no time-out of the server: whoever takes the lease ends it', async () => {
+  const frozen = room.openDestination({ timeouts: { statementMs: 100, idleMs: 100 } });
+  const writer = await frozen.takeLease(leaseOf());
+  await writer.begin();
+  await room.to.query('select pg_sleep(0.5)');
+  const open = await room.to.query(
+    `select state, wait_event from pg_stat_activity where application_name like 'penstock:%' and datname = current_database()`,
+  );
+  expect(open.rows).toEqual([{ state: 'active', wait_event: 'ClientRead' }]);
+  const quick = room.openDestination({ timeouts: { graceMs: 50 } });
+  const replacement = await quick.takeLease(leaseOf());
+  await expect(writer.commit(noRows)).rejects.toThrow();
+  await Promise.all([writer.close(), replacement.close()]);
+  await Promise.all([frozen.close(), quick.close()]);
+});
+
+test('a target that somebody else has locked is an error after the lock time-out, not a wait for ever', async () => {
+  const other = new Client(room.destinationAccess);
+  await other.connect();
+  await other.query('begin; lock table target in access exclusive mode');
+  const impatient = room.openDestination({ timeouts: { lockMs: 200 } });
+  const writer = await impatient.takeLease(leaseOf());
+  await expect(writer.begin()).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  await writer.close();
+  await impatient.close();
+  await other.end();
+});
+
+test('a take that waits ends only transactions of the protocol, not somebody else’s', async () => {
+  const other = new Client({ ...room.destinationAccess, application_name: 'a human' });
+  await other.connect();
+  await other.query('begin');
+  await other.query('select from _penstock.lease where load = $1 for update', [load.loadId]);
+  const impatient = room.openDestination({ timeouts: { graceMs: 50, lockMs: 400 } });
+  await expect(impatient.takeLease(leaseOf())).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  expect((await other.query('select 1 as alive')).rows).toEqual([{ alive: 1 }]);
+  await other.end();
+  await impatient.close();
+});
+
+test('a batch that is there already is fenced by its key, never rejected as a row', async () => {
+  const writer = await room.destination.takeLease(leaseOf());
+  await writer.begin();
+  await room.to.query(
+    `insert into _penstock.checkpoint (load, partition, batch, rows, inserted, updated, unchanged, deduplicated, bytes, final, relation, run, epoch)
+     values ($1, 1, 1, 0, 0, 0, 0, 0, 0, false, 0, 'somebody', 0)`,
+    [load.loadId],
+  );
+  await expect(writer.commit(noRows)).rejects.toMatchObject({ code: 'FENCED' });
+  await writer.close();
+});
+
+test('epochs beyond 2^53 are told apart', async () => {
+  const epochs = ['9007199254740992', '9007199254740993', '9223372036854775807'];
+  for (const epoch of epochs) await (await room.destination.takeLease(leaseOf(epoch))).close();
+  await expect(room.destination.takeLease(leaseOf(epochs[1]))).rejects.toMatchObject({ code: 'FENCED' });
+});
+
+describe('a granted destination', () => {
+  test.each(['append', 'upsert'] as const)(
+    '%s writes as the role it was granted, and no more',
+    async (mode) => {
+      const role = `granted_${mode}_${Date.now()}`;
+      await room.to.query(`create role ${role}`);
+      const sync = room.sync({ query: 'select * from numbers', key: ['id'], mode, table: `granted_${mode}` });
+      const granted = room.openDestination({ access: { databaseRole: role } });
+      const first = newId('run');
+      const opened = await room.prepare(sync, first, { destination: granted });
+      const refused = room.attempt(first, opened, { destination: granted });
+      await expect(refused).rejects.toMatchObject({ code: 'DESTINATION_PERMISSION' });
+      await room.to.query(`grant select, insert, update on granted_${mode} to ${role}`);
+      await room.to.query(`grant usage on schema public to ${role}`);
+      await room.to.query(`insert into granted_${mode} values (1, 'there')`);
+      const finished = await room.attempt(first, opened, { destination: granted });
+      if (mode === 'upsert') expect(finished).toMatchObject({ outcome: 'finished', rows: 100 });
+      await granted.close();
+      await room.to.query(`drop owned by ${role}; drop role ${role}`);
+    },
+  );
+});
+
+test('deleting rows at a reset is refused when another sync writes to the table as well', async () => {
+  const [mine, theirs] = [1, 2].map(() =>
+    room.sync({ query: 'select * from numbers', key: ['id'], table: 'both' }),
+  );
+  await room.run(mine!);
+  await room.run(theirs!);
+  const reset = room.destination.resetSync(mine!.id, { deleteRows: true });
+  await expect(reset).rejects.toMatchObject({ code: 'TARGET_OWNED' });
+  expect(await rowsAsText(room.to, 'select * from "both"')).toHaveLength(200);
+});
