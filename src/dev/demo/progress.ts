@@ -22,17 +22,18 @@ const plainEveryMs = 2_000;
 /** What a bar has drawn so far goes; it is drawn again when it moves. */
 const clearLine = '\r\x1b[2K';
 
-type Output = Pick<NodeJS.WriteStream, 'write' | 'isTTY'>;
+type Output = Pick<NodeJS.WriteStream, 'write' | 'isTTY'> & { readonly columns?: number };
 
 export const showProgress = (output: Output): Progress => ({
   say: (line) => void output.write(output.isTTY ? `${clearLine}${line}\n` : `${line}\n`),
   begin: (label) => (output.isTTY ? beginBar(output, label) : beginLines(output, label)),
 });
 
-/** Redraws its line in place. */
+/** Redraws its line in place; a line that wrapped could not be cleared, so what does not fit is cut. */
 function beginBar(output: Output, label: string): Step {
   const startMs = performance.now();
-  const draw = (text: string): void => void output.write(`${clearLine}${text}`);
+  const draw = (text: string): void =>
+    void output.write(`${clearLine}${text.slice(0, (output.columns ?? 80) - 1)}`);
   draw(`  … ${label}`);
   return {
     move: (done, total, note = '') => {
@@ -40,7 +41,7 @@ function beginBar(output: Output, label: string): Step {
       draw(`  … ${label} ${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} ${note}`);
     },
     end: (outcome) => {
-      draw(`  ✓ ${label}: ${outcome}${secondsSince(startMs)}\n`);
+      output.write(`${clearLine}  ✓ ${label}: ${outcome}${secondsSince(startMs)}\n`);
     },
   };
 }

@@ -3,7 +3,7 @@
  * source and destination, row by row and both ways. Everything is asked of Penstock through its HTTP API.
  */
 import type { Client, RunAnswer } from '../../client/index.ts';
-import { citiesCredit, createCities } from './cities.ts';
+import { createCities } from './cities.ts';
 import type { Differences } from './compare-rows.ts';
 import { compareRows, isEqual } from './compare-rows.ts';
 import { createDemoDatabases, type DemoDatabases } from './databases.ts';
@@ -63,7 +63,7 @@ export async function runDemo(request: Omit<Demo, 'databases' | 'tenantId'>): Pr
 async function fillWarehouse(url: string, { progress, rows }: Pick<Demo, 'progress' | 'rows'>) {
   const citiesStep = progress.begin('acme-warehouse: table of places');
   const places = await createCities(url);
-  citiesStep.end(`${counted(places)} ${citiesCredit}`);
+  citiesStep.end(`${counted(places)} rows, GeoNames`);
   const subscribersStep = progress.begin('acme-warehouse: table of subscribers');
   await createSubscribers(url, rows);
   subscribersStep.end(`${counted(rows)} generated rows with awkward values`);
