@@ -4,10 +4,11 @@
  *
  *   npm run bench copy-append [-- --rows=4000000 --turns=3]
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '../../src/client/index.ts';
 import { startDevStack } from '../../src/dev/dev-stack.ts';
+import { takeOwnFolder } from '../../src/dev/own-folder.ts';
 import { cacheDir } from '../../src/dev/stack.ts';
 import { createLineitem, createLineitemTable } from '../support/lineitem.ts';
 import { judgeCopy, saveResult, summarize } from './support/bench-report.ts';
@@ -25,7 +26,7 @@ const batchRows = 50_000;
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 requirePsql();
-const dataDir = await mkdtemp(join(cacheDir, '..', 'bench-'));
+const dataDir = await takeOwnFolder(join(cacheDir, '..', 'bench'), log);
 const stack = await startDevStack({ dataDir, log, echoLogs: false });
 const startedMs = performance.now();
 try {

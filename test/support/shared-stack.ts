@@ -1,7 +1,6 @@
 /** Starts and stops the stack that all test files of one run share; runs in Jest's own process, outside the tests. */
-import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { clearLeftovers, isAbandoned } from '../../src/dev/pid-file.ts';
+import { takeOwnFolder } from '../../src/dev/own-folder.ts';
 import type { Stack } from '../../src/dev/stack.ts';
 import { cacheDir, startStack } from '../../src/dev/stack.ts';
 import { publishStack } from './stack.ts';
@@ -13,9 +12,8 @@ const parent = join(cacheDir, '..', 'test');
 const log = (line: string) => process.stdout.write(`${line}\n`);
 
 export async function startSharedStack(): Promise<void> {
-  await clearAbandoned();
   shared = await startStack({
-    dataDir: join(parent, String(process.pid)),
+    dataDir: await takeOwnFolder(parent, log),
     log,
     // Tests kill processes, never the machine: nothing is lost without fsync, and everything is faster.
     postgres: { settings: { fsync: 'off', max_connections: '300' } },
@@ -31,14 +29,4 @@ export async function startSharedStack(): Promise<void> {
 
 export async function stopSharedStack(): Promise<void> {
   await shared?.stop({ discard: true });
-}
-
-/** Data folders of test runs that were killed. */
-async function clearAbandoned(): Promise<void> {
-  for (const name of await readdir(parent).catch(() => [])) {
-    const dataDir = join(parent, name);
-    if (!isAbandoned(dataDir)) continue;
-    await clearLeftovers(dataDir, log);
-    await rm(dataDir, { recursive: true, force: true });
-  }
 }

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '../../client/index.ts';
 import { startDevStack, type DevStack } from '../dev-stack.ts';
-import { takeDataDir } from '../pid-file.ts';
+import { takeOwnFolder } from '../own-folder.ts';
 import { cacheDir } from '../stack.ts';
 import { citiesCredit } from './cities.ts';
 import type { Progress } from './progress.ts';
@@ -14,12 +14,12 @@ export interface DemoStack extends DevStack {
   readonly discard: () => Promise<void>;
 }
 
-const dataDir = join(cacheDir, '..', 'demo');
+const parent = join(cacheDir, '..', 'demo');
 
 /**
  * Starts a stack and runs the demo on it; the stack is still up afterwards.
  * @param rows of the generated table
- * @throws PenstockError DATA_DIR_IN_USE while another demo is kept up; nothing is left running after an error
+ * @throws PenstockError of the stack or of a step that does not end; nothing is left running then
  */
 export async function runDemoOnStack(
   rows: number,
@@ -28,9 +28,7 @@ export async function runDemoOnStack(
   const log = (line: string): void => progress.say(`  ${line}`);
   progress.say(`Penstock demo. The places of the world are data of ${citiesCredit}.`);
   const start = progress.begin('PostgreSQL, Redis, Temporal; api, dispatcher and two workers');
-  // Whose folder it is, and what a killed demo left running in it, has to be settled before it is deleted.
-  await takeDataDir(dataDir, log);
-  await rm(dataDir, { recursive: true, force: true });
+  const dataDir = await takeOwnFolder(parent, log);
   const stack = await startDevStack({ dataDir, log, echoLogs: false });
   const discard = async (): Promise<void> => {
     await stack.stop();

@@ -132,7 +132,7 @@ async function copySubscribers(demo: Demo): Promise<CopiedSubscribers> {
 }
 
 /** Early enough that most of the table is still to be copied. */
-const batchesBeforeKill = 6;
+const batchesBeforeKill = 15;
 
 /** Changes the source and waits for the scheduled run that finds the changes: whether it read exactly these. */
 async function copyChanges(demo: Demo, { syncId, firstRunId }: CopiedSubscribers): Promise<boolean> {

@@ -28,5 +28,5 @@ export const subscribersSync = (rows: number): SyncSpecInput => ({
   key: ['id'],
   cursor: { column: 'updated_at' },
   schedule: { every: '5s' },
-  limits: { batchRows: Math.max(1, Math.min(50_000, Math.floor(rows / 20))) },
+  limits: { batchRows: Math.max(1, Math.min(50_000, Math.floor(rows / 50))) },
 });
