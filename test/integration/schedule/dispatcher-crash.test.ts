@@ -30,10 +30,10 @@ afterEach(() => room.clear());
 afterAll(() => room.close());
 
 /** A dispatcher's whole work on what is due now, one step after the other, in a process that may die at any of them. */
-async function workOnce(fate: Fate | null): Promise<readonly string[]> {
+async function workOnce(fate: Fate | null, through = index): Promise<readonly string[]> {
   const mortal = createMortal(fate);
   const deps: DispatcherDeps = room.deps({
-    index: mortal(index),
+    index: mortal(through),
     store: mortal(room.store),
     starter: mortal(room.starter),
   });
@@ -105,7 +105,8 @@ const steps = [
 describe('P7: a dispatcher killed between any two steps loses nothing and starts nothing twice', () => {
   test('the steps are those that are listed', async () => {
     const planted = await plantDue();
-    const calls = await workOnce(null);
+    // With leases as they are in production: on a busy machine the short ones would run out under an undisturbed pass.
+    const calls = await workOnce(null, await room.openIndex());
     expect(calls.slice(0, steps.length)).toEqual(steps);
     await expectAllStarted(planted);
   });
