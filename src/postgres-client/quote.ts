@@ -6,8 +6,6 @@ export const ident = (name: string): string => escapeIdentifier(name);
 /** A string literal, the same whatever standard_conforming_strings is. */
 export const literal = (text: string): string => escapeLiteral(text);
 
-export const literalOrNull = (text: string | null): string => (text === null ? 'null' : literal(text));
-
 /** `array['a','b']::text[]`, or null. */
 export const textArray = (values: readonly string[] | null): string =>
   values === null ? 'null' : `array[${values.map(literal).join(', ')}]::text[]`;
