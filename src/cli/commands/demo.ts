@@ -19,15 +19,18 @@ export const command: Command = {
     const rows = parseRows(String(options['rows']));
     const output = json ? process.stderr : process.stdout;
     const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-    // The guard of the stack ends what is running.
-    const interrupted = asked.then(() => process.exit(exitInterrupted));
-    const demo = runDemoOnStack(rows, showProgress(output));
-    const { outcome, stack } = await Promise.race([demo, interrupted]);
+    const demo = await Promise.race([runDemoOnStack(rows, showProgress(output)), asked]);
+    // Told to stop in the middle: the guard ends what is running.
+    if (!('outcome' in demo)) process.exit(exitInterrupted);
+    const { outcome, stack } = demo;
     output.write(`\n${describeReceipts(outcome)}\n`);
     if (options['keep'] !== undefined) {
       output.write(describeKept(stack.addresses(), outcome));
       if (json) process.stdout.write(`${outcomeJson(outcome)}\n`);
-      return await interrupted;
+      await asked;
+      output.write('Stopping.\n');
+      await stack.discard();
+      return outcome.ok ? 0 : 1;
     }
     await stack.discard();
     output.write(`\n${outcome.ok ? 'Everything arrived, once.' : 'THE DEMO FAILED.'} `);
