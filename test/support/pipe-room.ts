@@ -82,18 +82,11 @@ export const nextEpoch = (): string => String(++lastEpoch);
 
 const never = new AbortController().signal;
 
-/** @param destinationUrl of a server of the test's own; otherwise both databases are on the shared one */
-export async function createPipeRoom({
-  destinationUrl,
-}: { destinationUrl?: string } = {}): Promise<PipeRoom> {
-  const sourceDatabase = await createDatabase();
-  const destinationDatabase =
-    destinationUrl === undefined ? await createDatabase() : { url: destinationUrl, drop: async () => {} };
+export async function createPipeRoom(): Promise<PipeRoom> {
+  const [sourceDatabase, destinationDatabase] = [await createDatabase(), await createDatabase()];
   const [from, to] = [sourceDatabase, destinationDatabase].map(
     ({ url }) => new Client({ connectionString: url }),
   ) as [Client, Client];
-  // A test may end the server.
-  to.on('error', () => {});
   await Promise.all([from.connect(), to.connect()]);
   const sourceAccess = accessOf(sourceDatabase.url);
   const destinationAccess = accessOf(destinationDatabase.url);

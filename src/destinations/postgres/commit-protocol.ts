@@ -20,10 +20,6 @@
  *
  * Locks are taken in this order: run, load, lease (several: by number), cursor.
  *
- * Durability: a batch's COMMIT does not wait for the disk when the batch before it is known to be there, so a crash of
- * the server takes back one batch at most, rows and checkpoint together, and the next attempt does it again. Every other
- * transaction waits, and with it everything before: a lease, a final batch and a finished load are never taken back.
- *
  * Transitions
  *  takeLease    (lease.ts)     none → leased. Locks the run's row `for share`, final: end. Writes run and epoch into the lease
  *               where the run is another or the epoch is lower; no row: FENCED. The row lock waits for a batch that is
@@ -51,19 +47,13 @@ const batchName = ({ load, partition }: LeaseRequest): string => `penstock:${loa
 const whereMine = ({ load, partition }: LeaseRequest): string =>
   `load = ${literal(load)} and partition = ${partition}`;
 
-export interface BegunBatch {
-  lease: LeaseRequest;
-  /** Of the target, quoted. */
-  schema: string;
-  /** The server can say how much of its log is on disk. */
-  knowsFlushed: boolean;
-}
-
 /**
- * Begins a batch in one round trip. Its selects tell whether the lease is held, which checkpoint is the newest, and what
- * of the log was written before: give the results to `checkBegun`.
+ * Begins a batch in one round trip. Its two selects tell whether the lease is held and which checkpoint is the newest:
+ * give the results to `checkBegun`.
+ *
+ * @param schema of the target, quoted
  */
-export function beginBatch(context: DestinationContext, { lease, schema, knowsFlushed }: BegunBatch): string {
+export function beginBatch(context: DestinationContext, lease: LeaseRequest, schema: string): string {
   return [
     beginStatement(context, { application_name: batchName(lease) }),
     `set local search_path to ${schema}, pg_temp`,
@@ -71,26 +61,20 @@ export function beginBatch(context: DestinationContext, { lease, schema, knowsFl
     `select true as mine from _penstock.lease where ${whereMine(lease)}
         and run = ${literal(lease.run)} and epoch = ${literal(lease.epoch)}::bigint for share`,
     `select coalesce(max(batch), 0) as newest from _penstock.checkpoint where ${whereMine(lease)}`,
-    ...(knowsFlushed ? ['select pg_catalog.pg_current_wal_insert_lsn()::text as before'] : []),
   ].join('; ');
 }
 
-/**
- * FENCED unless the lease is held and the newest checkpoint is the one that the writer knows.
- *
- * @returns the place in the log behind the batch before this one; null when the server does not say
- */
+/** FENCED unless the lease is held and the newest checkpoint is the one that the writer knows. */
 export function checkBegun(
   results: readonly { command: string; rows: unknown[] }[],
   known: Checkpoint | null,
-): string | null {
-  const [held, newest, log] = results
+): void {
+  const [held, newest] = results
     .filter((result) => result.command === 'SELECT')
     .map((result) => result.rows[0]);
   if (!held) throw new PenstockError('FENCED', 'Another attempt has taken the lease, or the run is final.');
   if ((newest as { newest: number }).newest !== (known?.batch ?? 0))
     throw new PenstockError('FENCED', 'The newest checkpoint is not the one that this attempt wrote.');
-  return (log as { before: string } | undefined)?.before ?? null;
 }
 
 export interface CommittedBatch {
@@ -102,18 +86,10 @@ export interface CommittedBatch {
   /** The target's name, quoted, and the oid that it had when the load was opened. */
   target: string;
   relation: string;
-  /** What `checkBegun` returned. */
-  before: string | null;
 }
 
-/** Spares the wait for the disk when the batch before is there already. */
-const waitForOneBatchAtMost = (before: string): string =>
-  `select pg_catalog.set_config('synchronous_commit', 'off', true)
-     where pg_catalog.pg_current_wal_flush_lsn() >= ${literal(before)}::pg_catalog.pg_lsn; `;
-
 /** Records the checkpoint and commits, in one round trip. */
-export function commitBatch(batch: CommittedBatch): string {
-  const { lease, known, end, counts, target, relation, before } = batch;
+export function commitBatch({ lease, known, end, counts, target, relation }: CommittedBatch): string {
   const sameTarget = `(select oid from pg_catalog.pg_class where oid = ${literal(relation)}::oid and oid = pg_catalog.to_regclass(${literal(target)}))`;
   const values = [
     literal(lease.load),
@@ -132,7 +108,6 @@ export function commitBatch(batch: CommittedBatch): string {
     literal(lease.run),
     `${literal(lease.epoch)}::bigint`,
   ];
-  const mayBeLate = before === null || end.final ? '' : waitForOneBatchAtMost(before);
-  return `${mayBeLate}insert into _penstock.checkpoint (load, partition, batch, key_lo, key_hi, rows, inserted, updated, unchanged,
+  return `insert into _penstock.checkpoint (load, partition, batch, key_lo, key_hi, rows, inserted, updated, unchanged,
       deduplicated, bytes, final, relation, run, epoch) values (${values.join(', ')}); commit`;
 }

@@ -34,8 +34,7 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
     const verify = await maySwallowRows(client, answerMs, relation);
-    const knowsFlushed = await canTellFlushed(client, answerMs);
-    return new Writer({ context, client, taken, columns, verify, knowsFlushed });
+    return new Writer({ context, client, taken, columns, verify });
   } catch (error) {
     if (client) await disconnect(client);
     throw classifyDestinationError(error, 'Opening the writer');
@@ -49,20 +48,6 @@ interface WriterParts {
   columns: readonly TargetColumn[];
   /** A trigger of the target may swallow rows. */
   verify: boolean;
-  /** The server can say how much of its log is on disk. */
-  knowsFlushed: boolean;
-}
-
-/** Some managed servers cannot. */
-async function canTellFlushed(client: Client, answerMs: number): Promise<boolean> {
-  try {
-    const sql = 'select pg_catalog.pg_current_wal_insert_lsn(), pg_catalog.pg_current_wal_flush_lsn()';
-    await runAll(client, sql, answerMs);
-    return true;
-  } catch (error) {
-    if (sqlstateOf(error) === undefined) throw error;
-    return false;
-  }
 }
 
 class Writer implements PartitionWriter {
@@ -74,7 +59,6 @@ class Writer implements PartitionWriter {
   /** Rows go into the target itself; otherwise into staging, to be merged. */
   #straight: boolean;
   #copy: CopyIn | null = null;
-  #before: string | null = null;
   #isOver = false;
 
   constructor(parts: WriterParts) {
@@ -97,16 +81,15 @@ class Writer implements PartitionWriter {
 
   begin(): Promise<void> {
     return this.#classified(async () => {
-      const { context, client, taken, knowsFlushed } = this.#parts;
+      const { context, client, taken } = this.#parts;
       const { plan } = taken.load;
-      const schema = ident(plan.target.schema);
       const role = context.access.databaseRole;
       const statements = [
-        beginBatch(context, { lease: taken.lease, schema, knowsFlushed }),
+        beginBatch(context, taken.lease, ident(plan.target.schema)),
         ...(role === undefined ? [] : [`set local role ${ident(role)}`]),
         ...(this.#straight ? [] : [createStaging(plan)]),
       ];
-      this.#before = checkBegun(await this.#run(statements.join('; ')), this.checkpoint);
+      checkBegun(await this.#run(statements.join('; ')), this.checkpoint);
       const names = plan.columns.map((column) => ident(column.name)).join(', ');
       const into = this.#straight ? this.#target : stagingTable;
       const sql = `copy ${into} (${names}) from stdin (format ${plan.format})`;
@@ -169,7 +152,6 @@ class Writer implements PartitionWriter {
       counts,
       target: this.#target,
       relation: taken.load.relation,
-      before: this.#before,
     });
     try {
       await this.#run(context.access.databaseRole === undefined ? sql : `set local role none; ${sql}`);
