@@ -41,7 +41,9 @@ const packages = [
   'ioredis',
   'node:crypto',
   'node:fs',
+  'node:fs/promises',
   'node:process',
+  'node:timers/promises',
   'pg',
   'pg-copy-streams',
   'pg-query-stream',
@@ -49,7 +51,7 @@ const packages = [
   'uuid',
   'zod',
 ];
-const node = ['node:crypto', 'node:fs'];
+const node = ['node:crypto', 'node:fs', 'node:fs/promises', 'node:timers/promises'];
 const anyPackage = packages.filter((name) => name !== 'node:process');
 
 const rows: Record<string, Row> = {
