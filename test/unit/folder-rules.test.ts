@@ -156,6 +156,10 @@ const planted: Record<string, Line[]> = {
   ],
   'src/sources/postgres/sibling.ts': only(imports, `export * from '../mysql/thing.ts';`),
   'src/destinations/postgres/sibling.ts': only(imports, `export * from '../mysql/thing.ts';`),
+  'src/destinations/postgres/modes/sibling.ts': [
+    ...fine(`export * from '../target.ts';`),
+    ...only(imports, `export * from '../../mysql/thing.ts';`),
+  ],
 
   // the files of domain with a package of their own, and those that workflows leave out of the bundle
   'src/domain/sync-spec.ts': [

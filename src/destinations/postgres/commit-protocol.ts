@@ -14,7 +14,8 @@
  *  5. The cursor moves once per load, from its low to its high, in the transaction that makes the load done.
  *  6. read = inserted + updated + unchanged + deduplicated + rejected, for each checkpoint and for each load.
  *
- * States of a load: planned → loading → done, or abandoned from either. (`loaded`, `published`: for modes with a shadow.)
+ * States of a load: planned → loading → done, or abandoned from either. A mode whose publishing takes more than one
+ * transaction (modes/mode.ts) has `loaded` and `published` between loading and done.
  * States of an attempt: none → leased → in a batch → leased → … → ended. It never goes back: after any error of a
  * connection, and after a COMMIT without an answer, it ends, and the next attempt (with a higher epoch) asks the rows.
  *

@@ -1,21 +1,35 @@
-/** Makes a load done (rule 6 of the commit protocol): proves that it is complete, moves the cursor, stores the receipt. */
+/**
+ * Makes a load done (rule 6 of the commit protocol): proves that it is complete, publishes it as its mode does, moves the
+ * cursor, stores the receipt. A mode that publishes in several transactions is called again until the load is done.
+ */
 import { PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
-import type { Run } from './destination-session.ts';
+import { inTransaction, type DestinationContext, type Run } from './destination-session.ts';
 import { fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
-import { qualifiedName } from './target.ts';
+import { modeOf } from './modes/modes.ts';
+import { qualifiedName } from './target-name.ts';
 
 interface FinishRequest {
   run: RunId;
   load: LoadId;
 }
 
+interface FinishedLoad {
+  receipt: Receipt;
+  another: boolean;
+}
+
 /** END_NOT_PROVEN, TARGET_CHANGED, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
-export async function finishLoad(
-  run: Run,
-  request: FinishRequest,
-): Promise<{ receipt: Receipt; another: boolean }> {
+export async function finishLoad(context: DestinationContext, request: FinishRequest): Promise<FinishedLoad> {
+  for (;;) {
+    const finished = await inTransaction(context, 'Finishing the load', (run) => finishStep(run, request));
+    if (finished) return finished;
+  }
+}
+
+/** One transaction of it; null when there is more to publish. */
+async function finishStep(run: Run, request: FinishRequest): Promise<FinishedLoad | null> {
   const load = await fetchLoadRow(run, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
@@ -28,6 +42,11 @@ export async function finishLoad(
   await run('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
   await requireTarget(run, locked);
   await proveComplete(run, locked);
+  const published = await modeOf(locked.plan).publish?.(run, locked);
+  if (published && published.phase !== 'done') {
+    await run('update _penstock.load set phase = $2 where id = $1', [request.load, published.phase]);
+    return null;
+  }
   const receipt = await sumReceipt(run, request.load);
   if (!addsUp(receipt))
     throw new PenstockError('RECEIPT_MISMATCH', `The counts of the load ${request.load} do not add up.`);
@@ -37,10 +56,11 @@ export async function finishLoad(
     [request.load, request.run, JSON.stringify(receipt)],
   );
   await run('update _penstock.lease set run = null where load = $1', [request.load]);
+  await modeOf(locked.plan).clear?.(run, locked);
   return answer(locked, receipt, request.run);
 }
 
-const answer = (load: LoadRow, receipt: Receipt, run: RunId): { receipt: Receipt; another: boolean } => ({
+const answer = (load: LoadRow, receipt: Receipt, run: RunId): FinishedLoad => ({
   receipt,
   another: leavesWork(load, run),
 });

@@ -5,7 +5,9 @@ import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids
 import type { LoadPlan, OpenLoad } from '../../ports/destination.ts';
 import type { CursorWindow } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
-import { claimTarget, qualifiedName } from './target.ts';
+import { modeOf } from './modes/modes.ts';
+import { claimTarget } from './target.ts';
+import { qualifiedName } from './target-name.ts';
 
 /** A row of `_penstock.load`, with its partitions. */
 export interface LoadRow {
@@ -19,14 +21,15 @@ export interface LoadRow {
   low: string | null;
   high: string | null;
   relation: string;
-  straight: boolean;
+  /** The target had no rows when the load was opened. */
+  wasEmpty: boolean;
   phase: OpenLoad['phase'] | 'abandoned';
   receipt: unknown;
   partitions: number[];
 }
 
 const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan, plan_hash as "planHash",
-  cursor_hash as "cursorHash", low, high, relation::text, straight, phase, receipt,
+  cursor_hash as "cursorHash", low, high, relation::text, straight as "wasEmpty", phase, receipt,
   array(select no from _penstock.partition p where p.load = l.id order by no) as partitions`;
 
 /** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
@@ -63,10 +66,10 @@ export function openLoadOf(row: LoadRow, runId: RunId | null): OpenLoad {
 
 /**
  * Whether a run that has finished this load is to open one of its own. An earlier run's window ended before this run
- * began; but an append without a cursor has one window only, everything, and must not load it twice.
+ * began; but a mode that only adds, without a cursor, has one window only, everything, and must not load it twice.
  */
 export const leavesWork = (load: Pick<LoadRow, 'openedBy' | 'plan'>, runId: RunId): boolean =>
-  load.openedBy !== runId && !(load.plan.mode === 'append' && load.plan.cursor === null);
+  load.openedBy !== runId && !(modeOf(load.plan).onlyAdds && load.plan.cursor === null);
 
 interface FindRequest {
   run: RunId;
@@ -87,8 +90,8 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   if (!open) return null;
   if (open.planHash === hashPlan(request.plan)) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
-  await abandonLoad(run, open.id);
-  if (open.plan.mode === 'append' && (await hasCheckpoints(run, open.id))) throw unfinished(open);
+  await abandonLoad(run, open);
+  if (modeOf(open.plan).onlyAdds && (await hasCheckpoints(run, open.id))) throw unfinished(open);
   return null;
 }
 
@@ -104,9 +107,10 @@ async function hasCheckpoints(run: Run, load: LoadId): Promise<boolean> {
 }
 
 /** Ends a load without finishing it; its leases are cleared, so that nothing more commits for it. */
-export async function abandonLoad(run: Run, load: LoadId): Promise<void> {
-  await run(`update _penstock.load set phase = 'abandoned', closed_at = now() where id = $1`, [load]);
-  await run('update _penstock.lease set run = null where load = $1', [load]);
+export async function abandonLoad(run: Run, load: LoadRow): Promise<void> {
+  await run(`update _penstock.load set phase = 'abandoned', closed_at = now() where id = $1`, [load.id]);
+  await run('update _penstock.lease set run = null where load = $1', [load.id]);
+  await modeOf(load.plan).clear?.(run, load);
 }
 
 interface OpenRequest extends FindRequest {
@@ -143,12 +147,14 @@ export async function insertLoad(
       window.low,
       window.high,
       target.relation,
-      plan.mode === 'append' || target.isEmpty,
+      target.isEmpty,
     ],
   );
   await run('insert into _penstock.partition (load, no) values ($1, 1)', [id]);
   await run('insert into _penstock.lease (load, partition) values ($1, 1)', [id]);
-  return openLoadOf((await fetchLoadRow(run, id))!, runId);
+  const load = (await fetchLoadRow(run, id))!;
+  await modeOf(plan).open?.(run, load);
+  return openLoadOf(load, runId);
 }
 
 /** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
@@ -177,7 +183,7 @@ export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promi
   if (!cursor || cursor.value === null) return null;
   if (cursor.hash === hashCursor(plan))
     return (await isForAnotherTable(run, sync, plan)) ? forgetValue(run, sync) : cursor.value;
-  if (plan.mode === 'append') {
+  if (modeOf(plan).onlyAdds) {
     const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
     throw new PenstockError('CURSOR_CHANGED', text);
   }
@@ -186,15 +192,15 @@ export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promi
 
 /**
  * Whether what the cursor vouches for is gone: the target was dropped, or (where reading again is harmless) dropped and
- * made anew. An append into a table that somebody put in its place goes on: its rows may have been brought along.
+ * made anew. A mode that only adds, into a table that somebody put in its place goes on: its rows may have been brought along.
  */
-async function isForAnotherTable(run: Run, sync: SyncId, { target, mode }: LoadPlan): Promise<boolean> {
+async function isForAnotherTable(run: Run, sync: SyncId, plan: LoadPlan): Promise<boolean> {
   const [found] = await run<{ exists: boolean; known: boolean }>(
     `select to_regclass($2) is not null as exists,
             exists (select from _penstock.target where sync = $1 and relation = to_regclass($2)) as known`,
-    [sync, qualifiedName(target)],
+    [sync, qualifiedName(plan.target)],
   );
-  return mode === 'append' ? !found!.exists : !found!.known;
+  return modeOf(plan).onlyAdds ? !found!.exists : !found!.known;
 }
 
 async function forgetValue(run: Run, sync: SyncId): Promise<null> {

@@ -17,11 +17,10 @@ import { beginBatch, checkBegun, commitBatch } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
 import type { DestinationContext } from './destination-session.ts';
 import { takeLease, type TakenLease } from './lease.ts';
-import { fetchTargetColumns, maySwallowRows, type TargetColumn } from './target-columns.ts';
-import { qualifiedName } from './target.ts';
-import { createStaging, mergeStaged, rowsSwallowed, stagingTable } from './upsert.ts';
-
-const uniqueViolation = '23505';
+import type { Route } from './modes/mode.ts';
+import { modeOf } from './modes/modes.ts';
+import { fetchTargetColumns, maySwallowRows } from './target-columns.ts';
+import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
 /** Takes the lease and connects the writer. */
 export async function openWriter(context: DestinationContext, lease: LeaseRequest): Promise<PartitionWriter> {
@@ -34,7 +33,8 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
     const verify = await maySwallowRows(client, answerMs, relation);
-    return new Writer({ context, client, taken, columns, verify });
+    const route = modeOf(plan).route({ client, load: taken.load, columns, verify, answerMs });
+    return new Writer({ context, client, taken }, route);
   } catch (error) {
     if (client) await disconnect(client);
     throw classifyDestinationError(error, 'Opening the writer');
@@ -45,9 +45,6 @@ interface WriterParts {
   context: DestinationContext;
   client: Client;
   taken: TakenLease;
-  columns: readonly TargetColumn[];
-  /** A trigger of the target may swallow rows. */
-  verify: boolean;
 }
 
 class Writer implements PartitionWriter {
@@ -56,27 +53,24 @@ class Writer implements PartitionWriter {
   readonly #parts: WriterParts;
   readonly #doing: string;
   readonly #target: string;
-  /** Rows go into the target itself; otherwise into staging, to be merged. */
-  #straight: boolean;
+  #route: Route;
   #copy: CopyIn | null = null;
   #isOver = false;
 
-  constructor(parts: WriterParts) {
-    const { plan, straight } = parts.taken.load;
+  constructor(parts: WriterParts, route: Route) {
+    const { plan } = parts.taken.load;
     this.#parts = parts;
     this.checkpoint = parts.taken.checkpoint;
     this.totals = { ...parts.taken.totals };
-    this.#straight = straight;
+    this.#route = route;
     this.#target = qualifiedName(plan.target);
     this.#doing = `Writing ${plan.target.schema}.${plan.target.table}`;
   }
 
   retriesOtherwise(error: unknown): boolean {
-    const { mode } = this.#parts.taken.load.plan;
-    const cause = (error as { cause?: unknown }).cause;
-    const retries = this.#straight && mode === 'upsert' && sqlstateOf(cause ?? {}) === uniqueViolation;
-    if (retries) this.#straight = false;
-    return retries;
+    const otherwise = this.#route.otherwise(error);
+    this.#route = otherwise ?? this.#route;
+    return otherwise !== null;
   }
 
   begin(): Promise<void> {
@@ -87,12 +81,11 @@ class Writer implements PartitionWriter {
       const statements = [
         beginBatch(context, taken.lease, ident(plan.target.schema)),
         ...(role === undefined ? [] : [`set local role ${ident(role)}`]),
-        ...(this.#straight ? [] : [createStaging(plan)]),
+        ...(this.#route.prepare === undefined ? [] : [this.#route.prepare]),
       ];
       checkBegun(await this.#run(statements.join('; ')), this.checkpoint);
       const names = plan.columns.map((column) => ident(column.name)).join(', ');
-      const into = this.#straight ? this.#target : stagingTable;
-      const sql = `copy ${into} (${names}) from stdin (format ${plan.format})`;
+      const sql = `copy ${this.#route.into} (${names}) from stdin (format ${plan.format})`;
       this.#copy = new CopyIn(client, sql, plan.format, context.timeouts.answerMs);
       await this.#copy.open();
     });
@@ -133,14 +126,10 @@ class Writer implements PartitionWriter {
 
   /** Ends COPY and applies what it brought. */
   async #apply(rows: number): Promise<BatchCounts> {
-    const { context, client, taken, columns, verify } = this.#parts;
-    const { plan } = taken.load;
     const accepted = await this.#copy!.end();
     this.#copy = null;
-    if (accepted !== rows) throw rowsSwallowed(plan);
-    if (this.#straight) return { inserted: rows, updated: 0, unchanged: 0, deduplicated: 0 };
-    const { answerMs } = context.timeouts;
-    return mergeStaged(client, { plan, columns, rows, verify, answerMs });
+    if (accepted !== rows) throw rowsSwallowed(this.#parts.taken.load.plan);
+    return this.#route.apply(rows);
   }
 
   async #commit(end: BatchEnd, counts: BatchCounts): Promise<void> {

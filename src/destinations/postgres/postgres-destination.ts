@@ -48,7 +48,7 @@ export function openPostgresDestination(
         return row && openLoadOf(row, null);
       }),
     takeLease: (request) => openWriter(context, request),
-    finish: (request) => inTransaction(context, 'Finishing the load', (run) => finishLoad(run, request)),
+    finish: (request) => finishLoad(context, request),
     closeRun: async (runId) => {
       try {
         await ensureSchema(context);

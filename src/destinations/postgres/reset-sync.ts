@@ -6,7 +6,7 @@ import { abandonLoad, lockOpenLoad } from './load.ts';
 
 export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
   const open = await lockOpenLoad(run, sync);
-  if (open) await abandonLoad(run, open.id);
+  if (open) await abandonLoad(run, open);
 }
 
 /** TARGET_OWNED when rows are to be deleted that may be another sync's. */

@@ -5,8 +5,8 @@ import type { LoadPlan, TableName } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import type { Run } from './destination-session.ts';
-
-export const qualifiedName = ({ schema, table }: TableName): string => `${ident(schema)}.${ident(table)}`;
+import { modeOf } from './modes/modes.ts';
+import { qualifiedName } from './target-name.ts';
 
 interface TargetRow {
   target: TableName;
@@ -71,7 +71,7 @@ export async function claimTarget(
     [name],
   );
   if (!facts || !['r', 'p'].includes(facts.kind)) throw mismatch(plan, 'is not a table');
-  if (plan.mode === 'upsert') await requireKeyIndex(run, plan, facts.relation);
+  if (modeOf(plan).keyed) await requireKeyIndex(run, plan, facts.relation);
   await requireDefaults(run, plan, facts.relation);
   await own(run, sync, plan, facts.relation);
   return facts;
@@ -92,7 +92,7 @@ async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
   const columns = plan.columns.map(
     ({ name, typeName }) => `${ident(name)} ${isKnown.has(typeName) ? typeName : 'text'}`,
   );
-  const key = plan.mode === 'upsert' ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
+  const key = modeOf(plan).keyed ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
   await run(`create schema if not exists ${ident(plan.target.schema)}`);
   await run(`create table ${qualifiedName(plan.target)} (${[...columns, ...key].join(', ')})`);
 }
@@ -160,9 +160,9 @@ async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Prom
     throw mismatch(plan, `needs a value for the column ${column.name}, which the result does not have`);
 }
 
-/** Append syncs may share a table; an upsert owns its table alone. */
+/** Syncs that only add rows may share a table; any other owns its table alone. */
 async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
-  const shared = plan.mode === 'append';
+  const shared = modeOf(plan).onlyAdds;
   const [other] = await run(
     'select from _penstock.target where relation = $1 and sync <> $2 and not ($3 and shared) limit 1',
     [relation, sync, shared],

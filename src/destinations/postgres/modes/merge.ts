@@ -1,17 +1,16 @@
 /**
- * Upsert: a batch is copied into a temporary table and merged from there, in key order (two writers then meet in the same
- * order and cannot deadlock), one row per key, and only rows that changed are rewritten.
+ * A batch is copied into a temporary table and merged from there, in key order (two writers then meet in the same order
+ * and cannot deadlock), one row per key, and only rows that changed are rewritten.
  *
  * Of rows with one key, the one with the greatest cursor wins; without a cursor, or among equals, the one whose text
  * sorts last, byte by byte. Batches are cut where the key changes, so the rule holds for the whole load.
  */
 import type { Client } from 'pg';
-import { PenstockError } from '../../domain/errors.ts';
-import type { BatchCounts, LoadPlan } from '../../ports/destination.ts';
-import { ident } from '../../postgres-client/quote.ts';
-import { runAll } from '../../postgres-client/query.ts';
-import { differs, type TargetColumn } from './target-columns.ts';
-import { qualifiedName } from './target.ts';
+import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
+import { ident } from '../../../postgres-client/quote.ts';
+import { runAll } from '../../../postgres-client/query.ts';
+import { differs, type TargetColumn } from '../target-columns.ts';
+import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 
 export const stagingTable = 'pg_temp.penstock_stage';
 
@@ -89,9 +88,3 @@ async function findSwallowed(client: Client, plan: LoadPlan, answerMs: number): 
   );
   if (missing!.rows.length > 0) throw rowsSwallowed(plan);
 }
-
-export const rowsSwallowed = ({ target }: LoadPlan): PenstockError =>
-  new PenstockError(
-    'ROWS_SWALLOWED',
-    `Rows that were sent to ${target.schema}.${target.table} are not there: a trigger or a rule on it swallows them.`,
-  );

@@ -1,0 +1,68 @@
+/**
+ * What differs between the modes of writing, as the commit protocol sees it. A mode is one file beside this one, listed
+ * in `modes.ts`; nothing else asks for a mode by name. The protocol itself (leases, checkpoints, proof of the end,
+ * receipt) is the same for all.
+ */
+import type { Client } from 'pg';
+import type { BatchCounts } from '../../../ports/destination.ts';
+import type { Run } from '../destination-session.ts';
+import type { LoadRow } from '../load.ts';
+import type { TargetColumn } from '../target-columns.ts';
+
+export interface Mode {
+  /**
+   * It never takes back a row. So several syncs may write one table, nothing may be read twice, and a load with committed
+   * rows whose plan has changed is the user's to decide about. Any other mode owns its table alone, abandons such a load
+   * and reads again.
+   */
+  readonly onlyAdds: boolean;
+  /** The target has one row a key, by a unique index. */
+  readonly keyed: boolean;
+  /** Makes what the load needs beside its target, in the transaction that opens it. */
+  open?(run: Run, load: LoadRow): Promise<void>;
+  /** Where an attempt's batches go first. */
+  route(writing: Writing): Route;
+  /**
+   * Publishes, after the end was proven and while every lease is held; repeated, each time in a transaction of its own,
+   * until it says `done`. It must find in the destination how far it got. Absent: the batches have done it all.
+   */
+  publish?(run: Run, load: LoadRow): Promise<Published>;
+  /** Drops what `open` made, in the transaction that makes the load done or abandoned. */
+  clear?(run: Run, load: LoadRow): Promise<void>;
+}
+
+/**
+ * What a transaction of publishing did: `loaded`, `published` is the phase that the load goes into, with more to come;
+ * with `done` the load is done in the same transaction.
+ */
+export interface Published {
+  readonly phase: 'loaded' | 'published' | 'done';
+}
+
+/** An attempt at a partition, as its route sees it. */
+export interface Writing {
+  readonly client: Client;
+  readonly load: LoadRow;
+  /** The target's columns that the result fills, in its order. */
+  readonly columns: readonly TargetColumn[];
+  /** A trigger of the target may swallow rows. */
+  readonly verify: boolean;
+  readonly answerMs: number;
+}
+
+/**
+ * The way of rows within a batch's transaction. A batch may be sent in parts, each a COPY of its own: `prepare` once,
+ * then for every part COPY and `apply`, with `clear` in between.
+ */
+export interface Route {
+  /** A statement that comes before the first COPY of a batch. */
+  readonly prepare?: string;
+  /** The table that COPY fills, quoted. */
+  readonly into: string;
+  /** Applies the rows that COPY brought, all of which were accepted; what became of them. */
+  apply(rows: number): Promise<BatchCounts>;
+  /** A statement that makes `into` ready for another part of the same batch. */
+  readonly clear?: string;
+  /** The way that a batch goes which failed with this error, and those after it; null: no other. */
+  otherwise(error: unknown): Route | null;
+}

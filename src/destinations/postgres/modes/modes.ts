@@ -1,0 +1,9 @@
+/** The modes by name. */
+import type { LoadPlan } from '../../../ports/destination.ts';
+import { append } from './append.ts';
+import type { Mode } from './mode.ts';
+import { upsert } from './upsert.ts';
+
+const modes: Readonly<Record<LoadPlan['mode'], Mode>> = { append, upsert };
+
+export const modeOf = ({ mode }: Pick<LoadPlan, 'mode'>): Mode => modes[mode];
