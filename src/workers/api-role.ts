@@ -35,7 +35,6 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 /** An API of this process; any number of processes may have one. */
 export function createApiRole({ config, parts, adapters, hostGuard, logger }: ApiRoleOptions): Service {
-  const stopping = new AbortController();
   const temporal = connectClient({ address: config.temporalAddress, namespace: config.temporalNamespace });
   const { pool } = parts;
   let app: ApiApp | undefined;
@@ -46,18 +45,18 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
     return index;
   };
 
-  const openIndex = async (): Promise<void> => {
+  const openIndex = async (stopping: AbortSignal): Promise<void> => {
     try {
-      ({ index } = await parts.open(stopping.signal));
+      ({ index } = await parts.open(stopping));
     } catch (err) {
-      if (!stopping.signal.aborted) logger.error({ err }, 'api: works without the index');
+      if (!stopping.aborted) logger.error({ err }, 'api: works without the index');
     }
   };
 
   return {
     name: 'api',
-    async start() {
-      void openIndex();
+    async start(stopping) {
+      void openIndex(stopping);
       const secretBox = createSecretBox(config.masterKey);
       const access = { pool, secretBox, adapters };
       app = await createApiServer({
@@ -83,7 +82,6 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
       logger.info({ url: await listen(app, config) }, 'api: listening');
     },
     async stop() {
-      stopping.abort();
       await app?.close();
       await temporal.connection.close();
     },

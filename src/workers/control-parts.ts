@@ -2,6 +2,7 @@
  * What the roles of one process share: the control database, the schedule index, the secrets. Opened once, as soon as
  * the control database answers, because the index keeps its keys under that database's name.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { RoleConfig } from '../config/load-config.ts';
 import type { RunStore } from '../ports/run-store.ts';
@@ -68,7 +69,8 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
     close: async () => {
       await opening?.catch(() => undefined);
       index?.close();
-      await pool.end();
+      // Who needed an answer has it by now; a frozen server must not hold the process.
+      await Promise.race([pool.end(), delay(2_000, undefined, { ref: false })]);
     },
   };
 }

@@ -20,13 +20,12 @@ interface DispatcherRoleOptions {
 
 /** A dispatcher of this process; any number of processes may have one. */
 export function createDispatcherRole({ config, parts, adapters, logger }: DispatcherRoleOptions): Service {
-  const stopping = new AbortController();
   let client: Client | undefined;
   let dispatcher: Dispatcher | undefined;
   return {
     name: 'dispatcher',
-    async start() {
-      const { pool, index, runs } = await parts.open(stopping.signal);
+    async start(stopping) {
+      const { pool, index, runs } = await parts.open(stopping);
       client = connectClient({ address: config.temporalAddress, namespace: config.temporalNamespace });
       const starting = createDispatcher({
         index,
@@ -43,12 +42,10 @@ export function createDispatcherRole({ config, parts, adapters, logger }: Dispat
         },
         options: { globalCap: config.workerSlots },
       });
-      stopping.signal.throwIfAborted();
       await starting.start();
       dispatcher = starting;
     },
     async stop() {
-      stopping.abort();
       await dispatcher?.stop();
       await client?.connection.close();
     },

@@ -7,9 +7,12 @@ import type { Logger } from '../telemetry/logger.ts';
 
 export interface Service {
   readonly name: string;
-  /** Resolves when it works; waits for dependencies that are away. Only a defect or CONFIG rejects, or a stop. */
-  start(): Promise<void>;
-  /** Finishes what is in hand. May be called whatever became of `start`. */
+  /**
+   * Resolves when it works; waits for dependencies that are away, until it is told to stop. Only a defect or CONFIG
+   * rejects, or that stop.
+   */
+  start(stopping: AbortSignal): Promise<void>;
+  /** Finishes what is in hand. Called once, after `start` has settled, whatever became of it. */
   stop(): Promise<void>;
   /** Rejects when it can work no longer and the process should be started again. */
   readonly failed?: Promise<never>;
@@ -26,15 +29,20 @@ export async function runServices(
   told: Promise<unknown> = untilSignal(),
 ): Promise<void> {
   const trouble = services.flatMap((service) => (service.failed ? [service.failed] : []));
+  const stopping = new AbortController();
   const starts = services.map(async (service) => {
-    await service.start();
+    await service.start(stopping.signal);
     logger.info(`${service.name}: started`);
   });
   try {
     await Promise.race([told, ...trouble, Promise.all(starts).then(() => Promise.race([told, ...trouble]))]);
   } finally {
-    for (const service of services) await stopService(service, logger);
-    await Promise.allSettled(starts);
+    stopping.abort();
+    for (const [index, service] of services.entries()) {
+      // What a start still under way opens after its stop, nobody would close.
+      await Promise.allSettled([starts[index]]);
+      await stopService(service, logger);
+    }
     logger.info('stopped');
   }
 }

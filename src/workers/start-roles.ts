@@ -61,5 +61,15 @@ export async function startRoles({ roles, workerKinds, config }: StartRequest): 
     await runServices(services, logger);
   } finally {
     await parts.close();
+    endIfHeld(logger);
   }
+}
+
+/** Nothing of ours is open any more, but a connect of the SDK's cannot be cancelled: it may hold the process for 30 s. */
+function endIfHeld(logger: Logger): void {
+  const end = (): void => {
+    logger.warn({ held: process.getActiveResourcesInfo() }, 'something still holds the process: it is ended');
+    process.exit();
+  };
+  setTimeout(end, 2_000).unref();
 }

@@ -30,36 +30,41 @@ interface WorkerRoleOptions {
 
 /** A worker of this process; nothing connects before it starts. */
 export function createWorkerRole(options: WorkerRoleOptions): Service {
-  const { logger } = options;
-  const stopping = new AbortController();
+  const { logger, kinds } = options;
+  const draining = new AbortController();
   let fail: (error: unknown) => void = () => undefined;
   const failed = new Promise<never>((_, reject) => (fail = reject));
   failed.catch(() => undefined);
   let connection: NativeConnection | undefined;
-  let workers: Worker[] = [];
-  let polling: Promise<unknown> = Promise.resolve();
+  const workers: Worker[] = [];
+  const polling: Promise<void>[] = [];
 
   return {
     name: 'worker',
     failed,
-    async start() {
+    async start(stopping) {
       installRuntime(logger);
-      connection = await connect(options, stopping.signal);
-      workers = await createWorkers(options, connection, stopping.signal);
-      stopping.signal.throwIfAborted();
-      polling = Promise.all(workers.map((worker) => worker.run()));
-      polling.catch(fail);
-    },
-    async stop() {
-      stopping.abort();
-      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-      try {
-        await polling;
-      } finally {
-        await connection?.close();
+      connection = await connect(options, stopping);
+      const create = await prepareToCreate(options, connection, { stopping, draining: draining.signal });
+      for (const kind of kinds) {
+        stopping.throwIfAborted();
+        const worker = await create(kind);
+        workers.push(worker);
+        // At once: a worker that was created lets go of its connection and its threads only by running to its end.
+        const run = worker.run();
+        run.catch(fail);
+        polling.push(run);
       }
     },
-    isReady: () => workers.length > 0 && workers.every((worker) => worker.getState() === 'RUNNING'),
+    async stop() {
+      draining.abort();
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      const ends = await Promise.allSettled(polling);
+      await connection?.close();
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    },
+    isReady: () =>
+      workers.length === kinds.length && workers.every((worker) => worker.getState() === 'RUNNING'),
   };
 }
 
@@ -69,8 +74,10 @@ async function connect(
   signal: AbortSignal,
 ): Promise<NativeConnection> {
   const { temporalAddress: address, temporalNamespace: namespace } = config;
-  const connection = await retryUntilUp({ what: `Temporal at ${address}`, logger, signal }, () =>
-    NativeConnection.connect({ address }),
+  const connection = await retryUntilUp(
+    { what: `Temporal at ${address}`, logger, signal },
+    () => NativeConnection.connect({ address }),
+    (late) => late.close(),
   );
   try {
     await retryUntilUp({ what: `Temporal namespace ${namespace}`, logger, signal }, () =>
@@ -83,14 +90,17 @@ async function connect(
   }
 }
 
-async function createWorkers(
+/** Waits for the control database; then workers can be created. */
+async function prepareToCreate(
   { config, kinds, parts, adapters, logger }: WorkerRoleOptions,
   connection: NativeConnection,
-  signal: AbortSignal,
-): Promise<Worker[]> {
-  const runs = kinds.includes('workflows') ? (await parts.open(signal)).runs : await parts.openRuns(signal);
+  { stopping, draining }: { stopping: AbortSignal; draining: AbortSignal },
+): Promise<(kind: WorkerKind) => Promise<Worker>> {
+  const runs = kinds.includes('workflows')
+    ? (await parts.open(stopping)).runs
+    : await parts.openRuns(stopping);
   const identity = `${process.pid}@${hostname()}`;
-  const deps: ActivityDeps = { runs, ...adapters, drain: signal, workerName: identity, logger };
+  const deps: ActivityDeps = { runs, ...adapters, drain: draining, workerName: identity, logger };
   const settings = {
     connection,
     namespace: config.temporalNamespace,
@@ -98,11 +108,8 @@ async function createWorkers(
     identity,
     slots: config.workerSlots,
   };
-  return Promise.all(
-    kinds.map((kind) =>
-      kind === 'copy'
-        ? createCopyWorker(settings, createCopyActivities(deps))
-        : createRunWorker(settings, createRunActivities(deps)),
-    ),
-  );
+  return (kind) =>
+    kind === 'copy'
+      ? createCopyWorker(settings, createCopyActivities(deps))
+      : createRunWorker(settings, createRunActivities(deps));
 }

@@ -31,8 +31,6 @@ export const command: Command = {
     const config = loadRoleConfig(wanted, { flags });
     const { startRoles } = await import('../../workers/start-roles.ts');
     await startRoles({ roles: wanted, workerKinds: kinds, config });
-    // Told to end while it starts, a Temporal worker that was created and never ran would keep the process alive.
-    process.exit(0);
   },
 };
 

@@ -5,9 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findFreePort } from '../../../src/dev/free-port.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
+import { faultSeeds, rollDice } from '../../faults/support/seeds.ts';
 
 const cli = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+
+/** About how many pieces a worker has sent to Temporal by the time it polls. */
+const chunksOfAStart = 12;
 
 let room: CopyingRoom;
 beforeAll(async () => {
@@ -80,6 +85,48 @@ describe('a worker', () => {
     );
     worker.signal('SIGTERM');
     expect(await worker.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test.each(faultSeeds)('that is told to end while it starts ends in good order (seed %i)', async (seed) => {
+    const dice = rollDice(seed);
+    const [host = '', port] = room.temporal.address.split(':');
+    for (const kind of ['copy', 'workflows', 'all', 'all'] as const) {
+      const proxy = await startTcpProxy({ host, port: Number(port) });
+      const moment = dice.between(1, chunksOfAStart);
+      let chunks = 0;
+      const reached = new Promise<void>((resolve) =>
+        proxy.intercept('toServer', () => {
+          if (++chunks === moment) resolve();
+          return 'pass';
+        }),
+      );
+      try {
+        const worker = await room.startWorker(kind, { temporalAddress: `127.0.0.1:${proxy.port}` });
+        await reached;
+        worker.signal('SIGTERM');
+        expect([kind, moment, await worker.exited]).toEqual([kind, moment, { code: 0, signal: null }]);
+      } finally {
+        await proxy.close();
+      }
+    }
+    const said = await room.logs();
+    expect(said).not.toContain('did not stop cleanly');
+    expect(said).not.toContain('still holds the process');
+  });
+
+  test('that connects to a server which never answers ends all the same when it is told to', async () => {
+    const [host = '', port] = room.temporal.address.split(':');
+    const proxy = await startTcpProxy({ host, port: Number(port) });
+    proxy.freeze();
+    try {
+      const worker = await room.startWorker('copy', { temporalAddress: `127.0.0.1:${proxy.port}` });
+      await waitUntil('it connects', () => proxy.connections > 0);
+      worker.signal('SIGTERM');
+      expect(await worker.exited).toEqual({ code: 0, signal: null });
+      expect(await room.logs()).toContain('still holds the process');
+    } finally {
+      await proxy.close();
+    }
   });
 
   test('that waits for the control database ends at once when it is told to', async () => {

@@ -44,16 +44,28 @@ describe('a process with several roles', () => {
   test('ends although one of them still waits for its dependencies', async () => {
     const order: string[] = [];
     const { rung, ring } = bell();
-    const waiting = new AbortController();
     const stuck = service('worker', order, {
-      start: () =>
-        new Promise((_, reject) => waiting.signal.addEventListener('abort', () => reject(new Error('told')))),
-      stop: async () => waiting.abort(),
+      start: (stopping) =>
+        new Promise((_, reject) => stopping.addEventListener('abort', () => reject(new Error('told')))),
     });
     const done = runServices([stuck, service('api', order)], logger, rung);
     ring();
     await done;
     expect(order).toContain('api stops');
+  });
+
+  test('stops a role that is told to end while it starts after its start has ended', async () => {
+    const order: string[] = [];
+    const { rung, ring } = bell();
+    const slow = service('worker', order, {
+      start: async (stopping) => {
+        ring();
+        await new Promise((resolve) => stopping.addEventListener('abort', resolve));
+        order.push('worker opens something all the same');
+      },
+    });
+    await runServices([slow], logger, rung);
+    expect(order).toEqual(['worker opens something all the same', 'worker stops']);
   });
 
   test('stops all of them and fails when one cannot work any longer', async () => {

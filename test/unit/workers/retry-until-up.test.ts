@@ -43,4 +43,22 @@ describe('waiting for a dependency', () => {
     });
     await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
   });
+
+  test('ends when told to during a try, and closes what that try opens later', async () => {
+    const { logger, lines } = createKeptLogger();
+    const told = new AbortController();
+    let connect = (_: string): void => undefined;
+    const closed = new Promise((resolve) => {
+      const waiting = retryUntilUp(
+        { what: 'it', logger, signal: told.signal },
+        () => new Promise<string>((open) => (connect = open)),
+        async (late) => resolve(late),
+      );
+      void expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    });
+    told.abort();
+    connect('a connection');
+    expect(await closed).toBe('a connection');
+    expect(lines).toEqual([]);
+  });
 });
