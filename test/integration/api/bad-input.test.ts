@@ -123,6 +123,47 @@ describe('a sync with', () => {
   });
 });
 
+describe('a schedule', () => {
+  test.each<[says: string, schedule: object, code: string, pointer: string]>([
+    ['write a day up to 29', { cron: '0 0 30 2 *' }, 'SCHEDULE_NEVER_FIRES', '/schedule/cron'],
+    ['add `seconds: true`', { cron: '0 */5 * * * *' }, 'SCHEDULE_INVALID', '/schedule/cron'],
+    ['write {manual: true}', { cron: '@reboot' }, 'SCHEDULE_INVALID', '/schedule/cron'],
+    ['H is a different value', { cron: 'H * * * *' }, 'SCHEDULE_INVALID', '/schedule/cron'],
+    ['"30-59,0-10"', { cron: '30-10 * * * *' }, 'SCHEDULE_INVALID', '/schedule/cron'],
+    ['{every: "90m"}', { cron: '*/90 * * * *' }, 'SCHEDULE_INVALID', '/schedule/cron'],
+    ['at most 256', { cron: '*'.repeat(10_240) }, 'SCHEDULE_INVALID', '/schedule/cron'],
+    [
+      'did you mean Europe/Berlin?',
+      { cron: '@daily', timezone: 'Europe/Berln' },
+      'UNKNOWN_ZONE',
+      '/schedule/timezone',
+    ],
+    ['is an offset', { cron: '@daily', timezone: '+05:30' }, 'UNKNOWN_ZONE', '/schedule/timezone'],
+    [
+      '10240 characters',
+      { cron: '@daily', timezone: 'x'.repeat(10_240) },
+      'UNKNOWN_ZONE',
+      '/schedule/timezone',
+    ],
+    ['from 1s to 3650d', { every: '1ms' }, 'SCHEDULE_INVALID', '/schedule/every'],
+  ])('is refused with its own code and what to write: %s', async (says, schedule, code, pointer) => {
+    for (const [method, url, body] of [
+      ['POST', '/v1/syncs', { ...spec, schedule }],
+      ['PUT', '/v1/syncs/subscribers', { ...spec, schedule }],
+      ['PATCH', '/v1/syncs/subscribers', { schedule }],
+    ] as const) {
+      const answer = await acme(method, url, body);
+      expectProblem(answer);
+      expect([method, answer.status, answer.body]).toEqual([
+        method,
+        400,
+        expect.objectContaining({ code, pointer, detail: expect.stringContaining(says) }),
+      ]);
+      expect(answer.text.length).toBeLessThan(1_000);
+    }
+  });
+});
+
 describe('a connection with', () => {
   test.each<[pointer: string, changes: Record<string, unknown>]>([
     ['/host', { '/host': undefined }],
