@@ -48,7 +48,7 @@ async function runStaticChecks() {
   const rows = [];
   for (const [name, [command, ...args]] of Object.entries(staticChecks)) {
     let output = '';
-    const row = await timed(name, () => run(command, args, {}, (text) => (output += text)));
+    const row = await timed(name, () => run(command, args, { hear: (text) => (output += text) }));
     rows.push({ ...row, output: row.code === 0 ? '' : output });
   }
   return rows;
@@ -69,17 +69,15 @@ async function timed(name, work) {
  * @param {string[]} args
  * @param {Record<string, string>} [env]
  */
-async function runJest(args, env) {
+async function runJest(args, env = {}) {
   const results = join(packageDir, '.penstock', `jest-${process.pid}.json`);
   mkdirSync(join(packageDir, '.penstock'), { recursive: true });
   const jest = join('node_modules', 'jest', 'bin', 'jest.js');
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-  const code = await run(
-    process.execPath,
-    // What a test left open must not keep the run from ending.
-    [...flags, jest, '--forceExit', '--json', `--outputFile=${results}`, ...args],
+  const code = await run(process.execPath, [...flags, jest, '--json', `--outputFile=${results}`, ...args], {
     env,
-  );
+    isDone: () => existsSync(results),
+  });
   if (!existsSync(results)) throw plainError('Jest ended without results; its messages are above.');
   const counts = JSON.parse(readFileSync(results, 'utf8'));
   rmSync(results);
@@ -122,11 +120,13 @@ function seedCount(args) {
 /**
  * @param {string} command
  * @param {string[]} args
- * @param {Record<string, string>} [env]
- * @param {(text: string) => void} [hear]  gets what it prints, instead of the terminal
+ * @param {object} [options]
+ * @param {Record<string, string>} [options.env]  added to ours
+ * @param {(text: string) => void} [options.hear]  gets what it prints, instead of the terminal
+ * @param {() => boolean} [options.isDone]  says that its work is done: if it does not end by itself then, it fails
  * @returns {Promise<number>}
  */
-function run(command, args, env, hear) {
+function run(command, args, { env, hear, isDone } = {}) {
   return new Promise((resolve, reject) => {
     const output = hear ? 'pipe' : 'inherit';
     const child = spawn(command, args, {
@@ -134,10 +134,32 @@ function run(command, args, env, hear) {
       stdio: ['ignore', output, output],
       env: { ...process.env, ...env },
     });
+    const watch = isDone && endIfHeld(child, isDone);
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => hear?.(String(chunk)));
     child.once('error', reject);
-    child.once('close', (code) => resolve(code ?? 1));
+    child.once('close', (code) => {
+      clearInterval(watch);
+      resolve(code ?? 1);
+    });
   });
+}
+
+/** Looks this often whether a child is done, and gives it as long twice to end by itself. */
+const lookMs = 5_000;
+
+/**
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {() => boolean} isDone
+ */
+function endIfHeld(child, isDone) {
+  let looks = 0;
+  return setInterval(() => {
+    if (!isDone() || ++looks < 3) return;
+    print(
+      'Something that a test opened is still open, and keeps Jest from ending: it is ended, and this is a failure.',
+    );
+    child.kill();
+  }, lookMs);
 }
 
 /** @param {string} line */

@@ -46,21 +46,20 @@ async function copyThrough(
   count = 1,
 ): Promise<void> {
   const source = openPostgresSource(room.sourceAccess, memory);
+  const targets = Array.from({ length: count }, (_, i) => `${table}_${i}`);
+  for (const target of targets) await room.to.query(`drop table if exists ${target}`);
   await Promise.all(
-    Array.from({ length: count }, async (_, i) => {
-      const target = `${table}_${i}`;
-      await room.to.query(`drop table if exists ${target}`);
+    targets.map(async (target) => {
       const sync = room.sync({ query: `select * from ${table}`, key: ['id'], table: target }, reader);
       const run = newId('run');
       const load = await room.prepare(sync, run, { source });
       const result = await room.attempt(run, load, { source });
       expect(result).toMatchObject({ outcome: 'finished' });
       await room.destination.finish({ run, load: load.loadId });
-      expect(await rowsAsText(room.to, `select id from ${target}`)).toEqual(
-        await rowsAsText(room.from, `select id from ${table}`),
-      );
     }),
   );
+  const read = await rowsAsText(room.from, `select id from ${table}`);
+  for (const target of targets) expect(await rowsAsText(room.to, `select id from ${target}`)).toEqual(read);
 }
 
 test.each(['copy', 'cursor'] as const)(
