@@ -99,11 +99,11 @@ async function attempt(
     if (writer.checkpoint?.final) return 'finished';
     signal.throwIfAborted();
     read = await source.read(readRequest(load, writer, request));
-    const { columns, key, uniqueKey, format } = load.plan;
+    const { columns, order, uniqueKey, format, resumable } = load.plan;
     const cutter = createCutter({
       format,
       columns,
-      key,
+      key: order,
       uniqueKey,
       maxRows: limits.rows,
       maxBytes: limits.bytes,
@@ -115,8 +115,9 @@ async function attempt(
       request.onProgress({ ...writer.totals });
     });
     const startedMs = performance.now();
-    // A query whose first row takes longer than that would else begin again and again.
-    const isTimeUp = () => done.batches > 0 && performance.now() - startedMs >= request.yieldAfterMs;
+    // A query that begins again, or whose first row takes longer than that, would else begin again and again.
+    const isTimeUp = () =>
+      resumable && done.batches > 0 && performance.now() - startedMs >= request.yieldAfterMs;
     return await pump({ read, cutter, batch, request, isToYield: () => request.drain() || isTimeUp() });
   } finally {
     await Promise.all([read?.close(), writer.close()]);
@@ -128,7 +129,7 @@ const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyReque
   columns: load.plan.columns,
   format: load.plan.format,
   reader: load.plan.reader,
-  key: load.plan.key,
+  key: load.plan.order,
   uniqueKey: load.plan.uniqueKey,
   after: writer.checkpoint?.keyHi ?? null,
   cursor: load.plan.cursor,

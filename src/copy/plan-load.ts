@@ -23,21 +23,9 @@ export function parseTableName(text: string): TableName {
   return dot < 0 ? { schema: '', table: text } : { schema: text.slice(0, dot), table: text.slice(dot + 1) };
 }
 
-/** NOT_RESUMABLE, BAD_REQUEST. */
+/** BAD_REQUEST; NOT_RESUMABLE for an upsert whose rows cannot be told apart by their key. */
 export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target }: PlanInput): LoadPlan {
-  const { resumable } = probe;
-  if (spec.key.length === 0)
-    throw new PenstockError(
-      'NOT_RESUMABLE',
-      'The sync has no key, so a copy that was interrupted could not go on.',
-      {
-        pointer: '/key',
-      },
-    );
-  if (!resumable.possible)
-    throw new PenstockError('NOT_RESUMABLE', `The query cannot be continued: ${resumable.reason}.`, {
-      pointer: '/source/query',
-    });
+  const order = orderOf(spec, probe);
   const cursor = planCursor(spec, probe);
   return {
     syncVersion,
@@ -45,14 +33,29 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
     query: spec.source.query,
     sourceIdentity: probe.identity,
     columns: probe.columns,
-    format: reader === 'cursor' ? 'text' : chooseFormat(probe.columns, spec.key, target.columns),
+    format: reader === 'cursor' ? 'text' : chooseFormat(probe.columns, order, target.columns),
     reader,
     key: spec.key,
-    uniqueKey: resumable.uniqueKey,
+    uniqueKey: probe.resumable.uniqueKey || order.length === 0,
+    order,
+    resumable: probe.resumable.possible,
     target: target.target,
     cursor,
     movesCursor: movesCursor && cursor !== null,
   };
+}
+
+/**
+ * The order in which rows are read. To go on after a key they must come in its order. A merge by key needs that order also
+ * when every attempt begins again: rows of one key must meet in one batch, where one of them is chosen.
+ */
+function orderOf({ key, mode }: SyncSpec, { resumable }: QueryProbe): readonly string[] {
+  if (resumable.possible) return key;
+  if (mode === 'append') return [];
+  if (resumable.keyFlaw === null) return key;
+  throw new PenstockError('NOT_RESUMABLE', `The key tells no rows apart: ${resumable.keyFlaw}.`, {
+    pointer: '/key',
+  });
 }
 
 const timeTypes = /^(timestamp|date)/;

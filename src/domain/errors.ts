@@ -202,7 +202,7 @@ export const errorTable = {
     status: 400,
     retry: 'never',
     title: 'The query cannot be resumed',
-    cure: 'Give the sync a key of non-null columns of the result, and remove LIMIT, OFFSET, TABLESAMPLE and volatile functions.',
+    cure: 'Give the sync a key of non-null columns of the result, of types whose equal values are written the same.',
   },
   KEY_TIE_TOO_LARGE: {
     status: 422,

@@ -26,6 +26,10 @@ export interface LoadPlan {
   key: readonly string[];
   /** No two rows of the result can share a key; otherwise batches are cut only where the key changes. */
   uniqueKey: boolean;
+  /** The key if rows have to come in its order; otherwise empty, and they come and are cut as they come. */
+  order: readonly string[];
+  /** An attempt goes on after the last checkpoint; otherwise each begins with the first row again. */
+  resumable: boolean;
   target: TableName;
   cursor: PlannedCursor | null;
   movesCursor: boolean;

@@ -18,8 +18,13 @@ export interface QueryProbe {
   columns: readonly ResultColumn[];
   /** Which database this is, so that a cursor is never applied to another one. */
   identity: string;
-  /** Whether the query can be continued after a key. `uniqueKey`: no two rows of the result can share a key. */
-  resumable: { possible: true; uniqueKey: boolean } | { possible: false; reason: string };
+  /**
+   * Whether the query can be continued after a key. `uniqueKey`: no two rows of the result can share a key. `keyFlaw`: why
+   * rows cannot be told apart by the key either, if that is so; otherwise it is only the query that may differ next time.
+   */
+  resumable:
+    | { possible: true; uniqueKey: boolean }
+    | { possible: false; reason: string; uniqueKey: boolean; keyFlaw: string | null };
   estimatedRows: number | null;
   /** The source must sort the whole result to deliver it in key order. */
   sortsForKey: boolean;

@@ -27,16 +27,16 @@ export const prepareOptions: ActivityOptions = {
  * which keeps the failure budget.
  */
 export const copyOptions: ActivityOptions = {
-  startToCloseTimeout: '24h',
+  startToCloseTimeout: '7d',
   heartbeatTimeout,
   cancellationType,
   retry: { ...backOff, maximumInterval: '30s', maximumAttempts: 5 },
 };
 
-/** Publishes: one transaction, which may wait for locks of the target's readers. */
+/** Publishes, perhaps all rows of a load at once; it may wait for locks of the target's readers. */
 export const finishOptions: ActivityOptions = {
-  startToCloseTimeout: '1h',
-  scheduleToCloseTimeout: '2h',
+  startToCloseTimeout: '6h',
+  scheduleToCloseTimeout: '12h',
   heartbeatTimeout,
   cancellationType,
   retry: { ...backOff, maximumInterval: '5m' },

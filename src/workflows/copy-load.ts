@@ -155,12 +155,12 @@ function outcomeOfLost(timeout: TimeoutFailure): CopyOutcome {
   };
 }
 
-/** Takes over where the partition stands; whether that is further than before. */
+/** Takes over where the partition stands; whether it ever got that far before: a load that begins again may not. */
 function takeCounts(partition: PartitionProgress, outcome: CopyOutcome): boolean {
   const { rows, batches, bytes } = outcome.total ?? partition;
-  const progressed = outcome.batches > 0 || batches > partition.batches;
-  Object.assign(partition, { rows, batches, bytes });
-  return progressed;
+  const { reached = 0 } = partition;
+  Object.assign(partition, { rows, batches, bytes, reached: Math.max(reached, batches) });
+  return outcome.total ? batches > reached : outcome.batches > 0;
 }
 
 async function backOff(

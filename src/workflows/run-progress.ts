@@ -17,6 +17,8 @@ export interface PartitionProgress extends Counts {
   state: 'waiting' | 'copying' | 'retrying' | 'finished';
   /** How often it was given to a worker. */
   calls: number;
+  /** The most batches that were ever committed of it; they are fewer when a query that cannot resume began again. */
+  reached?: number;
 }
 
 /** Answer of the query `progress`. Counts are as of the last call that ended: live ones are in the heartbeats. */

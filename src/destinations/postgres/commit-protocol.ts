@@ -27,13 +27,16 @@
  *               still open under the lease, and ends its transaction when it does not end by itself (nothing else would:
  *               while COPY waits for a byte of a frozen writer, the server heeds no time-out). Then, in a later
  *               statement, the newest checkpoint is read: by now the fate of any COMMIT without an answer is known.
+ *               Where the query cannot resume and no checkpoint is final, rows and checkpoints of earlier attempts go in
+ *               this same transaction: invariant 1 holds of none.
  *  beginBatch   (this file)    leased → in a batch. Read committed, since an older snapshot would not see a newer checkpoint.
  *               Locks the lease `for share`, where run and epoch are its own: no other attempt can take it before this
  *               transaction ends. Compares the newest checkpoint: a destination that lost its tail in a failover is
  *               noticed here.
  *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip. The primary key refuses a
  *               batch that is there already; the oid of the target must be the frozen one.
- *  finishLoad   (finish-load.ts) loading → done. Takes every lease, proves invariant 1, moves the cursor, stores the receipt.
+ *  finishLoad   (finish-load.ts) loading → done. Takes every lease, proves invariant 1, publishes what is staged, moves the
+ *               cursor, stores the receipt. A publisher bears a name as a batch does, and is ended like one by who waits.
  *  closeRun     (close-run.ts) Marks the run final and clears its leases: from then on beginBatch and takeLease refuse it.
  *  abandonLoad  (load.ts)      planned, loading → abandoned; clears the leases.
  */
@@ -42,7 +45,7 @@ import type { BatchCounts, BatchEnd, Checkpoint, LeaseRequest } from '../../port
 import { literal, textArray } from '../../postgres-client/quote.ts';
 import { beginStatement, type DestinationContext } from './destination-session.ts';
 
-/** What a batch transaction is called in pg_stat_activity; a take that waits ends transactions of this name only. */
+/** What a batch transaction is called in pg_stat_activity; who waits ends transactions with such names only. */
 const batchName = ({ load, partition }: LeaseRequest): string => `penstock:${load}:${partition}`;
 
 const whereMine = ({ load, partition }: LeaseRequest): string =>

@@ -14,6 +14,8 @@ export interface DestinationTimeouts {
   answerMs: number;
   /** How long a blocker of ours may go on before it is ended. */
   graceMs: number;
+  /** For a statement that publishes a whole load at once. */
+  publishMs: number;
 }
 
 export const defaultTimeouts: DestinationTimeouts = {
@@ -22,6 +24,7 @@ export const defaultTimeouts: DestinationTimeouts = {
   idleMs: 60_000,
   answerMs: 75_000,
   graceMs: 1_000,
+  publishMs: 5 * 3_600_000,
 };
 
 export interface DestinationContext {
@@ -70,10 +73,18 @@ export async function closeIdle(context: DestinationContext): Promise<void> {
   if (client) await disconnect(client);
 }
 
-export type Run = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+/** Runs a statement of the transaction; its rows. */
+export interface Run {
+  <Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** The rows that a statement has inserted, updated or deleted. */
+  count(sql: string): Promise<number>;
+}
 
 /** Begins a transaction with the protocol's local settings. Always read committed: a later statement must see what committed meanwhile. */
-export const beginStatement = ({ timeouts }: DestinationContext, more: Record<string, string> = {}): string =>
+export const beginStatement = (
+  { timeouts }: Pick<DestinationContext, 'timeouts'>,
+  more: Record<string, string> = {},
+): string =>
   `begin isolation level read committed; ${setLocal({
     statement_timeout: timeouts.statementMs,
     lock_timeout: timeouts.lockMs,
@@ -82,31 +93,69 @@ export const beginStatement = ({ timeouts }: DestinationContext, more: Record<st
   })}`;
 
 /**
- * One transaction of the protocol's bookkeeping on a connection of its own. While a statement of it waits, batches of
+ * One transaction of the protocol's bookkeeping on a connection of its own. While a statement of it waits, transactions of
  * ours that block it are ended.
  */
 export function inTransaction<T>(
   context: DestinationContext,
   doing: string,
-  work: (run: Run, client: Client) => Promise<T>,
+  work: (run: Run) => Promise<T>,
 ): Promise<T> {
-  return withDestination(context, doing, async (client) => {
-    const { answerMs } = context.timeouts;
-    const begin = `${beginStatement(context)}; set local search_path = pg_catalog; select pg_backend_pid() as pid`;
-    const { pid } = (await runAll(client, begin, answerMs)).at(-1)!.rows[0] as { pid: number };
-    const run: Run = (sql, values) => endingBlockers(context, pid, rowsOf(client, answerMs, sql, values));
-    const result = await work(run, client);
-    await runAll(client, 'commit', answerMs);
-    return result;
-  });
+  return withDestination(context, doing, (client) => transact(context, { client, work }));
 }
 
-/** Settles as the work does. When it waits longer than the grace, ends the batches that block it, on another connection. */
-async function endingBlockers<T>(context: DestinationContext, pid: number, work: Promise<T>): Promise<T> {
+/**
+ * A transaction that publishes a load. It has a name, as batches have, so that whoever replaces it can end it; its
+ * statements take their time; and it ends only transactions of the same load, for it may wait for rows of the target.
+ */
+export function publishing<T>(
+  context: DestinationContext,
+  load: string,
+  work: (run: Run) => Promise<T>,
+): Promise<T> {
+  return withDestination(context, 'Finishing the load', (client) =>
+    transact(context, { client, work, load }),
+  );
+}
+
+interface Transaction<T> {
+  client: Client;
+  work: (run: Run) => Promise<T>;
+  /** The load that it publishes. */
+  load?: string;
+}
+
+async function transact<T>(context: DestinationContext, { client, work, load }: Transaction<T>): Promise<T> {
+  const { timeouts } = context;
+  const more = load === undefined ? {} : { application_name: `penstock:${load}:finish` };
+  const statementMs = load === undefined ? timeouts.statementMs : timeouts.publishMs;
+  const answerMs = statementMs + timeouts.answerMs - timeouts.statementMs;
+  const begin = `${beginStatement({ timeouts: { ...timeouts, statementMs } }, more)};
+    set local search_path = pg_catalog; select pg_backend_pid() as pid`;
+  const { pid } = (await runAll(client, begin, timeouts.answerMs)).at(-1)!.rows[0] as { pid: number };
+  const prefix = load === undefined ? 'penstock:' : `penstock:${load}:`;
+  const blocked = <R>(work: Promise<R>): Promise<R> => endingBlockers(context, { pid, prefix }, work);
+  const run: Run = Object.assign(
+    <Row>(sql: string, values?: readonly unknown[]) => blocked(rowsOf<Row>(client, answerMs, sql, values)),
+    { count: async (sql: string) => (await blocked(runAll(client, sql, answerMs))).at(-1)!.rowCount ?? 0 },
+  );
+  const result = await work(run);
+  await runAll(client, 'commit', answerMs);
+  return result;
+}
+
+interface Waiter {
+  pid: number;
+  /** Of the names of the transactions that it may end. */
+  prefix: string;
+}
+
+/** Settles as the work does. When it waits longer than the grace, ends what blocks it of ours, on another connection. */
+async function endingBlockers<T>(context: DestinationContext, waiter: Waiter, work: Promise<T>): Promise<T> {
   const { graceMs } = context.timeouts;
   let ending: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => {
-    ending = endBlockers(context, pid).catch(() => {});
+    ending = endBlockers(context, waiter).catch(() => {});
   }, graceMs);
   try {
     return await work;
@@ -117,17 +166,17 @@ async function endingBlockers<T>(context: DestinationContext, pid: number, work:
 }
 
 /**
- * Finds and ends in one statement: a process id that was looked up before may belong to somebody else by now. Only batch
- * transactions carry the name, and whoever waits for one has the right to replace it.
+ * Finds and ends in one statement: a process id that was looked up before may belong to somebody else by now. Only batches
+ * and publishers carry the name, and whoever waits for one has the right to replace it.
  */
-const endBlockers = (context: DestinationContext, pid: number): Promise<unknown> =>
+const endBlockers = (context: DestinationContext, { pid, prefix }: Waiter): Promise<unknown> =>
   withDestination(context, 'Ending a replaced writer', (client) =>
     rowsOf(
       client,
       context.timeouts.answerMs,
       `select pg_catalog.pg_terminate_backend(a.pid)
          from pg_catalog.pg_stat_activity a
-        where a.pid = any (pg_catalog.pg_blocking_pids($1)) and a.application_name like 'penstock:%'`,
-      [pid],
+        where a.pid = any (pg_catalog.pg_blocking_pids($1)) and pg_catalog.starts_with(a.application_name, $2)`,
+      [pid, prefix],
     ),
   );

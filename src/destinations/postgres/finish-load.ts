@@ -5,10 +5,11 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
-import { inTransaction, type DestinationContext, type Run } from './destination-session.ts';
+import { publishing, type DestinationContext, type Run } from './destination-session.ts';
 import { fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
+import type { Publisher } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
-import { qualifiedName } from './target-name.ts';
+import { requireTarget } from './require-target.ts';
 
 interface FinishRequest {
   run: RunId;
@@ -23,13 +24,19 @@ interface FinishedLoad {
 /** END_NOT_PROVEN, TARGET_CHANGED, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
 export async function finishLoad(context: DestinationContext, request: FinishRequest): Promise<FinishedLoad> {
   for (;;) {
-    const finished = await inTransaction(context, 'Finishing the load', (run) => finishStep(run, request));
+    const finished = await publishing(context, request.load, (run) =>
+      finishStep(run, request, { role: context.access.databaseRole }),
+    );
     if (finished) return finished;
   }
 }
 
 /** One transaction of it; null when there is more to publish. */
-async function finishStep(run: Run, request: FinishRequest): Promise<FinishedLoad | null> {
+async function finishStep(
+  run: Run,
+  request: FinishRequest,
+  publisher: Publisher,
+): Promise<FinishedLoad | null> {
   const load = await fetchLoadRow(run, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
@@ -42,7 +49,7 @@ async function finishStep(run: Run, request: FinishRequest): Promise<FinishedLoa
   await run('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
   await requireTarget(run, locked);
   await proveComplete(run, locked);
-  const published = await modeOf(locked.plan).publish?.(run, locked);
+  const published = await modeOf(locked.plan).publish?.(run, locked, publisher);
   if (published && published.phase !== 'done') {
     await run('update _penstock.load set phase = $2 where id = $1', [request.load, published.phase]);
     return null;
@@ -64,17 +71,6 @@ const answer = (load: LoadRow, receipt: Receipt, run: RunId): FinishedLoad => ({
   receipt,
   another: leavesWork(load, run),
 });
-
-/** The rows were written to the table that is there: one that was replaced since the last batch has none of them. */
-async function requireTarget(run: Run, { plan, relation }: LoadRow): Promise<void> {
-  const isSame = 'select from pg_class where oid = $1::oid and oid = to_regclass($2)';
-  if ((await run(isSame, [relation, qualifiedName(plan.target)])).length > 0) return;
-  const { schema, table } = plan.target;
-  throw new PenstockError(
-    'TARGET_CHANGED',
-    `The table ${schema}.${table} is not the one that the load was opened for.`,
-  );
-}
 
 /** Invariant 1: in every partition the batches are 1..n, chained, and the last one alone is final. */
 async function proveComplete(run: Run, load: LoadRow): Promise<void> {

@@ -3,6 +3,8 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/destination.ts';
 import { inTransaction, type DestinationContext, type Run } from './destination-session.ts';
 import { fetchLoadRow, lockRun, type LoadRow } from './load.ts';
+import { modeOf } from './modes/modes.ts';
+import { sumCheckpoints } from './sum-checkpoints.ts';
 
 /** What a writer starts from. */
 export interface TakenLease {
@@ -31,27 +33,28 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
       );
     if (!taken) throw new PenstockError('FENCED', 'A newer attempt holds the lease.');
     if (row.phase === 'abandoned') throw new PenstockError('FENCED', `The load ${load} was abandoned.`);
-    return { lease, load: row, ...(await fetchNewest(run, lease)) };
+    const newest = await fetchNewest(run, lease);
+    const goesOn = row.plan.resumable || newest.checkpoint === null || newest.checkpoint.final;
+    return { lease, load: row, ...(goesOn ? newest : await restart(run, lease, row)) };
   });
 
-async function fetchNewest(
-  run: Run,
-  { load, partition }: LeaseRequest,
-): Promise<{ checkpoint: Checkpoint | null; totals: PartitionTotals }> {
+/**
+ * Rule 8: what earlier attempts at a load that cannot resume have written is forgotten in the transaction that takes the
+ * lease, rows and checkpoints at once.
+ */
+async function restart(run: Run, { load, partition }: LeaseRequest, row: LoadRow): Promise<Newest> {
+  await modeOf(row.plan).restart?.(run, row);
+  await run('delete from _penstock.checkpoint where load = $1 and partition = $2', [load, partition]);
+  return { checkpoint: null, totals: { rows: 0, batches: 0, bytes: 0 } };
+}
+
+type Newest = Pick<TakenLease, 'checkpoint' | 'totals'>;
+
+async function fetchNewest(run: Run, { load, partition }: LeaseRequest): Promise<Newest> {
   const [checkpoint] = await run<Checkpoint>(
     `select batch, key_hi as "keyHi", final from _penstock.checkpoint
       where load = $1 and partition = $2 order by batch desc limit 1`,
     [load, partition],
   );
-  return { checkpoint: checkpoint ?? null, totals: await sumPartition(run, load, partition) };
-}
-
-/** What is committed of a partition, or of a whole load. */
-export async function sumPartition(run: Run, load: string, partition?: number): Promise<PartitionTotals> {
-  const [sum] = await run<Record<keyof PartitionTotals, string>>(
-    `select coalesce(sum(rows), 0)::text as rows, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes
-       from _penstock.checkpoint where load = $1 and ($2::int is null or partition = $2)`,
-    [load, partition ?? null],
-  );
-  return { rows: Number(sum!.rows), batches: Number(sum!.batches), bytes: Number(sum!.bytes) };
+  return { checkpoint: checkpoint ?? null, totals: await sumCheckpoints(run, load, partition) };
 }

@@ -50,11 +50,14 @@ export async function fetchLoadRow(run: Run, load: LoadId, lock = ''): Promise<L
 
 const openOfSync = `from _penstock.load l where sync = $1 and phase not in ('done', 'abandoned')`;
 
-/** The sync's load that is neither done nor abandoned, locked. */
-export async function lockOpenLoad(run: Run, sync: SyncId): Promise<LoadRow | null> {
-  const [row] = await run<LoadRow>(`select ${loadColumns} ${openOfSync} for update`, [sync]);
+/** The sync's load that is neither done nor abandoned. Who only looks takes no lock: it would end a publisher that holds it. */
+export async function fetchOpenLoad(run: Run, sync: SyncId, lock = ''): Promise<LoadRow | null> {
+  const [row] = await run<LoadRow>(`select ${loadColumns} ${openOfSync} ${lock}`, [sync]);
   return row ?? null;
 }
+
+export const lockOpenLoad = (run: Run, sync: SyncId): Promise<LoadRow | null> =>
+  fetchOpenLoad(run, sync, 'for update');
 
 /** FENCED when it was abandoned. */
 export function openLoadOf(row: LoadRow, runId: RunId | null): OpenLoad {
@@ -91,7 +94,8 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   if (open.planHash === hashPlan(request.plan)) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
   await abandonLoad(run, open);
-  if (modeOf(open.plan).onlyAdds && (await hasCheckpoints(run, open.id))) throw unfinished(open);
+  const { onlyAdds, staged } = modeOf(open.plan);
+  if (onlyAdds && !staged && (await hasCheckpoints(run, open.id))) throw unfinished(open);
   return null;
 }
 
@@ -115,12 +119,14 @@ export async function abandonLoad(run: Run, load: LoadRow): Promise<void> {
 
 interface OpenRequest extends FindRequest {
   window: CursorWindow;
+  /** The role that the connection was granted as. */
+  role?: string | undefined;
 }
 
 /** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
 export async function insertLoad(
   run: Run,
-  { run: runId, sync, plan, window }: OpenRequest,
+  { run: runId, sync, plan, window, role }: OpenRequest,
 ): Promise<OpenLoad> {
   await lockRun(run, runId);
   await lockCursor(run, sync, hashCursor(plan), window.low);
@@ -153,7 +159,7 @@ export async function insertLoad(
   await run('insert into _penstock.partition (load, no) values ($1, 1)', [id]);
   await run('insert into _penstock.lease (load, partition) values ($1, 1)', [id]);
   const load = (await fetchLoadRow(run, id))!;
-  await modeOf(plan).open?.(run, load);
+  await modeOf(plan).open?.(run, load, { role });
   return openLoadOf(load, runId);
 }
 

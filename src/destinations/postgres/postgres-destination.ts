@@ -13,11 +13,11 @@ import {
   type DestinationTimeouts,
 } from './destination-session.ts';
 import { finishLoad } from './finish-load.ts';
-import { sumPartition } from './lease.ts';
-import { fetchCursor, fetchLoadRow, findLoad, insertLoad, lockOpenLoad, openLoadOf } from './load.ts';
+import { fetchCursor, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openLoadOf } from './load.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, resetSync } from './reset-sync.ts';
 import { ensureSchema } from './schema.ts';
+import { sumCheckpoints } from './sum-checkpoints.ts';
 import { describeTarget } from './target.ts';
 
 /** Opens the destination; nothing is connected yet. */
@@ -41,7 +41,10 @@ export function openPostgresDestination(
     fetchCursor: (sync, plan) =>
       inTransaction(context, 'Reading the cursor', (run) => fetchCursor(run, sync, plan)),
     findLoad: (request) => inTransaction(context, 'Looking for the load', (run) => findLoad(run, request)),
-    openLoad: (request) => inTransaction(context, 'Opening the load', (run) => insertLoad(run, request)),
+    openLoad: (request) =>
+      inTransaction(context, 'Opening the load', (run) =>
+        insertLoad(run, { ...request, role: access.databaseRole }),
+      ),
     fetchLoad: (load) =>
       inTransaction(context, 'Reading the load', async (run) => {
         const row = await fetchLoadRow(run, load);
@@ -62,8 +65,8 @@ export function openPostgresDestination(
     unfinishedLoad: async (sync) => {
       await ensureSchema(context);
       return inTransaction(context, 'Looking for an unfinished load', async (run) => {
-        const row = await lockOpenLoad(run, sync);
-        return row && { loadId: row.id, mode: row.plan.mode, ...(await sumPartition(run, row.id)) };
+        const row = await fetchOpenLoad(run, sync);
+        return row && { loadId: row.id, mode: row.plan.mode, ...(await sumCheckpoints(run, row.id)) };
       });
     },
     acceptLoad: async (sync) => {

@@ -7,7 +7,7 @@ import { rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { parseQuery } from './parse-query.ts';
 import { asSubselect } from './read-statement.ts';
-import { findObstacle, isKeyUnique } from './resumability.ts';
+import { findInstability, findKeyFlaw, isKeyUnique } from './resumability.ts';
 import { shortMs } from './source-session.ts';
 
 export interface ProbeRequest {
@@ -30,12 +30,14 @@ export async function probeQuery(
     cursor,
   );
   const uniqueKey = await isKeyUnique(client, parsed, fields, key);
-  const obstacle = await findObstacle(client, parsed, fields, { key, uniqueKey });
+  const keyFlaw = await findKeyFlaw(client, parsed.sql, fields, { key, uniqueKey });
+  const reason = (await findInstability(client, parsed)) ?? keyFlaw;
   const estimate = await explain(client, parsed.sql, key);
   return {
     columns: await nameTypes(client, fields),
     identity: `postgres://${access.host}:${access.port}/${access.database}`,
-    resumable: obstacle === null ? { possible: true, uniqueKey } : { possible: false, reason: obstacle },
+    resumable:
+      reason === null ? { possible: true, uniqueKey } : { possible: false, reason, uniqueKey, keyFlaw },
     ...estimate,
   };
 }

@@ -13,21 +13,24 @@ import { shortMs } from './source-session.ts';
 /** Views inside views are followed so far; more are not worth the catalog's time. */
 const maxViews = 100;
 
-/** The reason why the query cannot be continued; null when it can. */
-export async function findObstacle(
-  client: Client,
-  parsed: ParsedQuery,
-  fields: readonly FieldDef[],
-  { key, uniqueKey }: { key: readonly string[]; uniqueKey: boolean },
-): Promise<string | null> {
+/** Why the query may have another result when it is read again; null when it has not. */
+export async function findInstability(client: Client, parsed: ParsedQuery): Promise<string | null> {
   const [unstable] = parsed.unstable;
   if (unstable !== undefined) return unstable;
   const volatile = await findVolatile(client, parsed.functions);
   if (volatile !== null) return `it calls the volatile function ${volatile}()`;
-  const inView = await findInViews(client, parsed.relations);
-  if (inView !== null) return inView;
+  return findInViews(client, parsed.relations);
+}
+
+/** Why rows cannot be told apart by the key; null when they can. */
+export async function findKeyFlaw(
+  client: Client,
+  sql: string,
+  fields: readonly FieldDef[],
+  { key, uniqueKey }: { key: readonly string[]; uniqueKey: boolean },
+): Promise<string | null> {
   if (key.length === 0) return 'it has no key';
-  return uniqueKey ? null : findUnfitKey(client, parsed.sql, fields, key);
+  return uniqueKey ? null : findUnfitKey(client, sql, fields, key);
 }
 
 async function findVolatile(client: Client, functions: readonly ObjectName[]): Promise<string | null> {

@@ -186,7 +186,7 @@ describe('NULL in a key', () => {
   });
 });
 
-describe('what cannot go on is refused before the run', () => {
+describe('what cannot go on is known before the run', () => {
   beforeAll(async () => {
     await room.from.query(
       'create table plain (id integer primary key, t text, n numeric, f float8, c text collate insensitive)',
@@ -210,13 +210,24 @@ describe('what cannot go on is refused before the run', () => {
     ],
     ['now()', 'select id from plain where now() > now()', ['id']],
     ['no key', 'select * from plain', []],
-    ['a key that is not in the result', 'select t from plain', ['id']],
     ['a float key that is not proven unique', 'select * from plain', ['f']],
     ['a numeric key without a scale that is not proven unique', 'select * from plain', ['n']],
     ['a case-insensitive key that is not proven unique', 'select * from plain', ['c']],
   ])('%s', async (_, query, key) => {
-    const prepare = room.prepare(room.sync({ query, key }), newId('run'));
-    await expect(prepare).rejects.toMatchObject({ code: 'NOT_RESUMABLE' });
+    const { resumable } = await room.source.probe({ query, key, cursor: null });
+    expect(resumable).toMatchObject({ possible: false, reason: expect.any(String) });
+  });
+
+  test.each([
+    ['a key that is not in the result', 'select t from plain', ['id'], 'append'],
+    ['a key that an upsert cannot merge by', 'select * from plain', ['f'], 'upsert'],
+    ['a key that an upsert of a sample cannot merge by', 'select * from plain limit 10', ['c'], 'upsert'],
+  ] as const)('%s is refused', async (_, query, key, mode) => {
+    const prepare = room.prepare(room.sync({ query, key: [...key], mode }), newId('run'));
+    await expect(prepare).rejects.toMatchObject({
+      code: 'NOT_RESUMABLE',
+      pointer: expect.stringMatching('^/key'),
+    });
     expect((await room.to.query(`select to_regclass('target') as target`)).rows).toEqual([{ target: null }]);
   });
 

@@ -71,6 +71,7 @@ const damage: Partial<Record<RuleName, Damage>> = {
   finishChecksTarget: { where: 'recreated', says: 'a load is done and a row of it is missing or old' },
   emptyHasFinal: { where: 'ties', says: 'the work can never be done' },
   finishOnce: { where: 'backfill', says: 'a load is finished twice' },
+  publishAtOnce: { where: 'restarts', says: 'a row is there twice' },
   finishAtOnce: { where: 'windows', says: 'a row is there twice' },
   cursorFromLow: { where: 'windows', says: 'a load is finished twice', nets: ['finishOnce'] },
   receiptFromCheckpoints: { where: 'windows', says: 'a receipt is not the sum of its checkpoints' },

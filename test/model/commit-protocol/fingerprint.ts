@@ -13,6 +13,7 @@ const stages = [
   'open',
   'copy',
   'finish',
+  'published',
   'publish',
   'closing',
   'marked',

@@ -27,15 +27,18 @@ const isProven = (load: Load): boolean =>
 
 const sumOf = (load: Load): number => load.checkpoints.flat().reduce((sum, each) => sum + each.rows, 0);
 
+/** The target with the shadow's rows. */
+const withShadow = (state: State, load: Load): State =>
+  withDb(state, { copies: state.db.copies.map((count, i) => count + (load.shadow[i] ?? 0)) });
+
 /** The finish transaction's effect, and what was wrong about it. */
 function published(config: Config, state: State, run: number, index: number, load: Load): State {
   const { rules, scenario } = config;
   const moves = !scenario.backfills.includes(load.openedBy) || !rules.backfillLeavesCursor;
   const receipt = rules.receiptFromCheckpoints ? sumOf(load) : (state.workflows[run]?.counted ?? 0);
   const leases = rules.finishTakesLeases ? unleased(load) : load.leases;
-  const copies = state.db.copies.map((count, i) => count + (load.shadow[i] ?? 0));
   const cursor = moves && rules.finishAtOnce ? load.high : state.db.cursor;
-  let next = withDb(withLoad(state, index, { phase: 'done', leases, receipt }), { copies, cursor });
+  let next = withDb(withLoad(state, index, { phase: 'done', leases, receipt }), { cursor });
   if (state.db.runs[run] === 'final') next = withBroken(next, 'a load is finished for a final run');
   if (load.phase === 'done') next = withBroken(next, 'a load is finished twice');
   if (moves && state.db.cursor !== load.low)
@@ -61,8 +64,14 @@ type FinishOutcome =
   | { readonly is: 'lost' | 'incomplete' | 'failed' | 'final' }
   | { readonly is: 'waits'; readonly steps: readonly Step<State>[] };
 
-/** The finish transaction of a run for a load. */
-function finish(config: Config, state: State, run: number, named: number): FinishOutcome {
+/** The finish transaction of a run for a load; `rowsAreThere`: an earlier one has published the shadow. */
+function finish(
+  config: Config,
+  state: State,
+  run: number,
+  named: number,
+  rowsAreThere = false,
+): FinishOutcome {
   const { rules } = config;
   const index = rules.finishNamesLoad ? named : openLoadIn(state.db);
   const load = state.db.loads[index];
@@ -80,14 +89,20 @@ function finish(config: Config, state: State, run: number, named: number): Finis
   if (rules.finishChecksTarget && load.table !== state.db.table) return { is: 'failed' };
   const isBackfill = config.scenario.backfills.includes(load.openedBy);
   if (rules.cursorFromLow && !isBackfill && state.db.cursor !== load.low) return { is: 'failed' };
-  return { is: 'published', state: published(config, state, run, index, load), load };
+  const shown = rowsAreThere ? state : withShadow(state, load);
+  return { is: 'published', state: published(config, shown, run, index, load), load };
 }
 
 function finishSteps(config: Config, state: State, run: number): Step<State>[] {
   const workflow = state.workflows[run];
   if (!workflow) return [];
   const who = `run ${run + 1}`;
-  const outcome = finish(config, state, run, workflow.load);
+  const isSecond = workflow.stage === 'published';
+  const outcome = finish(config, state, run, workflow.load, isSecond);
+  if (outcome.is === 'published' && !config.rules.publishAtOnce && !isSecond) {
+    const shown = withWorkflow(withShadow(state, outcome.load), run, { stage: 'published' });
+    return [{ label: `${who} inserts the shadow’s rows`, next: shown }];
+  }
   switch (outcome.is) {
     case 'waits':
       return [...outcome.steps];
@@ -176,7 +191,7 @@ export function workflowSteps(config: Config, state: State): Step<State>[] {
     if (workflow.stage === 'prepare') return lookSteps(config, state, run);
     if (workflow.stage === 'abandon') return abandonSteps(config, state, run);
     if (workflow.stage === 'open') return openSteps(config, state, run);
-    if (workflow.stage === 'finish') return finishSteps(config, state, run);
+    if (workflow.stage === 'finish' || workflow.stage === 'published') return finishSteps(config, state, run);
     if (workflow.stage === 'publish') return publishSteps(state, run);
     const late =
       workflow.stage === 'closed' && !config.rules.closeInDestinationFirst && state.db.runs[run] !== 'final';

@@ -47,6 +47,7 @@ export const rules = {
   finishChecksTarget: 'Finish publishes only the table that the load was opened for.',
   emptyHasFinal: 'A partition without rows has a final checkpoint too.',
   finishOnce: 'A load that is done is not finished again: its stored receipt is returned.',
+  publishAtOnce: 'A shadow’s rows reach the target in the transaction that makes the load done.',
   finishAtOnce: 'Phase, cursor and receipt change in one transaction.',
   cursorFromLow: 'The cursor moves to the high end only from the low end of the window.',
   receiptFromCheckpoints: 'The receipt is the sum of the checkpoints.',

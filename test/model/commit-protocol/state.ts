@@ -149,6 +149,7 @@ export interface Workflow {
     | 'open'
     | 'copy'
     | 'finish'
+    | 'published'
     | 'publish'
     | 'closing'
     | 'marked'

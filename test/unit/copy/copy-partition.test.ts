@@ -30,6 +30,8 @@ const plan: LoadPlan = {
   reader: 'copy',
   key: ['id'],
   uniqueKey: true,
+  order: ['id'],
+  resumable: true,
   target: { schema: 'public', table: 't' },
   cursor: null,
   movesCursor: false,

@@ -1,6 +1,12 @@
-/** Append: rows go straight into the target, and every one of them is new. */
-import { qualifiedName } from '../target-name.ts';
+/**
+ * Append: rows go straight into the target, and every one of them is new. Those of a query that cannot be resumed wait in
+ * a shadow, from which they can be taken back, and are inserted all at once.
+ */
+import { qualifiedName, rowsSwallowed } from '../target-name.ts';
+import { sumCheckpoints } from '../sum-checkpoints.ts';
+import { writingTarget } from '../writing-target.ts';
 import type { Mode, Route, Writing } from './mode.ts';
+import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
 
 export const append: Mode = {
   onlyAdds: true,
@@ -8,10 +14,31 @@ export const append: Mode = {
   route: straight,
 };
 
+export const stagedAppend: Mode = {
+  onlyAdds: true,
+  keyed: false,
+  staged: true,
+  open: (run, load, { role }) => createShadow(run, load, role),
+  restart: emptyShadow,
+  route: ({ load }) => allNew(shadowOf(load.id)),
+  publish: async (run, load, { role }) => {
+    const { rows } = await sumCheckpoints(run, load.id);
+    const inserted = await writingTarget(run, { load, role }, () => insertShadow(run, load));
+    if (inserted !== rows) throw rowsSwallowed(load.plan);
+    return { phase: 'done' };
+  },
+  clear: dropShadow,
+};
+
 /** Rows go into the target itself. */
 export function straight({ load }: Writing): Route {
+  return allNew(qualifiedName(load.plan.target));
+}
+
+/** Rows go into a table as they come, and are counted as inserted. */
+export function allNew(into: string): Route {
   return {
-    into: qualifiedName(load.plan.target),
+    into,
     apply: (rows) => Promise.resolve({ inserted: rows, updated: 0, unchanged: 0, deduplicated: 0 }),
     otherwise: () => null,
   };

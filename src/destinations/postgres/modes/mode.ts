@@ -18,17 +18,30 @@ export interface Mode {
   readonly onlyAdds: boolean;
   /** The target has one row a key, by a unique index. */
   readonly keyed: boolean;
+  /** Rows are committed where nobody sees them; until the load is published it can be abandoned without a trace. */
+  readonly staged?: boolean;
   /** Makes what the load needs beside its target, in the transaction that opens it. */
-  open?(run: Run, load: LoadRow): Promise<void>;
+  open?(run: Run, load: LoadRow, publisher: Publisher): Promise<void>;
+  /**
+   * Takes back what earlier attempts have written, where that is needed, in the transaction that begins a load again
+   * which cannot resume; its checkpoints go with it.
+   */
+  restart?(run: Run, load: LoadRow): Promise<unknown>;
   /** Where an attempt's batches go first. */
   route(writing: Writing): Route;
   /**
    * Publishes, after the end was proven and while every lease is held; repeated, each time in a transaction of its own,
    * until it says `done`. It must find in the destination how far it got. Absent: the batches have done it all.
    */
-  publish?(run: Run, load: LoadRow): Promise<Published>;
+  publish?(run: Run, load: LoadRow, publisher: Publisher): Promise<Published>;
   /** Drops what `open` made, in the transaction that makes the load done or abandoned. */
-  clear?(run: Run, load: LoadRow): Promise<void>;
+  clear?(run: Run, load: LoadRow): Promise<unknown>;
+}
+
+/** Who writes to the target. */
+export interface Publisher {
+  /** The role that the connection was granted as; absent: the login's own. */
+  readonly role?: string | undefined;
 }
 
 /**

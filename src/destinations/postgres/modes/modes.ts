@@ -1,9 +1,10 @@
 /** The modes by name. */
 import type { LoadPlan } from '../../../ports/destination.ts';
-import { append } from './append.ts';
+import { append, stagedAppend } from './append.ts';
 import type { Mode } from './mode.ts';
 import { upsert } from './upsert.ts';
 
 const modes: Readonly<Record<LoadPlan['mode'], Mode>> = { append, upsert };
 
-export const modeOf = ({ mode }: Pick<LoadPlan, 'mode'>): Mode => modes[mode];
+export const modeOf = ({ mode, resumable }: Pick<LoadPlan, 'mode' | 'resumable'>): Mode =>
+  mode === 'append' && !resumable ? stagedAppend : modes[mode];

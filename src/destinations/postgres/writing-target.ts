@@ -1,0 +1,24 @@
+/** Statements that write the target outside a batch, under the same conditions as inside one. */
+import { ident } from '../../postgres-client/quote.ts';
+import type { Run } from './destination-session.ts';
+import type { LoadRow } from './load.ts';
+import { requireTarget } from './require-target.ts';
+
+/**
+ * Works as the granted role and with the target's own search path, for the sake of its triggers and checks; afterwards the
+ * transaction is the login's again. TARGET_CHANGED when it was another table than the load's that was written.
+ */
+export async function writingTarget<T>(
+  run: Run,
+  { load, role }: { load: LoadRow; role?: string | undefined },
+  work: () => Promise<T>,
+): Promise<T> {
+  await run(`set local search_path to ${ident(load.plan.target.schema)}, pg_temp`);
+  await run('set constraints all immediate');
+  if (role !== undefined) await run(`set local role ${ident(role)}`);
+  const result = await work();
+  if (role !== undefined) await run('set local role none');
+  await run('set local search_path to pg_catalog');
+  await requireTarget(run, load);
+  return result;
+}
