@@ -29,6 +29,8 @@ export interface Settlement {
 export type StartVerdict =
   /** The run is `starting`, now or already: its workflow is to be started. */
   | { readonly runId: RunId; readonly verdict: 'start'; readonly run: RunToStart }
+  /** It was paused and is `running` again: its workflow is to be told. */
+  | { readonly runId: RunId; readonly verdict: 'go_on'; readonly run: RunToStart }
   /** It is at work already, and keeps its place. */
   | { readonly runId: RunId; readonly verdict: 'at_work' }
   /** It must wait for something that is not a place. */
@@ -51,7 +53,10 @@ export interface Page<T> {
 export interface ScheduleStore {
   /** Turns the due times of these syncs into slots and queued runs (src/storage/settle.ts). */
   settle(syncIds: readonly SyncId[]): Promise<Settlement>;
-  /** Makes runs `starting` where the rows allow it now, never before their due time by the database's clock. */
+  /**
+   * Makes runs `starting` where the rows allow it now, never before their due time by the database's clock; paused ones
+   * that were resumed become `running`.
+   */
   startRuns(runIds: readonly RunId[]): Promise<StartVerdict[]>;
   /** Makes a `starting` run failed because the engine refuses it for good. */
   failStart(runId: RunId, error: { code: string; message: string }): Promise<void>;
@@ -69,6 +74,8 @@ export interface SweepStore {
   fetchOverdueSyncs(lateMs: number, after?: PageKey): Promise<Page<SyncId>>;
   /** Due queued runs that wait for nothing but a place, longest due first. */
   fetchWaitingRuns(after?: PageKey): Promise<Page<RunOffer>>;
+  /** Paused runs that were resumed and wait for a place. */
+  fetchResumedRuns(): Promise<RunOffer[]>;
   /** Queued runs that waited for a previous run of their sync, which is final now. */
   fetchUnblockedRuns(): Promise<RunOffer[]>;
   /** The best waiting runs in order of score, as many as there are places left under the cap by the rows alone. */

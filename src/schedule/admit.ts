@@ -7,7 +7,7 @@ import type { RunId } from '../domain/ids.ts';
 import type { AdmissionIndex, Filled, Ticket } from '../ports/schedule-index.ts';
 import type { ScheduleStore, StartVerdict } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Launcher } from './launch.ts';
+import type { Launcher, Start } from './launch.ts';
 
 export interface AdmitDeps {
   readonly index: AdmissionIndex;
@@ -39,13 +39,22 @@ export async function admit({ index, store, launcher, log }: AdmitDeps, cap: num
     tickets.map((ticket) => ticket.runId),
     log,
   );
-  launcher.launch(
-    verdicts.flatMap((v) => (v.verdict === 'start' ? [{ run: v.run, ticket: tokens.get(v.runId) }] : [])),
-  );
+  launcher.launch(startsOf(verdicts, tokens));
   await answerTickets(index, verdicts, tokens);
   const wasLocked = verdicts.some((v) => v.verdict === 'locked');
   return { filled, isMore: tickets.length === limit && !wasLocked, wasLocked };
 }
+
+/** What the rows let start, or go on after a pause. */
+export const startsOf = (
+  verdicts: readonly StartVerdict[],
+  tickets: ReadonlyMap<RunId, Ticket> = new Map(),
+): Start[] =>
+  verdicts.flatMap((v) =>
+    v.verdict === 'start' || v.verdict === 'go_on'
+      ? [{ run: v.run, ticket: tickets.get(v.runId), goesOn: v.verdict === 'go_on' }]
+      : [],
+  );
 
 /** Asks the rows; when one makes the batch throw, one by one, so that it never holds the others. */
 export async function startEach(
@@ -74,7 +83,7 @@ async function answerTickets(
   tokens: ReadonlyMap<RunId, Ticket>,
 ): Promise<void> {
   const ticketOf = ({ runId }: StartVerdict): Ticket => tokens.get(runId)!;
-  const returned = verdicts.filter((v) => v.verdict !== 'start' && v.verdict !== 'at_work');
+  const returned = verdicts.filter(({ verdict }) => !['start', 'go_on', 'at_work'].includes(verdict));
   await Promise.all([
     index.confirmStarts(verdicts.filter((v) => v.verdict === 'at_work').map(ticketOf)),
     index.returnTickets(

@@ -1,5 +1,5 @@
 /**
- * Starts the workflows of runs that are `starting`, many at once. Starting twice is harmless, so a run whose start has
+ * Starts the workflows of runs that are `starting`, many at once, and tells those of resumed runs to go on. Starting twice is harmless, so a run whose start has
  * no answer is started again. While the engine is unreachable nothing new is admitted: runs stay queued.
  */
 import { codeOf, errorTable, hasCode } from '../domain/errors.ts';
@@ -10,7 +10,7 @@ import type { ScheduleStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface LaunchDeps {
-  readonly starter: Pick<RunStarter, 'start'>;
+  readonly starter: Pick<RunStarter, 'start' | 'resume'>;
   readonly index: Pick<AdmissionIndex, 'confirmStarts'> & Pick<ScheduleAnnouncer, 'releaseRuns'>;
   readonly store: Pick<ScheduleStore, 'failStart'>;
   readonly log: Logger;
@@ -22,16 +22,18 @@ export interface Launcher {
   /** Whether the engine did not answer last time. */
   isStalled(): boolean;
   /** Starts the runs in the background; the ticket of each ends when its workflow is there. */
-  launch(starts: readonly { run: RunToStart; ticket: Ticket | undefined }[]): void;
+  launch(starts: readonly Start[]): void;
   /** Tries once again what the engine did not take. Returns whether nothing is left. */
   retry(): Promise<boolean>;
   /** Resolves when every start under way has an answer. */
   drain(): Promise<void>;
 }
 
-interface Start {
+export interface Start {
   readonly run: RunToStart;
   readonly ticket: Ticket | undefined;
+  /** Its workflow is there, paused. */
+  readonly goesOn: boolean;
 }
 
 const repeatLineMs = 60_000;
@@ -58,8 +60,14 @@ export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: ()
     loggedAtMs = -Infinity;
     log.info({}, 'admit: the engine answers again');
   };
+  /** One that does not hear it, for want of a worker, is told again when its row has been silent (reconcile.ts). */
+  const tell = async ({ run, ticket }: Start): Promise<void> => {
+    if (ticket) confirm(ticket);
+    await starter.resume(run.workflowId);
+  };
   const begin = async (start: Start): Promise<void> => {
     const { run, ticket } = start;
+    if (start.goesOn) return await tell(start);
     try {
       await starter.start(run);
       unstall(run.runId);

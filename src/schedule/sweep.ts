@@ -6,7 +6,7 @@ import { codeOf, hasCode } from '../domain/errors.ts';
 import type { ScheduleIndex } from '../ports/schedule-index.ts';
 import type { Page, PageKey, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { startEach } from './admit.ts';
+import { startEach, startsOf } from './admit.ts';
 import type { Launcher } from './launch.ts';
 import { announceSettled, settleEach } from './tick.ts';
 
@@ -80,21 +80,19 @@ async function offerWaiting({ index, store }: SweepDeps): Promise<void> {
     (after) => store.fetchWaitingRuns(after),
     (runs) => index.offerRuns(runs),
   );
+  await index.offerRuns(await store.fetchResumedRuns());
 }
 
 /** Without the index: in order of score, with the cap counted in the rows. Places are written when it is back. */
 async function admitFromRows({ store, launcher, log }: SweepDeps, cap: number): Promise<void> {
   const runIds = await store.fetchAdmissible(cap, launcher.room());
   if (runIds.length === 0) return;
-  const verdicts = await startEach(store, runIds, log);
-  launcher.launch(
-    verdicts.flatMap((v) => (v.verdict === 'start' ? [{ run: v.run, ticket: undefined }] : [])),
-  );
+  launcher.launch(startsOf(await startEach(store, runIds, log)));
 }
 
 async function startStuck({ store, launcher }: SweepDeps, ticketMs: number): Promise<void> {
   const stuck = await store.fetchStuckStarts(ticketMs);
-  launcher.launch(stuck.slice(0, launcher.room()).map((run) => ({ run, ticket: undefined })));
+  launcher.launch(stuck.slice(0, launcher.room()).map((run) => ({ run, ticket: undefined, goesOn: false })));
 }
 
 async function eachPage<T>(

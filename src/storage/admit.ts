@@ -1,16 +1,17 @@
 /**
  * Admit: the rows' word on runs that hold a place. A run becomes `starting` only if it is queued, due by this
- * database's clock, in time, not paused and not blocked by another run of its sync.
+ * database's clock, in time, not paused and not blocked by another run of its sync; a paused one that was resumed becomes
+ * `running` again.
  */
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from '../ports/run-starter.ts';
 import type { StartVerdict } from '../ports/schedule-store.ts';
-import { isBlocked, pausedReason } from './run-conditions.ts';
+import { isBlocked, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
 
-type Judged = 'start' | 'starting' | 'at_work' | 'gone' | 'missed' | 'sync_deleted' | WaitingReason;
+type Judged = 'start' | 'go_on' | 'starting' | 'at_work' | 'gone' | 'missed' | 'sync_deleted' | WaitingReason;
 
 interface JudgedRun {
   readonly run: RunToStart;
@@ -36,6 +37,7 @@ export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<Start
   const idsOf = (verdict: Judged): RunId[] =>
     judged.filter((r) => r.judged === verdict).map(({ run }) => run.runId);
   await changeRuns(tx, idsOf('start'), 'start');
+  await changeRuns(tx, idsOf('go_on'), 'resume');
   for (const endReason of ['missed', 'sync_deleted'] as const)
     if (idsOf(endReason).length > 0) await changeRuns(tx, idsOf(endReason), 'drop', { endReason });
   const verdicts = judged.map(toVerdict);
@@ -81,6 +83,7 @@ async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]>
        case
          when r.status = 'starting' then 'starting'
          when r.status in ('running', 'pausing', 'cancelling') then 'at_work'
+         when ${waitsToGoOn} then 'go_on'
          when r.status <> 'queued' then 'gone'
          when s.status = 'deleted' then 'sync_deleted'
          when r.start_before < clock_timestamp() then 'missed'
@@ -109,6 +112,7 @@ function firstOfEachSync(runs: readonly JudgedRun[]): JudgedRun[] {
 function toVerdict({ run, judged }: JudgedRun): StartVerdict {
   const { runId } = run;
   if (judged === 'start' || judged === 'starting') return { runId, verdict: 'start', run };
+  if (judged === 'go_on') return { runId, verdict: 'go_on', run };
   if (judged === 'at_work') return { runId, verdict: 'at_work' };
   if (judged === 'gone' || judged === 'missed' || judged === 'sync_deleted')
     return { runId, verdict: 'gone' };

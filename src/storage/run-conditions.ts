@@ -13,6 +13,9 @@ export const isBlocked = `(not r.overlap_allowed and exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
     and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling')))`;
 
+/** A paused run that was resumed: it has given its place back, and a reason to wait is what says that it wants one. */
+export const waitsToGoOn = `(r.status = 'paused' and r.waiting_reason is not null)`;
+
 /** The run holds a place. A paused one has given its place back. */
 export const holdsPlace = `r.status in ('starting', 'running', 'pausing', 'cancelling')`;
 

@@ -126,7 +126,7 @@ async function cancelRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
 
 async function pauseRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
   const run = await lockRun(tx, ref);
-  if (run.status === 'paused') return { run };
+  if (run.status === 'paused') return unresume(tx, run);
   if (run.status === 'pausing') return { run, tell: 'pause' };
   return { run: await makeChange(tx, scope, run, 'pause', 'paused'), tell: 'pause' };
 }
@@ -134,7 +134,24 @@ async function pauseRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
 async function resumeRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {
   const run = await lockRun(tx, ref);
   if (run.status === 'running') return { run, tell: 'resume' };
+  if (run.status === 'paused') return askForPlace(tx, scope, run);
   return { run: await makeChange(tx, scope, run, 'resume', 'resumed'), tell: 'resume' };
+}
+
+/** It has given its place back: admit makes it run again when there is one. */
+async function askForPlace(tx: Tx, scope: Scope, run: Run): Promise<Steered> {
+  if (run.waitingReason === null) {
+    await tx.query(`update penstock.run set waiting_reason = 'global_cap' where id = $1`, [run.id]);
+    await insertAudit(tx, scope, { tenantId: run.tenantId, action: 'run.resume', objectId: run.id });
+  }
+  return { run: await fetchRun(tx, run.id), news: { offered: await fetchOffer(tx, run.id) } };
+}
+
+/** It stays paused, also when it was waiting to go on. */
+async function unresume(tx: Tx, run: Run): Promise<Steered> {
+  if (run.waitingReason === null) return { run };
+  await tx.query('update penstock.run set waiting_reason = null where id = $1', [run.id]);
+  return { run: await fetchRun(tx, run.id), news: { released: [run.id] } };
 }
 
 async function makeChange(tx: Tx, scope: Scope, run: Run, name: RunChange, done: string): Promise<Run> {

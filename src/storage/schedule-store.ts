@@ -32,6 +32,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     }),
     fetchOverdueSyncs: inEngine(sweep.fetchOverdueSyncs),
     fetchWaitingRuns: inEngine(sweep.fetchWaitingRuns),
+    fetchResumedRuns: inEngine(sweep.fetchResumedRuns),
     fetchUnblockedRuns: inEngine(sweep.fetchUnblockedRuns),
     fetchAdmissible: inEngine(sweep.fetchAdmissible),
     dropMissedRuns: inEngine(sweep.dropMissedRuns),

@@ -4,7 +4,7 @@ import type { RunStatus } from '../domain/run-states.ts';
 import { defaultSlackMs } from '../domain/priority.ts';
 import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
-import { holdsPlace, isBlocked, now, pausedReason } from './run-conditions.ts';
+import { holdsPlace, isBlocked, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
@@ -52,6 +52,13 @@ export async function fetchWaitingRuns(tx: Tx, after: PageKey = firstPage): Prom
   return toPage(rows, pageSize, offerOf);
 }
 
+export async function fetchResumedRuns(tx: Tx): Promise<RunOffer[]> {
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r where ${waitsToGoOn}`,
+  );
+  return rows.map(offerOf);
+}
+
 export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
   const { rows } = await tx.query<OfferRow>(
     `select ${offerColumns} from penstock.run r
@@ -67,7 +74,8 @@ export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promi
     `with ranked as (
        select r.id, r.sync_id, greatest(r.due_at, r.queued_at) + ($1::float8[])[r.priority] * interval '1 millisecond' as score
        from penstock.run r
-       where r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked}
+       where (r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked})
+         or ${waitsToGoOn}
      ), first_of_sync as (
        select distinct on (sync_id) id, score from ranked order by sync_id, score, id
      )

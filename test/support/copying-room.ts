@@ -42,6 +42,8 @@ export interface CopyingRoom {
   addSync(spec: Pick<SyncSpecInput, 'name' | 'mode' | 'key'> & Partial<SyncSpecInput>): Promise<void>;
   /** Triggers the sync and starts its workflow. */
   startRun(sync: string): Promise<StartedRun>;
+  /** Resumes a paused run, and lets it go on. */
+  resumeRun(run: StartedRun): Promise<void>;
   /** Starts `penstock start --roles worker` as a process of its own. */
   startWorker(
     kind?: 'copy' | 'workflows' | 'all',
@@ -138,6 +140,12 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
       await starter.start(verdict.run);
       const handle = client.workflow.getHandle(verdict.run.workflowId);
       return { ...verdict.run, handle, fetch: () => store.runs.fetch(scope, run.id) };
+    },
+    resumeRun: async ({ runId, workflowId }) => {
+      await store.runs.resume(scope, runId);
+      const [verdict] = await schedule.startRuns([runId]);
+      if (verdict?.verdict !== 'go_on') throw new Error(`the run may not go on: ${verdict?.verdict}`);
+      await starter.resume(workflowId);
     },
     startWorker: (kind = 'all', options = {}) =>
       guard.start({

@@ -186,7 +186,7 @@ describe('a run', () => {
     );
     expect(found[0]!.n).toBeGreaterThanOrEqual(20_500);
     expect(found[0]!.n).toBeLessThan(rows);
-    expect((await room.store.runs.resume(room.scope, run.runId)).status).toBe('running');
+    await room.resumeRun(run);
     expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
     await expectEqual('paused');
   });

@@ -115,7 +115,7 @@ describe('steering a run', () => {
       starting: [refused, null],
       running: ['running', 'resume'],
       pausing: ['running', 'resume'],
-      paused: ['running', 'resume'],
+      paused: ['paused', null],
       cancelling: [refused, null],
       succeeded: [refused, null],
       failed: [refused, null],
@@ -154,7 +154,7 @@ describe('steering a run', () => {
 
   test.each([
     ['pause', 'running'],
-    ['resume', 'paused'],
+    ['resume', 'pausing'],
   ] as const)('an engine that does not hear a %s is an error that may be repeated', async (verb, from) => {
     const { id, workflowId } = await planted(from);
     fixture.away.value = true;
@@ -162,6 +162,13 @@ describe('steering a run', () => {
     fixture.away.value = false;
     await runs[verb](acme, id);
     expect(fixture.told).toEqual([`${verb} ${workflowId}`]);
+  });
+
+  test('a paused run that is resumed is offered: it has no place any more', async () => {
+    const run = await planted('paused');
+    await runs.resume(acme, run.id);
+    expect(await runs.resume(acme, run.id)).toMatchObject({ status: 'paused', waitingReason: 'global_cap' });
+    expect(fixture.heard.offered).toMatchObject([{ runId: run.id }, { runId: run.id }]);
   });
 
   test('another tenant’s run is not there', async () => {
