@@ -3,11 +3,11 @@
  * No clock is involved, and each half may be repeated. A run whose last load is found done has succeeded, whatever was
  * asked meanwhile.
  */
+import type { Failure } from '../domain/describe-error.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 import type { Destination, OpenDestination, RunOutcome } from '../ports/destination.ts';
 import type { RunStore, RunWork } from '../ports/run-store.ts';
-import type { Failure } from './contract.ts';
 
 /** What the run becomes unless its load is done. */
 export type WantedEnd = { status: 'failed'; failure: Failure } | { status: 'cancelled'; reason?: string };

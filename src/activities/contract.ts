@@ -2,7 +2,7 @@
  * What the workflow and its activities say to each other: ids and counters in plain objects, never rows, SQL, keys or
  * secrets, each well below 4 KB. Histories keep these shapes for ever: members are added, never renamed.
  */
-import type { ErrorCode } from '../domain/errors.ts';
+import type { Failure } from '../domain/describe-error.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 
 export interface RunRef {
@@ -14,12 +14,6 @@ export interface Counts {
   rows: number;
   batches: number;
   bytes: number;
-}
-
-/** Why something went wrong, fit for people's eyes: the code of the error table and a message without values. */
-export interface Failure {
-  code: ErrorCode;
-  message: string;
 }
 
 /** What is to be copied; `ready: false` is a run that must not be worked on now. */

@@ -1,23 +1,19 @@
 /** The long activity: one attempt at one partition, with its heartbeat, its row and its ways to stop. */
 import { CancelledFailure, Context } from '@temporalio/activity';
+import { attemptLimits } from '../copy/attempt-limits.ts';
 import { copyPartition, type CopyResult } from '../copy/copy-partition.ts';
+import { epochOf } from '../copy/epoch.ts';
+import { describeError } from '../domain/describe-error.ts';
 import { retryClassOf } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
-import { parseSizeBytes } from '../domain/sync-spec.ts';
 import type { AttemptEnd, RunWork } from '../ports/run-store.ts';
 import { type AttemptRecord, followAttempt } from './attempt-record.ts';
 import type { CopyInput, CopyOutcome } from './contract.ts';
 import type { ActivityDeps } from './deps.ts';
-import { epochOf } from './epoch.ts';
 import { beat } from './heartbeat.ts';
 import { type StopSignals, watchStop } from './stop-signals.ts';
-import { describeError, logUnexpected, toFailure } from './to-failure.ts';
-
-/** A batch ends after this long, so that no transaction outlives a slow source. */
-const batchTimeMs = 5_000;
-const yieldAfterMs = 30 * 60_000;
-const rowTimeoutMs = 5 * 60_000;
+import { logUnexpected, toFailure } from './to-failure.ts';
 
 const nothing = { rows: 0, batches: 0, bytes: 0 };
 
@@ -65,7 +61,6 @@ interface Attempt {
 async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: Attempt): Promise<CopyResult> {
   const source = deps.openSource(work.source);
   const destination = deps.openDestination(work.destination);
-  const { batchRows, batchBytes } = work.spec.limits;
   try {
     return await copyPartition(
       { source, destination },
@@ -74,9 +69,7 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
         load: input.loadId as LoadId,
         partition: input.partition,
         epoch,
-        limits: { rows: batchRows, bytes: parseSizeBytes(batchBytes)!, timeMs: batchTimeMs },
-        yieldAfterMs,
-        rowTimeoutMs,
+        ...attemptLimits(work.spec),
         signal: stop.signal,
         drain: () => stop.isStopping(),
         onProgress: (total) => attempt.note(total),

@@ -1,7 +1,8 @@
 /** The activities of a run, over ports: each does one thing, may be repeated, and tells its errors by code. */
 import { Context } from '@temporalio/activity';
+import { finishRun } from '../copy/finish-run.ts';
 import { prepareLoad } from '../copy/prepare-load.ts';
-import { hasCode, PenstockError, retryClassOf } from '../domain/errors.ts';
+import { hasCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
 import { parseDurationMs } from '../domain/sync-spec.ts';
@@ -20,7 +21,7 @@ import type {
 import { copyPartitionActivity } from './copy-partition-activity.ts';
 import type { ActivityDeps } from './deps.ts';
 import { beat } from './heartbeat.ts';
-import { describeError, logUnexpected, toFailure } from './to-failure.ts';
+import { logUnexpected, toFailure } from './to-failure.ts';
 
 /** The short activities. */
 export function createRunActivities(deps: ActivityDeps): RunActivities {
@@ -74,19 +75,12 @@ async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promi
   const work = await deps.runs.fetchWork(runId as RunId);
   const destination = deps.openDestination(work.destination);
   try {
-    const { receipt, another } = await destination.finish({ run: work.runId, load: loadId as LoadId });
-    const counts = { rows: receipt.read, batches: receipt.batches, bytes: receipt.bytes };
-    if (another) return { outcome: 'another', ...counts };
-    const outcome = await destination.closeRun(work.runId);
-    if (!outcome.succeeded)
-      throw new PenstockError('INTERNAL', `load ${loadId} is done, but run ${runId} has not succeeded by it`);
-    const status = await deps.runs.succeed(work.runId, outcome.receipt, outcome.loads);
-    return { outcome: status === 'succeeded' ? 'succeeded' : 'stale', ...counts };
-  } catch (error) {
-    // Not proven: what was committed is not there any more, because the destination went back to an older state.
-    const isStale = hasCode(error, 'LOAD_LOST') || hasCode(error, 'END_NOT_PROVEN');
-    if (retryClassOf(describeError(error).code) !== 'fenced' && !isStale) throw error;
-    return { outcome: 'stale', rows: 0, batches: 0, bytes: 0 };
+    const finished = await finishRun(destination, { run: work.runId, load: loadId as LoadId });
+    if (finished.outcome === 'stale') return { outcome: 'stale', rows: 0, batches: 0, bytes: 0 };
+    const { read: rows, batches, bytes } = finished.load;
+    if (finished.outcome === 'another') return { outcome: 'another', rows, batches, bytes };
+    const status = await deps.runs.succeed(work.runId, finished.receipt, finished.loads);
+    return { outcome: status === 'succeeded' ? 'succeeded' : 'stale', rows, batches, bytes };
   } finally {
     await destination.close();
   }

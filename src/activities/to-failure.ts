@@ -1,21 +1,8 @@
-/**
- * Errors on their way into a history, where everybody may read them. Our own carry a message without values; of all
- * others only the kind is told, because a driver's message may quote a row, a literal or a host.
- */
+/** Errors on their way into a history, where everybody may read them: told as `describeError` tells them. */
 import { ApplicationFailure, CancelledFailure, CompleteAsyncError } from '@temporalio/activity';
-import { codeOf, PenstockError, retryClassOf } from '../domain/errors.ts';
+import { describeError, isOurs } from '../domain/describe-error.ts';
+import { retryClassOf } from '../domain/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Failure } from './contract.ts';
-
-/** The code and a message that is fit to be read by everybody. */
-export function describeError(error: unknown): Failure {
-  const code = codeOf(error);
-  if (isOurs(error)) return { code, message: error.message };
-  const { name, code: driverCode } = (error ?? {}) as { name?: unknown; code?: unknown };
-  const kind = typeof name === 'string' ? name : 'error';
-  const detail = typeof driverCode === 'string' ? ` ${driverCode}` : '';
-  return { code, message: `unexpected ${kind}${detail}; the worker's log says where` };
-}
 
 /** What an activity may throw: type = code, retried unless the table (or the caller) says never. Cancellations pass. */
 export function toFailure(error: unknown, wanted: { nonRetryable?: boolean } = {}): Error {
@@ -37,7 +24,3 @@ export function logUnexpected(logger: Logger, error: unknown, ids: Record<string
 }
 
 const isFrame = (line: string): boolean => /^\s+at /.test(line);
-
-/** By shape: an error that crossed a module boundary keeps its code and name only. */
-const isOurs = (error: unknown): error is PenstockError =>
-  error instanceof Error && error.name === PenstockError.name;

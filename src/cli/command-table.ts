@@ -22,6 +22,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Look at every server that Penstock stands on, and say what to mend',
     load: () => import('./commands/doctor.ts'),
   },
+  copy: {
+    summary: 'Copy a query’s result into a table once, with no servers but the two databases',
+    load: () => import('./commands/copy.ts'),
+  },
   trigger: {
     summary: 'Run a sync now',
     load: () => import('./commands/trigger.ts'),

@@ -1,5 +1,6 @@
 /** How the command line shows things to people: tables, numbers, and the progress of a run. */
 import type { RunAnswer } from '../client/answers.ts';
+import type { Receipt } from '../domain/run-states.ts';
 
 const numbers = new Intl.NumberFormat('en-US');
 
@@ -49,6 +50,52 @@ export function createProgressView(stream: NodeJS.WriteStream = process.stderr):
       if (stream.isTTY && shown !== '') stream.write('\n');
     },
   };
+}
+
+/** Without a terminal a line every so often is enough. */
+const lineEveryMs = 5_000;
+
+/** Shows rows and their rate on standard error while they are copied, and what else there is to say. */
+export function createRateView(stream: NodeJS.WriteStream = process.stderr): {
+  /** @param rows of all calls together */
+  show(rows: number): void;
+  say(text: string): void;
+  end(): void;
+} {
+  let first: { rows: number; atMs: number } | undefined;
+  let shownMs = -Infinity;
+  let isLineOpen = false;
+  const end = () => {
+    if (isLineOpen) stream.write('\n');
+    isLineOpen = false;
+  };
+  return {
+    show: (rows) => {
+      const nowMs = performance.now();
+      first ??= { rows, atMs: nowMs };
+      if (nowMs - shownMs < (stream.isTTY ? 100 : lineEveryMs)) return;
+      shownMs = nowMs;
+      const rate = Math.round(((rows - first.rows) * 1_000) / Math.max(nowMs - first.atMs, 1));
+      const line = `${numbers.format(rows)} rows · ${numbers.format(rate)} rows/s`;
+      stream.write(stream.isTTY ? `\r\u001b[2K${line}` : `${line}\n`);
+      isLineOpen = stream.isTTY;
+    },
+    say: (text) => {
+      end();
+      stream.write(`${text}\n`);
+    },
+    end,
+  };
+}
+
+/** `1,000 rows read: 990 inserted, 10 unchanged; 3 batches`. */
+export function describeReceipt(receipt: Receipt): string {
+  const fates = (['inserted', 'updated', 'unchanged', 'deduplicated', 'rejected', 'deleted'] as const)
+    .filter((fate) => receipt[fate] > 0)
+    .map((fate) => `${numbers.format(receipt[fate])} ${fate}`)
+    .join(', ');
+  const read = `${numbers.format(receipt.read)} rows read${fates === '' ? '' : `: ${fates}`}`;
+  return `${read}; ${numbers.format(receipt.batches)} batches`;
 }
 
 /** One line for programs. */

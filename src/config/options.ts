@@ -2,6 +2,7 @@
  * Every option of a role, as data: the environment variables, the command-line flags, the help and the docs page are
  * generated from this table. An option without a default is either needed by some role or means "none".
  */
+import { parseConnectionUrl } from './connection-url.ts';
 import { oneOf, parseAddress, parseHttpUrl, parseInteger, parseName, parseUrlOf } from './parsers.ts';
 import { parseMasterKeys } from './master-keys.ts';
 import { parseNetworks } from './networks.ts';
@@ -108,6 +109,18 @@ export const optionTable = {
     example: 'pk_…',
     secret: true,
     parse: parseName,
+  },
+  copyFrom: {
+    doc: 'Source of copy, unless --from names it. TLS verifies the host, except on loopback; ?sslmode=require or disable, ?sslrootcert=file.',
+    example: 'postgres://reader:…@warehouse.example.com/shop',
+    secret: true,
+    parse: parseConnectionUrl,
+  },
+  copyTo: {
+    doc: 'Destination of copy, unless --to names it.',
+    example: 'postgres://writer:…@app-db.internal/app',
+    secret: true,
+    parse: parseConnectionUrl,
   },
 } as const satisfies Record<string, Option<unknown>>;
 

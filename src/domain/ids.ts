@@ -60,6 +60,16 @@ export function runIdOf(syncId: SyncId, origin: string, identity: string): RunId
   return `${prefixes.run}_${uuidv5(`${syncId}|${origin}|${identity}`, namespace)}` as RunId;
 }
 
+/**
+ * The sync that a one-shot copy stands for, which no control database knows: the table and a name. Not the query, nor
+ * the source: an append whose query was changed must find what it had begun with the other one.
+ *
+ * @param table with its schema
+ */
+export function copySyncIdOf(table: string, name: string): SyncId {
+  return `${prefixes.sync}_${uuidv5(`copy|${table}|${name}`, namespace)}` as SyncId;
+}
+
 /** The id of the n-th load (from 0) that a run opens. */
 export function loadIdOf(runId: RunId, n: number): LoadId {
   return `${prefixes.load}_${uuidv5(`${runId}|${n}`, namespace)}` as LoadId;

@@ -155,7 +155,14 @@ export interface Destination {
   /** The sync's load that is neither done nor abandoned, with what it has committed. */
   unfinishedLoad(
     sync: SyncId,
-  ): Promise<(PartitionTotals & { loadId: LoadId; mode: LoadPlan['mode'] }) | null>;
+  ): Promise<{ loadId: LoadId; mode: LoadPlan['mode']; committed: Receipt } | null>;
+  /**
+   * For copies that no control database knows: makes every earlier run of the sync final and notes this one, so that the
+   * next can do the same to it. Calls of one sync come one after the other, and the last of them stays. RUN_FINAL.
+   */
+  takeOver(request: { run: RunId; sync: SyncId }): Promise<void>;
+  /** The sync's newest load that is done; null where there is none, or where it is not remembered any more. */
+  lastDoneLoad(sync: SyncId): Promise<{ loadId: LoadId; receipt: Receipt } | null>;
   /** Abandons the unfinished load and keeps its rows: what is there is accepted. */
   acceptLoad(sync: SyncId): Promise<void>;
   /**

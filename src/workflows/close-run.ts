@@ -8,7 +8,8 @@ import {
   type TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import type { Failure, RunActivities } from '../activities/contract.ts';
+import type { RunActivities } from '../activities/contract.ts';
+import type { Failure } from '../domain/describe-error.ts';
 import { codeOf, retryClassOf } from '../domain/errors.ts';
 import { isFinal, type RunStatus } from '../domain/run-states.ts';
 import { recordOptions } from './activity-options.ts';

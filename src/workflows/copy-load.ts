@@ -14,7 +14,7 @@ import {
 } from '@temporalio/workflow';
 import type { CopyActivities, CopyOutcome, Counts, PreparedRun } from '../activities/contract.ts';
 import { copyOptions, failureBudgetMs } from './activity-options.ts';
-import { isSpent, noteFailure, retryDelayMs } from './failure-budget.ts';
+import { isSpent, noteFailure, retryDelayMs } from '../domain/failure-budget.ts';
 import { interruptible } from './interruptible.ts';
 import { copyQueueOf } from './names.ts';
 import type { PartitionProgress } from './run-progress.ts';

@@ -1,5 +1,6 @@
 /** Where a run stands, as its workflow knows it: what the query `progress` answers and current details show. */
-import type { Counts, Failure } from '../activities/contract.ts';
+import type { Counts } from '../activities/contract.ts';
+import type { Failure } from '../domain/describe-error.ts';
 
 export type RunPhase =
   | 'preparing'

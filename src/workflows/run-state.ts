@@ -7,7 +7,7 @@ import {
 } from '@temporalio/workflow';
 import type { Counts } from '../activities/contract.ts';
 import type { RunStatus } from '../domain/run-states.ts';
-import { type Failing, retryDelayMs } from './failure-budget.ts';
+import { type Failing, retryDelayMs } from '../domain/failure-budget.ts';
 import { describeProgress, type PartitionProgress, type RunPhase, type RunProgress } from './run-progress.ts';
 import { searchKeys } from './search-attributes.ts';
 

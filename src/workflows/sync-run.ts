@@ -18,13 +18,14 @@ import {
   TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Counts, Failure, PreparedRun, RunActivities } from '../activities/contract.ts';
+import type { Counts, PreparedRun, RunActivities } from '../activities/contract.ts';
+import type { Failure } from '../domain/describe-error.ts';
 import { cureOf } from '../domain/errors.ts';
 import { isFinal, type RunStatus } from '../domain/run-states.ts';
 import { failureBudgetMs, finishOptions, prepareOptions, recordOptions } from './activity-options.ts';
 import { closeAsCancelled, closeAsFailed, describeFailure } from './close-run.ts';
 import { copyLoad, spent } from './copy-load.ts';
-import { isSpent, noteFailure, retryDelayMs } from './failure-budget.ts';
+import { isSpent, noteFailure, retryDelayMs } from '../domain/failure-budget.ts';
 import { interruptible } from './interruptible.ts';
 import { pauseUpdate, progressQuery, resumeUpdate } from './names.ts';
 import type { RunPhase, RunProgress } from './run-progress.ts';

@@ -95,7 +95,8 @@ const receiptColumns = `coalesce(sum(rows), 0)::text as read, coalesce(sum(inser
   coalesce(sum(deduplicated), 0)::text as deduplicated, coalesce(sum(rejected), 0)::text as rejected,
   '0' as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
 
-async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {
+/** What is committed of a load. */
+export async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {
   const [sums] = await run<Record<keyof Receipt, string>>(
     `select ${receiptColumns} from _penstock.checkpoint where load = $1`,
     [load],

@@ -12,12 +12,12 @@ import {
   type DestinationContext,
   type DestinationTimeouts,
 } from './destination-session.ts';
-import { finishLoad } from './finish-load.ts';
+import { finishLoad, sumReceipt } from './finish-load.ts';
 import { fetchCursor, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openLoadOf } from './load.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, resetSync } from './reset-sync.ts';
 import { ensureSchema } from './schema.ts';
-import { sumCheckpoints } from './sum-checkpoints.ts';
+import { fetchLastDone, takeOver } from './take-over.ts';
 import { describeTarget } from './target.ts';
 
 /** Opens the destination; nothing is connected yet. */
@@ -66,9 +66,13 @@ export function openPostgresDestination(
       await ensureSchema(context);
       return inTransaction(context, 'Looking for an unfinished load', async (run) => {
         const row = await fetchOpenLoad(run, sync);
-        return row && { loadId: row.id, mode: row.plan.mode, ...(await sumCheckpoints(run, row.id)) };
+        return row && { loadId: row.id, mode: row.plan.mode, committed: await sumReceipt(run, row.id) };
       });
     },
+    takeOver: (request) =>
+      inTransaction(context, 'Taking over from earlier copies', (run) => takeOver(run, request)),
+    lastDoneLoad: (sync) =>
+      inTransaction(context, 'Looking for the last load', (run) => fetchLastDone(run, sync)),
     acceptLoad: async (sync) => {
       await ensureSchema(context);
       await inTransaction(context, 'Accepting the load', (run) => acceptLoad(run, sync));

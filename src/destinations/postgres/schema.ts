@@ -101,6 +101,11 @@ const versions: readonly string[] = [
     moved_at timestamptz not null default now()
   );
   `,
+  `
+  -- of copies without a control database: which sync they are of, so that the next one can make them final
+  alter table _penstock.run add column copy_of text;
+  create unique index run_one_copy on _penstock.run (copy_of) where not final;
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

@@ -3,7 +3,7 @@
  * whole, and failures of foreign code may quote rows.
  */
 import type { Logger as SdkLogger, LogLevel, LogMetadata } from '@temporalio/worker';
-import { describeError } from '../../activities/to-failure.ts';
+import { describeError } from '../../domain/describe-error.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;

@@ -296,8 +296,7 @@ describe('a load that another plan left open', () => {
     await expect(room.run(other(sync))).rejects.toMatchObject({ code: 'UNFINISHED_LOAD' });
     expect(await room.destination.unfinishedLoad(sync.id)).toMatchObject({
       loadId: load.loadId,
-      rows: 5,
-      batches: 1,
+      committed: { read: 5, batches: 1 },
     });
     await room.destination.acceptLoad(sync.id);
     expect(await room.destination.unfinishedLoad(sync.id)).toBeNull();

@@ -61,7 +61,10 @@ describe('a load', () => {
     await writer.commit({ keyHi: ['0'], rows: 0, bytes: 0, final: false });
     await refused;
     await writer.close();
-    expect(await room.destination.unfinishedLoad(sync.id)).toMatchObject({ loadId: load.loadId, batches: 1 });
+    expect(await room.destination.unfinishedLoad(sync.id)).toMatchObject({
+      loadId: load.loadId,
+      committed: { batches: 1 },
+    });
   });
 
   test('is not finished when its table was replaced after the last batch', async () => {

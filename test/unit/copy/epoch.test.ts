@@ -1,6 +1,6 @@
 import { assert, integer, pre, property } from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
-import { epochOf } from '../../../src/activities/epoch.ts';
+import { epochOf } from '../../../src/copy/epoch.ts';
 
 const time = integer({ min: 0, max: 2 ** 42 - 1 });
 const call = integer({ min: 1, max: 2 ** 20 });

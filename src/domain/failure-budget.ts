@@ -1,5 +1,5 @@
 /** The failure budget: how long something may go on failing without progress, and how long to wait before each new try. */
-import type { Failure } from '../activities/contract.ts';
+import type { Failure } from './describe-error.ts';
 
 /** Since when it fails without progress, how often it did, and the last cause. */
 export interface Failing {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { isSpent, noteFailure, retryDelayMs, type Failing } from '../../../src/workflows/failure-budget.ts';
+import { isSpent, noteFailure, retryDelayMs, type Failing } from '../../src/domain/failure-budget.ts';
 
 const failure = { code: 'SOURCE_UNREACHABLE', message: 'refused' } as const;
 const failAt = (before: Failing | undefined, nowMs: number, progressed = false): Failing =>

@@ -1,0 +1,37 @@
+/** The end of a load whose partitions are copied: published, and the run made final when there is nothing left for it. */
+import { codeOf, PenstockError, retryClassOf, type ErrorCode } from '../domain/errors.ts';
+import type { LoadId, RunId } from '../domain/ids.ts';
+import type { Receipt } from '../domain/run-states.ts';
+import type { Destination } from '../ports/destination.ts';
+
+/**
+ * - `succeeded`: the run is final in the destination; `receipt` is the sum over its loads.
+ * - `another`: that load was an earlier run's; prepare again for this run's own.
+ * - `stale`: the load is not complete any more, or somebody else made the run final: prepare again, which says what is.
+ */
+export type FinishedRun =
+  | { outcome: 'succeeded'; load: Receipt; receipt: Receipt; loads: readonly LoadId[] }
+  | { outcome: 'another'; load: Receipt }
+  | { outcome: 'stale' };
+
+/** Not proven: what was committed is not there any more, because the destination went back to an older state. */
+const goneBack: readonly ErrorCode[] = ['LOAD_LOST', 'END_NOT_PROVEN'];
+
+/** Proves, publishes and closes. Repeatable. */
+export async function finishRun(
+  destination: Destination,
+  { run, load }: { run: RunId; load: LoadId },
+): Promise<FinishedRun> {
+  try {
+    const finished = await destination.finish({ run, load });
+    if (finished.another) return { outcome: 'another', load: finished.receipt };
+    const { succeeded, receipt, loads } = await destination.closeRun(run);
+    if (!succeeded)
+      throw new PenstockError('INTERNAL', `load ${load} is done, but run ${run} has not succeeded by it`);
+    return { outcome: 'succeeded', load: finished.receipt, receipt, loads };
+  } catch (error) {
+    const code = codeOf(error);
+    if (retryClassOf(code) !== 'fenced' && !goneBack.includes(code)) throw error;
+    return { outcome: 'stale' };
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Copies without a control database (`penstock copy`): nobody but the destination knows which runs there were, so each
+ * notes itself, and makes those before it final (rule 7 of the commit protocol) before it writes.
+ */
+import type { LoadId, RunId, SyncId } from '../../domain/ids.ts';
+import type { Receipt } from '../../domain/run-states.ts';
+import { closeRun } from './close-run.ts';
+import type { Run } from './destination-session.ts';
+import { lockRun } from './load.ts';
+
+interface TakeOverRequest {
+  run: RunId;
+  sync: SyncId;
+}
+
+/** Serialised by the sync, so that of two that come at once one is the last: both would else end the other. RUN_FINAL. */
+export async function takeOver(run: Run, { run: runId, sync }: TakeOverRequest): Promise<void> {
+  await run('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`penstock copy ${sync}`]);
+  await lockRun(run, runId);
+  const earlier = await run<{ id: RunId }>(
+    'select id from _penstock.run where copy_of = $1 and not final and id <> $2',
+    [sync, runId],
+  );
+  for (const { id } of earlier) await closeRun(run, id);
+  await run('update _penstock.run set copy_of = $2 where id = $1', [runId, sync]);
+}
+
+export async function fetchLastDone(
+  run: Run,
+  sync: SyncId,
+): Promise<{ loadId: LoadId; receipt: Receipt } | null> {
+  const [last] = await run<{ loadId: LoadId; receipt: Receipt }>(
+    `select id as "loadId", receipt from _penstock.load
+      where sync = $1 and phase = 'done' order by closed_at desc limit 1`,
+    [sync],
+  );
+  return last ?? null;
+}

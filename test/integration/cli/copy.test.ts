@@ -1,0 +1,227 @@
+/** `penstock copy` as a process of its own, between two databases and nothing else. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { childEnvironment } from '../../../src/config/child-environment.ts';
+import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const rows = 3_000;
+/** The batch with this row waits for the gate. */
+const gatedRow = 1_650;
+const gate = 4_711;
+const query = 'select * from item';
+
+let room: PipeRoom;
+let urls: { from: string; to: string };
+let gatekeeper: Client;
+beforeAll(async () => {
+  room = await createPipeRoom();
+  urls = { from: urlOf(room.sourceAccess), to: urlOf(room.destinationAccess) };
+  gatekeeper = new Client({ connectionString: urls.to });
+  await gatekeeper.connect();
+  await room.from.query(
+    `create table item as select id, 'item ' || id as name from generate_series(1, ${rows}) id;
+     alter table item add primary key (id)`,
+  );
+});
+afterAll(async () => {
+  await gatekeeper.end();
+  await room.close();
+});
+beforeEach(async () => {
+  await room.to.query(
+    `drop table if exists target;
+     create table target (id integer, name text);
+     create or replace function wait_at_gate() returns trigger language plpgsql as
+       $$ begin perform pg_advisory_xact_lock_shared(${gate}); return null; end $$;
+     create trigger gate after insert on target for each row when (new.id = ${gatedRow})
+       execute function wait_at_gate()`,
+  );
+});
+
+const urlOf = ({ user, password, host, port, database }: PipeRoom['sourceAccess']): string =>
+  `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+interface Copying {
+  process: ChildProcess;
+  said: { stdout: string; stderr: string };
+  ended: Promise<Ended>;
+}
+
+/** Starts a copy of `item` into `target`, in batches of 100 rows. */
+function copy(args: readonly string[] = [], env: Record<string, string> = {}): Copying {
+  const ends = 'PENSTOCK_COPY_FROM' in env ? [] : ['--from', urls.from, '--to', urls.to];
+  const child = spawn(
+    process.execPath,
+    ['dist/cli/main.js', 'copy', ...ends, '--table', 'target', '--json', ...defaultsOf(args)],
+    { env: { ...childEnvironment({}), ...env } },
+  );
+  const said = { stdout: '', stderr: '' };
+  child.stdout.on('data', (bytes: Buffer) => (said.stdout += bytes));
+  child.stderr.on('data', (bytes: Buffer) => (said.stderr += bytes));
+  return {
+    process: child,
+    said,
+    ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...said })),
+  };
+}
+
+const defaultsOf = (args: readonly string[]): string[] => [
+  ...(args.includes('--query') ? [] : ['--query', query]),
+  ...(args.includes('--key') ? [] : ['--key', 'id']),
+  ...(args.includes('--batch-rows') ? [] : ['--batch-rows', '100']),
+  ...args,
+];
+
+const jsonOf = ({ stdout }: Ended) => JSON.parse(stdout) as { receipt: Record<string, number> };
+const closeGate = () => gatekeeper.query(`select pg_advisory_lock(${gate})`);
+const openGate = () => gatekeeper.query(`select pg_advisory_unlock(${gate})`);
+
+/** Until a copy waits at the gate, the batches before it committed. */
+const untilAtGate = () =>
+  waitUntil('a copy at the gate', async () => {
+    const waiting = await room.to.query(
+      `select from pg_locks where locktype = 'advisory' and objid = ${gate} and not granted`,
+    );
+    return waiting.rowCount === 1;
+  });
+
+const countTarget = async (): Promise<number> =>
+  Number((await room.to.query<{ n: string }>('select count(*) as n from target')).rows[0]!.n);
+const expectEqual = async () =>
+  expect(await rowsAsText(room.to, 'select * from target')).toEqual(await rowsAsText(room.from, query));
+/** The attempts that committed batches of the newest load, oldest first. */
+const committers = async () =>
+  (
+    await room.to.query<{ run: string; rows: number }>(
+      `select run, sum(rows)::int as rows from _penstock.checkpoint
+        where load = (select id from _penstock.load order by opened_at desc limit 1)
+        group by run order by min(batch)`,
+    )
+  ).rows;
+
+describe('penstock copy', () => {
+  test('copies every row, makes the table, and prints one line for programs', async () => {
+    await room.to.query('drop table target');
+    const ended = await copy().ended;
+    expect(ended).toMatchObject({ code: 0 });
+    expect(jsonOf(ended)).toMatchObject({
+      status: 'succeeded',
+      already: false,
+      receipt: { read: rows, inserted: rows, batches: 31 },
+    });
+    expect(ended.stdout.split('\n')).toEqual([expect.any(String), '']);
+    await expectEqual();
+  });
+
+  test('killed with SIGKILL and started again, it goes on from the newest checkpoint', async () => {
+    await closeGate();
+    const first = copy();
+    await untilAtGate();
+    first.process.kill('SIGKILL');
+    await first.ended;
+    await openGate();
+    const second = await copy().ended;
+    expect(second.stderr).toContain('goes on with an unfinished load');
+    expect(jsonOf(second)).toMatchObject({ status: 'succeeded', receipt: { read: rows } });
+    expect((await committers()).map((each) => each.rows)).toEqual([1_600, rows - 1_600]);
+    await expectEqual();
+  });
+
+  test('at SIGINT it commits the batch in hand, says what there is, and ends with 2', async () => {
+    await closeGate();
+    const first = copy();
+    await untilAtGate();
+    first.process.kill('SIGINT');
+    await waitUntil('the word that it stops', () => first.said.stderr.includes('stopping'));
+    await openGate();
+    const ended = await first.ended;
+    expect(ended).toMatchObject({ code: 2, stderr: expect.stringContaining('stopping') });
+    expect(jsonOf(ended)).toMatchObject({ status: 'cancelled', receipt: { read: await countTarget() } });
+    expect(await countTarget()).toBeGreaterThanOrEqual(1_700);
+    expect(await countTarget()).toBeLessThan(rows);
+    expect(jsonOf(await copy().ended)).toMatchObject({ status: 'succeeded', receipt: { read: rows } });
+    await expectEqual();
+  });
+
+  test('of two at once the later one stays, and the earlier one says so', async () => {
+    await closeGate();
+    const first = copy();
+    await untilAtGate();
+    const second = copy();
+    const ended = await first.ended;
+    await openGate();
+    expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('has taken over. [RUN_FINAL]') });
+    expect(jsonOf(await second.ended)).toMatchObject({ status: 'succeeded' });
+    await expectEqual();
+  });
+
+  test('an append with another query is refused until the rows are accepted, and stops nobody', async () => {
+    await closeGate();
+    const first = copy();
+    await untilAtGate();
+    const other = ['--query', `${query} where id > 0`];
+    const refused = await copy(other).ended;
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('[UNFINISHED_LOAD]') });
+    first.process.kill('SIGKILL');
+    await first.ended;
+    await openGate();
+    expect((await copy([...other, '--reset', '--delete-rows']).ended).code).toBe(0);
+    await expectEqual();
+  });
+
+  test('with --once what is done is not done again; under another name it is', async () => {
+    expect(await copy(['--name', 'first']).ended).toMatchObject({ code: 0 });
+    const again = await copy(['--name', 'first', '--once']).ended;
+    expect(jsonOf(again)).toMatchObject({ already: true, receipt: { read: rows } });
+    expect(await countTarget()).toBe(rows);
+    expect(jsonOf(await copy(['--name', 'second', '--once']).ended)).toMatchObject({ already: false });
+    expect(await countTarget()).toBe(2 * rows);
+  });
+
+  test('a cursor is kept from one call to the next', async () => {
+    await room.to.query('alter table target add primary key (id)');
+    const cursor = ['--mode', 'upsert', '--cursor', 'id', '--name', 'windows'];
+    expect(jsonOf(await copy(cursor).ended)).toMatchObject({ receipt: { read: rows } });
+    expect(jsonOf(await copy(cursor).ended)).toMatchObject({ receipt: { read: 0 } });
+  });
+
+  test('takes the databases from the environment, and never prints a password', async () => {
+    await room.from.query(`create role reader login superuser password 'hush-reader'`);
+    const from = urls.from.replace(/\/\/[^@]*@/, '//reader:hush-reader@');
+    const wrong = from.replace('hush-reader', 'hush-wrong');
+    try {
+      const env = { PENSTOCK_COPY_FROM: from, PENSTOCK_COPY_TO: urls.to };
+      const ended = await copy([], env).ended;
+      expect(ended).toMatchObject({ code: 0 });
+      const unknown = await copy([], { ...env, PENSTOCK_COPY_FROM: wrong.replace('reader:', 'nobody:') })
+        .ended;
+      expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('[SOURCE_') });
+      expect(JSON.parse(unknown.stdout)).toMatchObject({ status: 'failed' });
+      expect(JSON.stringify([ended, unknown])).not.toContain('hush-');
+    } finally {
+      await room.from.query('drop role reader');
+    }
+  });
+
+  test.each([
+    [['--mode', 'sideways'], '--mode'],
+    [['--batch-rows', 'many'], '--batch-rows'],
+    [['--mode', 'upsert', '--key', ''], 'key'],
+    [['--accept', '--reset'], '--accept'],
+    [['--from', 'postgres://u:hush-p@h/db?options=-c'], 'options'],
+    [['--retry-for', 'long'], '--retry-for'],
+  ])('a wrong flag is told by its name: %j', async (args, says) => {
+    const ended = await copy(args).ended;
+    expect(ended).toMatchObject({ code: 78, stdout: '', stderr: expect.stringContaining(says) });
+    expect(ended.stderr).not.toContain('hush-');
+  });
+});
