@@ -4,12 +4,13 @@
  *  1. A batch ends at the first row end at or past its limits (rows, bytes), or earlier when its owner says so.
  *  2. What `cut` has yielded may always be the end of a batch: where a key may repeat, the rows of the last key are held
  *     back until another key arrives. So a batch is only ever cut where the key changes, and "after this key" misses none.
- *  3. A key with more rows than a batch may have is KEY_TIE_TOO_LARGE; a NULL in a key is KEY_NULL.
+ *  3. A key with more rows than a batch may have is KEY_TIE_TOO_LARGE; a NULL in a key is KEY_NULL, unless such keys are
+ *     what is read: then one NULL equals another.
  *
  * Two keys are told apart by their bytes; the plan admits only types whose equal values have equal bytes.
  */
 import { PenstockError } from '../domain/errors.ts';
-import type { ResultColumn, RowFormat, RowSlice } from '../ports/source.ts';
+import type { KeyText, ResultColumn, RowFormat, RowSlice } from '../ports/source.ts';
 import { keyText } from './key-text.ts';
 import { hasNull, rowReader, sameFields, type ReadRow, type Spans } from './row-format.ts';
 
@@ -18,6 +19,8 @@ export interface CutterOptions {
   columns: readonly ResultColumn[];
   key: readonly string[];
   uniqueKey: boolean;
+  /** The rows are those with a NULL in their key. */
+  readsNullKeys?: boolean;
   maxRows: number;
   maxBytes: number;
 }
@@ -36,7 +39,7 @@ export interface BatchCutter {
   /** The owner ended the batch before its limits. */
   endBatch(): void;
   /** The key of a part's last row, as source text. */
-  lastKey(slice: RowSlice): string[];
+  lastKey(slice: RowSlice): KeyText;
 }
 
 /** Rows of one key, copied out of their slices. */
@@ -96,7 +99,9 @@ export function createCutter(options: CutterOptions): BatchCutter {
 
   /** Invariant 2: yields slices that end where the key changes; holds the last key's rows back. */
   function* holdBack(slice: RowSlice): Generator<RowSlice> {
-    const { first, last } = findKeyChanges(slice, readRow, newSpans);
+    const { first, last, hasNullKey } = findKeyChanges(slice, readRow, newSpans);
+    if (hasNullKey && !options.readsNullKeys)
+      throw new PenstockError('KEY_NULL', 'A key column of the result is NULL.');
     const { bytes, rows } = slice;
     const joins = held !== null && sameFields(held.bytes, held.spans, bytes, first.spans);
     if (joins && first.end === bytes.length) {
@@ -149,6 +154,7 @@ export function createCutter(options: CutterOptions): BatchCutter {
       for (let row = 0; row < rows; row++) at = readRow(bytes, at, spans);
       return fields.map((field, i) => {
         const from = spans[2 * i]!;
+        if (from < 0 && options.readsNullKeys) return null;
         const value = from < 0 ? undefined : bytes.subarray(from, spans[2 * i + 1]);
         return keyText(options.format, options.columns[field]!.typeOid, value);
       });
@@ -162,16 +168,17 @@ const copied = (pieces: Buffer[], rows: number): RowSlice => ({
   release: () => {},
 });
 
-/** Where the first key of a slice ends and where its last one starts. KEY_NULL. */
+/** Where the first key of a slice ends and where its last one starts. */
 function findKeyChanges(slice: RowSlice, readRow: ReadRow, newSpans: () => Spans) {
   const { bytes, rows } = slice;
   const first = { spans: newSpans(), end: 0, rows: 0 };
   const last = { start: 0, rowsBefore: 0 };
   let [spans, before] = [newSpans(), newSpans()];
+  let hasNullKey = false;
   let at = 0;
   for (let row = 0; row < rows; row++) {
     const end = readRow(bytes, at, spans);
-    if (hasNull(spans)) throw new PenstockError('KEY_NULL', 'A key column of the result is NULL.');
+    hasNullKey ||= hasNull(spans);
     if (row === 0) first.spans.set(spans);
     else if (!sameFields(bytes, before, bytes, spans)) {
       if (first.end === 0) [first.end, first.rows] = [at, row];
@@ -181,5 +188,5 @@ function findKeyChanges(slice: RowSlice, readRow: ReadRow, newSpans: () => Spans
     at = end;
   }
   if (first.end === 0) [first.end, first.rows] = [at, rows];
-  return { first, last };
+  return { first, last, hasNullKey };
 }

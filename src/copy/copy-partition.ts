@@ -11,6 +11,7 @@ import type { Destination, OpenLoad, PartitionWriter } from '../ports/destinatio
 import type { RowSlice, Source, SourceRead } from '../ports/source.ts';
 import { BatchInHand } from './batch-in-hand.ts';
 import { createCutter, type BatchCutter } from './batch-cutter.ts';
+import { takesNullKeys } from './plan-partitions.ts';
 
 /** What ends a batch, whichever comes first. */
 export interface BatchLimits {
@@ -105,6 +106,7 @@ async function attempt(
       columns,
       key: order,
       uniqueKey,
+      readsNullKeys: takesNullKeys(load.plan) && writer.bounds.nulls === 'only',
       maxRows: limits.rows,
       maxBytes: limits.bytes,
     });
@@ -132,6 +134,7 @@ const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyReque
   key: load.plan.order,
   uniqueKey: load.plan.uniqueKey,
   after: writer.checkpoint?.keyHi ?? null,
+  bounds: writer.bounds,
   cursor: load.plan.cursor,
   window: load.window,
   rowTimeoutMs: request.rowTimeoutMs,

@@ -4,6 +4,7 @@ import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Destination, LoadPlan, OpenLoad } from '../ports/destination.ts';
 import type { CursorWindow, Source } from '../ports/source.ts';
 import { parseTableName, planLoad } from './plan-load.ts';
+import { planPartitions } from './plan-partitions.ts';
 
 export interface PrepareRequest {
   run: RunId;
@@ -39,7 +40,9 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   if (found) return found;
   request.signal.throwIfAborted();
   const window = await takeWindow(deps, request, plan);
-  return destination.openLoad({ run, sync, plan, window });
+  const { keyMayBeNull } = probe;
+  const partitions = await planPartitions(source, { plan, window, keyMayBeNull, ...request });
+  return destination.openLoad({ run, sync, plan, window, partitions });
 }
 
 /** From the cursor to the safe high of the source; without a cursor there is one window, everything. */

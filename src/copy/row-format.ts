@@ -67,12 +67,16 @@ function textReader(slotOf: Int32Array): ReadRow {
 const tornRow = (): PenstockError =>
   new PenstockError('END_NOT_PROVEN', 'The bytes of the result end inside a row.');
 
-/** Whether the wanted fields of two rows hold the same bytes. A NULL equals nothing. */
+/** Whether the wanted fields of two rows hold the same bytes. A NULL equals another. */
 export function sameFields(a: Buffer, spansA: Spans, b: Buffer, spansB: Spans): boolean {
   for (let i = 0; i < spansA.length; i += 2) {
     const [fromA, fromB] = [spansA[i]!, spansB[i]!];
     const length = spansA[i + 1]! - fromA;
-    if (fromA < 0 || fromB < 0 || spansB[i + 1]! - fromB !== length) return false;
+    if (fromA < 0 || fromB < 0) {
+      if (fromA === fromB) continue;
+      return false;
+    }
+    if (spansB[i + 1]! - fromB !== length) return false;
     for (let k = 0; k < length; k++) if (a[fromA + k] !== b[fromB + k]) return false;
   }
   return true;

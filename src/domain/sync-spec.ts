@@ -56,7 +56,8 @@ const identifier = z.string().min(1).max(63);
 const limitsSchema = z.strictObject({
   batchRows: z.int().min(1).max(10_000_000).default(50_000),
   batchBytes: size.default('16MiB'),
-  parallel: z.int().min(1).max(1).default(1),
+  /** Partitions copied at once. */
+  parallel: z.int().min(1).max(16).default(1),
   maxDuration: duration.optional(),
 });
 

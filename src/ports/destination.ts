@@ -6,7 +6,14 @@
 import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { ConnectionAccess } from './connection.ts';
-import type { CursorWindow, PlannedCursor, ResultColumn, RowFormat } from './source.ts';
+import type {
+  CursorWindow,
+  KeyText,
+  PartitionBounds,
+  PlannedCursor,
+  ResultColumn,
+  RowFormat,
+} from './source.ts';
 
 export interface TableName {
   /** Empty: the first schema of the login's search path. */
@@ -51,7 +58,7 @@ export interface OpenLoad {
 export interface Checkpoint {
   batch: number;
   /** Key of the last row, as source text; null when nothing was read. */
-  keyHi: readonly string[] | null;
+  keyHi: KeyText | null;
   /** The end of the partition was proven. */
   final: boolean;
 }
@@ -77,7 +84,7 @@ export interface LeaseRequest {
 /** What is recorded with the last byte of a batch. */
 export interface BatchEnd {
   /** Of the last row; the previous batch's when this one has no rows. */
-  keyHi: readonly string[] | null;
+  keyHi: KeyText | null;
   rows: number;
   bytes: number;
   final: boolean;
@@ -89,6 +96,8 @@ export interface BatchEnd {
  * epoch, finds out from the checkpoints what was committed.
  */
 export interface PartitionWriter {
+  /** Which rows the partition holds. */
+  readonly bounds: PartitionBounds;
   /** The newest checkpoint: where to read on from. */
   readonly checkpoint: Checkpoint | null;
   readonly totals: PartitionTotals;
@@ -137,10 +146,17 @@ export interface Destination {
    */
   findLoad(request: { run: RunId; sync: SyncId; plan: LoadPlan }): Promise<OpenLoad | null>;
   /**
-   * Opens a load: owns and creates the target, freezes plan and window, plans partitions. CURSOR_MOVED when the
+   * Opens a load: owns and creates the target, freezes plan, window and partitions. CURSOR_MOVED when the
    * cursor is not at `window.low` any more; TARGET_OWNED, TARGET_MISMATCH, RUN_FINAL.
    */
-  openLoad(request: { run: RunId; sync: SyncId; plan: LoadPlan; window: CursorWindow }): Promise<OpenLoad>;
+  openLoad(request: {
+    run: RunId;
+    sync: SyncId;
+    plan: LoadPlan;
+    window: CursorWindow;
+    /** Numbered from 1 in this order. */
+    partitions: readonly PartitionBounds[];
+  }): Promise<OpenLoad>;
   /** The load by id; null when the destination does not know it (restored to an older state). FENCED when abandoned. */
   fetchLoad(load: LoadId): Promise<OpenLoad | null>;
   /** Takes a partition for an attempt. FENCED, RUN_FINAL; LOAD_LOST when there is no such partition. */

@@ -25,6 +25,8 @@ export interface QueryProbe {
   resumable:
     | { possible: true; uniqueKey: boolean }
     | { possible: false; reason: string; uniqueKey: boolean; keyFlaw: string | null };
+  /** Not proven that no key column of the result is NULL. */
+  keyMayBeNull: boolean;
   estimatedRows: number | null;
   /** The source must sort the whole result to deliver it in key order. */
   sortsForKey: boolean;
@@ -45,6 +47,20 @@ export interface PlannedCursor {
   lagMs: number;
   /** What becomes of rows whose cursor is NULL: read by every load (upsert), or the load is refused (append). */
   nulls: 'read' | 'refuse';
+}
+
+/** The key of a row, as the source writes its values; a NULL only where a partition reads such keys. */
+export type KeyText = readonly (string | null)[];
+
+/**
+ * Which rows a partition holds: those whose first key column lies in (after, upTo], absent is without limit. Rows with a
+ * NULL in their key are left to another partition (`none`), or are all that it holds (`only`); absent, they are its rows
+ * like any other, and refused.
+ */
+export interface PartitionBounds {
+  after?: string;
+  upTo?: string;
+  nulls?: 'none' | 'only';
 }
 
 /**
@@ -80,8 +96,9 @@ export interface ReadRequest {
   key: readonly string[];
   /** Proven: without NULL, and no two rows share one. */
   uniqueKey: boolean;
-  /** Only rows whose key is greater than this one, in the source's own order; its values as source text. */
-  after: readonly string[] | null;
+  /** Only rows whose key is greater than this one, in the source's own order; a NULL is greater than any value. */
+  after: KeyText | null;
+  bounds: PartitionBounds;
   cursor: PlannedCursor | null;
   window: CursorWindow;
   /** Fails with SOURCE_STALLED when rows have begun to come and then none came for so long. */
@@ -114,6 +131,20 @@ export interface Source {
     low: string | null;
     signal: AbortSignal;
   }): Promise<string | null>;
+  /**
+   * Values of the first key column that split the window's rows into about equal ranges, at most `ranges` of them and each
+   * of `minRows` or more as far as is known; in the source's own order, no two equal. Nothing is promised of the sizes.
+   */
+  splitKey(request: {
+    query: string;
+    columns: readonly ResultColumn[];
+    key: readonly string[];
+    cursor: PlannedCursor | null;
+    window: CursorWindow;
+    ranges: number;
+    minRows: number;
+    signal: AbortSignal;
+  }): Promise<readonly string[]>;
   /** Starts one statement over the window, after a key, in key order. */
   read(request: ReadRequest): Promise<SourceRead>;
   /** Connects, logs in, runs nothing: SOURCE_UNREACHABLE, SOURCE_AUTH. The server's version. */

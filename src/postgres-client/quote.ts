@@ -6,6 +6,8 @@ export const ident = (name: string): string => escapeIdentifier(name);
 /** A string literal, the same whatever standard_conforming_strings is. */
 export const literal = (text: string): string => escapeLiteral(text);
 
-/** `array['a','b']::text[]`, or null. */
-export const textArray = (values: readonly string[] | null): string =>
-  values === null ? 'null' : `array[${values.map(literal).join(', ')}]::text[]`;
+/** `array['a',null]::text[]`, or null. */
+export const textArray = (values: readonly (string | null)[] | null): string =>
+  values === null
+    ? 'null'
+    : `array[${values.map((value) => (value === null ? 'null' : literal(value))).join(', ')}]::text[]`;

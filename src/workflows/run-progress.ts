@@ -31,6 +31,9 @@ export interface RunProgress extends Counts {
   failure?: Failure & { times: number; retryAt: string };
 }
 
+/** Which partitions are shown first when there are many. */
+const interest: readonly PartitionProgress['state'][] = ['retrying', 'copying', 'waiting', 'finished'];
+
 /** Rows of partitions shown in the details; a long table helps nobody. */
 const shownPartitions = 20;
 
@@ -54,7 +57,11 @@ export function describeProgress(title: string, progress: RunProgress): string {
 }
 
 function tableOf(partitions: readonly PartitionProgress[]): string {
-  const rows = partitions
+  const shown =
+    partitions.length > shownPartitions
+      ? partitions.toSorted((a, b) => interest.indexOf(a.state) - interest.indexOf(b.state))
+      : partitions;
+  const rows = shown
     .slice(0, shownPartitions)
     .map((p) => [
       String(p.partition),

@@ -1,5 +1,6 @@
 /** What every source behind the port must do. Called by a test file of each: the fake, and PostgreSQL by both readers. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { boundsOf } from '../../src/copy/plan-partitions.ts';
 import { encodeRow } from '../../src/copy/encode-rows.ts';
 import type { PlannedCursor, ReadRequest, Source, SourceRead } from '../../src/ports/source.ts';
 import type { FakeRow } from '../support/fake-source.ts';
@@ -47,6 +48,7 @@ export function describeSource(name: string, createFixture: () => Promise<Source
       key: ['id'],
       uniqueKey: true,
       after: null,
+      bounds: {},
       cursor: null,
       window: { low: null, high: null },
       rowTimeoutMs: 30_000,
@@ -110,6 +112,28 @@ export function describeSource(name: string, createFixture: () => Promise<Source
         { cursor, window, after: ['0'] },
         inWindow(true).filter(([id]) => Number(id) > 0),
       );
+    });
+
+    test('splits the result by key: the ranges, one after the other, are all of it', async () => {
+      const split = (minRows: number) =>
+        source.splitKey({
+          query: fixture.query,
+          columns: contractColumns,
+          key: ['id'],
+          cursor: null,
+          window: { low: null, high: null },
+          ranges: 4,
+          minRows,
+          signal: new AbortController().signal,
+        });
+      expect(await split(501)).toEqual([]);
+      const splits = await split(50);
+      expect(splits).toHaveLength(3);
+      const parts: string[] = [];
+      for (const bounds of boundsOf(splits, false))
+        parts.push((await drain(await source.read(request({ bounds })))).text);
+      expect(parts.every((part) => part.length > 0)).toBe(true);
+      expect(parts.join('')).toBe(contractRows.map(encodeRow).join(''));
     });
 
     test('an empty window has an end as well', () =>

@@ -1,9 +1,9 @@
 /** P1, P2, P3: workers die and freeze while they copy. */
-import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findCopyingWorker } from '../../src/dev/demo/kill-worker.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startCopy } from './support/copy-under-fault.ts';
-import { startProduct, type Product } from '../support/product.ts';
+import { execute, startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;
@@ -20,6 +20,25 @@ describe('a worker in the middle of a copy', () => {
       await copy.untilBatches(copy.moments(1)[0]!);
       process.kill(await findWorker(copy.runId), 'SIGKILL');
       await copy.expectWhole();
+      await copy.close();
+    },
+    300_000,
+  );
+
+  test.each(faultSeeds)(
+    'is killed with the partitions that it copies: each is taken over, and nobody fences a healthy one (seed %i)',
+    async (seed) => {
+      const copy = await startCopy(product, rollDice(seed), { parallel: 2 });
+      const killed: number[] = [];
+      for (const moment of copy.moments(2)) {
+        await copy.untilBatches(moment);
+        killed.push(await findWorker(copy.runId, killed));
+        process.kill(killed.at(-1)!, 'SIGKILL');
+      }
+      await copy.expectWhole();
+      const attempts = await attemptsOf(copy.runId);
+      expect(attempts.filter(({ outcome }) => outcome === 'fenced')).toEqual([]);
+      expect(new Set(attempts.map(({ partition }) => partition)).size).toBe(8);
       await copy.close();
     },
     300_000,
@@ -49,11 +68,22 @@ describe('a worker in the middle of a copy', () => {
   );
 });
 
-async function findWorker(runId: string): Promise<number> {
+const attemptsOf = (runId: string) =>
+  execute<{ partition: number; outcome: string | null }>(
+    product.controlUrl,
+    'select partition, outcome from penstock.run_attempt where run_id = $1',
+    [runId],
+  );
+
+async function findWorker(runId: string, gone: readonly number[] = []): Promise<number> {
   let pid: number | undefined;
-  await waitUntil('an attempt in hand', async () => {
-    pid = await findCopyingWorker(product.controlUrl, runId);
-    return pid !== undefined;
-  });
+  await waitUntil(
+    'an attempt in hand',
+    async () => {
+      pid = await findCopyingWorker(product.controlUrl, runId);
+      return pid !== undefined && !gone.includes(pid);
+    },
+    60_000,
+  );
   return pid!;
 }

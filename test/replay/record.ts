@@ -1,6 +1,6 @@
 /**
  * Records the histories of every shape of run for this version of the package, in histories/<version>/; those of
- * earlier versions stay. `npm run record-histories`
+ * earlier versions stay. `npm run record-histories`, or `npm run record-histories -- NAME…` for some shapes only.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
@@ -25,9 +25,10 @@ const stack = await startStack({
 });
 const engine = await openRunEngine(stack.temporal.address);
 try {
-  rmSync(folder, { recursive: true, force: true });
+  const wanted = process.argv.slice(2);
+  if (wanted.length === 0) rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  for (const name of Object.keys(shapes)) await record(engine, name);
+  for (const name of wanted.length > 0 ? wanted : Object.keys(shapes)) await record(engine, name);
 } finally {
   await engine.close();
   await stack.stop({ discard: true });

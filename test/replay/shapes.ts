@@ -45,6 +45,19 @@ export const shapes: Readonly<Record<string, Shape>> = {
       prepareRun: async () => readyRun({ partitions: [1, 2, 3, 4, 5], parallel: 2 }),
     }),
   },
+  'two-partitions': {
+    activities: (calls) => ({
+      prepareRun: async () => readyRun({ partitions: [1, 2], parallel: 2 }),
+      copyPartition: async ({ partition }) =>
+        partition === 1 && copied(calls()) < 3
+          ? {
+              outcome: 'yielded',
+              ...nothing,
+              failure: { code: 'DESTINATION_UNREACHABLE', message: 'connection refused' },
+            }
+          : oneBatch(),
+    }),
+  },
   yield: {
     activities: (calls) => ({
       copyPartition: async () => oneBatch({ outcome: copied(calls()) < 3 ? 'yielded' : 'finished' }),

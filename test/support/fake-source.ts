@@ -32,8 +32,12 @@ export function createFakeSource({ query, columns, rows }: FakeTable): Source {
   };
 
   const inRange = (request: ReadRequest) => (row: FakeRow) => {
-    const { after, key, cursor, window } = request;
-    if (after && compare(row[at(key[0]!)]!, after[0]!) <= 0) return false;
+    const { after, key, cursor, window, bounds } = request;
+    const first = row[at(key[0]!)]!;
+    if (bounds.after !== undefined && compare(first, bounds.after) <= 0) return false;
+    if (bounds.upTo !== undefined && compare(first, bounds.upTo) > 0) return false;
+    if (bounds.nulls === 'only') return false;
+    if (after && compare(first, after[0]!) <= 0) return false;
     if (!cursor) return true;
     const value = row[at(cursor.column)] ?? null;
     if (value === null) return cursor.nulls === 'read';
@@ -65,6 +69,7 @@ export function createFakeSource({ query, columns, rows }: FakeTable): Source {
         columns,
         identity: 'fake',
         resumable: { possible: true, uniqueKey: true },
+        keyMayBeNull: false,
         estimatedRows: rows.length,
         sortsForKey: false,
       };
@@ -76,6 +81,15 @@ export function createFakeSource({ query, columns, rows }: FakeTable): Source {
       const known = values.filter((value) => value !== null).sort(compare);
       const high = known.at(-1) ?? null;
       return high !== null && (low === null || compare(high, low) > 0) ? high : low;
+    },
+    splitKey: async ({ key, ranges, minRows }) => {
+      const values = rows.map((row) => row[at(key[0]!)]!).sort(compare);
+      const count = Math.min(ranges, Math.floor(values.length / minRows));
+      const picked = Array.from(
+        { length: Math.max(count - 1, 0) },
+        (_, i) => values[Math.floor(((i + 1) * values.length) / count) - 1]!,
+      );
+      return [...new Set(picked)];
     },
     read,
     check: async () => ({ version: 'fake' }),

@@ -10,7 +10,7 @@ import {
 import { openPostgresDestination } from '../../src/destinations/postgres/postgres-destination.ts';
 import { newId, type RunId, type SyncId } from '../../src/domain/ids.ts';
 import type { Receipt } from '../../src/domain/run-states.ts';
-import { syncSpecSchema, type SyncSpec } from '../../src/domain/sync-spec.ts';
+import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { ConnectionAccess } from '../../src/ports/connection.ts';
 import type { Destination, LoadPlan, OpenLoad } from '../../src/ports/destination.ts';
 import type { RowMemory, Source } from '../../src/ports/source.ts';
@@ -23,6 +23,7 @@ export interface SyncInput {
   mode?: SyncSpec['mode'];
   key: string[];
   cursor?: { column: string; lookback?: string; lag?: string };
+  limits?: SyncSpecInput['limits'];
 }
 
 /** One sync, and the runs that a test makes of it. */
@@ -43,7 +44,7 @@ export interface PipeRoom {
   readonly destination: Destination;
   sync(input: SyncInput, reader?: LoadPlan['reader']): TestSync;
   prepare(sync: TestSync, run: RunId, ends?: Ends): Promise<OpenLoad>;
-  /** One attempt at partition 1. Epochs rise by themselves unless one is given. */
+  /** One attempt at a partition, the first unless one is given. Epochs rise by themselves unless one is given. */
   attempt(run: RunId, load: OpenLoad, options?: AttemptOptions): Promise<CopyResult>;
   /** A whole run without faults: prepare, copy, finish, as often as needed. */
   run(sync: TestSync, ends?: Ends): Promise<Receipt>;
@@ -61,7 +62,7 @@ export interface Ends {
   destination?: Destination;
 }
 
-export type AttemptOptions = Ends & Partial<Omit<CopyRequest, 'run' | 'load' | 'partition'>>;
+export type AttemptOptions = Ends & Partial<Omit<CopyRequest, 'run' | 'load'>>;
 
 export const accessOf = (url: string): ConnectionAccess => {
   const { hostname, port, username, password, pathname } = new URL(url);
@@ -112,6 +113,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         mode: input.mode ?? 'append',
         key: input.key,
         cursor: input.cursor,
+        limits: input.limits,
       }),
     }),
     prepare: ({ id, spec, reader }, run, ends = {}) =>
@@ -140,9 +142,9 @@ export async function createPipeRoom(): Promise<PipeRoom> {
       const run = newId('run');
       for (let another = true; another;) {
         const load = await room.prepare(sync, run, ends);
-        if (load.phase !== 'done')
+        for (const partition of load.phase === 'done' ? [] : load.partitions)
           for (let outcome = 'yielded'; outcome !== 'finished';)
-            ({ outcome } = await room.attempt(run, load, ends));
+            ({ outcome } = await room.attempt(run, load, { ...ends, partition }));
         ({ another } = await (ends.destination ?? destination).finish({ run, load: load.loadId }));
       }
       const outcome = await destination.closeRun(run);

@@ -1,6 +1,7 @@
 /** Takes the lease of a partition for an attempt (rule 1 of the commit protocol). */
 import { PenstockError } from '../../domain/errors.ts';
 import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/destination.ts';
+import type { PartitionBounds } from '../../ports/source.ts';
 import { inTransaction, type DestinationContext, type Run } from './destination-session.ts';
 import { fetchLoadRow, lockRun, type LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
@@ -10,6 +11,7 @@ import { sumCheckpoints } from './sum-checkpoints.ts';
 export interface TakenLease {
   lease: LeaseRequest;
   load: LoadRow;
+  bounds: PartitionBounds;
   checkpoint: Checkpoint | null;
   totals: PartitionTotals;
 }
@@ -35,7 +37,8 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
     if (row.phase === 'abandoned') throw new PenstockError('FENCED', `The load ${load} was abandoned.`);
     const newest = await fetchNewest(run, lease);
     const goesOn = row.plan.resumable || newest.checkpoint === null || newest.checkpoint.final;
-    return { lease, load: row, ...(goesOn ? newest : await restart(run, lease, row)) };
+    const bounds = await fetchBounds(run, lease);
+    return { lease, load: row, bounds, ...(goesOn ? newest : await restart(run, lease, row)) };
   });
 
 /**
@@ -46,6 +49,11 @@ async function restart(run: Run, { load, partition }: LeaseRequest, row: LoadRow
   await modeOf(row.plan).restart?.(run, row);
   await run('delete from _penstock.checkpoint where load = $1 and partition = $2', [load, partition]);
   return { checkpoint: null, totals: { rows: 0, batches: 0, bytes: 0 } };
+}
+
+async function fetchBounds(run: Run, { load, partition }: LeaseRequest): Promise<PartitionBounds> {
+  const sql = 'select bounds from _penstock.partition where load = $1 and no = $2';
+  return (await run<{ bounds: PartitionBounds }>(sql, [load, partition]))[0]!.bounds;
 }
 
 type Newest = Pick<TakenLease, 'checkpoint' | 'totals'>;

@@ -3,7 +3,7 @@ import { hashCursor, hashPlan } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, OpenLoad } from '../../ports/destination.ts';
-import type { CursorWindow } from '../../ports/source.ts';
+import type { CursorWindow, PartitionBounds } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
 import { modeOf } from './modes/modes.ts';
 import { claimTarget } from './target.ts';
@@ -119,6 +119,7 @@ export async function abandonLoad(run: Run, load: LoadRow): Promise<void> {
 
 interface OpenRequest extends FindRequest {
   window: CursorWindow;
+  partitions: readonly PartitionBounds[];
   /** The role that the connection was granted as. */
   role?: string | undefined;
 }
@@ -126,7 +127,7 @@ interface OpenRequest extends FindRequest {
 /** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
 export async function insertLoad(
   run: Run,
-  { run: runId, sync, plan, window, role }: OpenRequest,
+  { run: runId, sync, plan, window, partitions, role }: OpenRequest,
 ): Promise<OpenLoad> {
   await lockRun(run, runId);
   await lockCursor(run, sync, hashCursor(plan), window.low);
@@ -156,8 +157,15 @@ export async function insertLoad(
       target.isEmpty,
     ],
   );
-  await run('insert into _penstock.partition (load, no) values ($1, 1)', [id]);
-  await run('insert into _penstock.lease (load, partition) values ($1, 1)', [id]);
+  await run(
+    `insert into _penstock.partition (load, no, bounds)
+     select $1, no, bounds from jsonb_array_elements($2::jsonb) with ordinality as t(bounds, no)`,
+    [id, JSON.stringify(partitions)],
+  );
+  await run(
+    'insert into _penstock.lease (load, partition) select load, no from _penstock.partition where load = $1',
+    [id],
+  );
   const load = (await fetchLoadRow(run, id))!;
   await modeOf(plan).open?.(run, load, { role });
   return openLoadOf(load, runId);

@@ -9,6 +9,7 @@ import type {
   PartitionTotals,
   PartitionWriter,
 } from '../../ports/destination.ts';
+import type { PartitionBounds } from '../../ports/source.ts';
 import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { runAll } from '../../postgres-client/query.ts';
@@ -48,6 +49,7 @@ interface WriterParts {
 }
 
 class Writer implements PartitionWriter {
+  readonly bounds: PartitionBounds;
   checkpoint: Checkpoint | null;
   readonly totals: PartitionTotals;
   readonly #parts: WriterParts;
@@ -60,6 +62,7 @@ class Writer implements PartitionWriter {
   constructor(parts: WriterParts, route: Route) {
     const { plan } = parts.taken.load;
     this.#parts = parts;
+    this.bounds = parts.taken.bounds;
     this.checkpoint = parts.taken.checkpoint;
     this.totals = { ...parts.taken.totals };
     this.#route = route;

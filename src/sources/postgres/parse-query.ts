@@ -20,6 +20,8 @@ export interface ParsedQuery {
   functions: readonly ObjectName[];
   /** The table, if the query reads one and makes at most one row of each of its rows. */
   onlyTable: ObjectName | null;
+  /** Every row of that table. */
+  isWholeTable: boolean;
   /** Why its result may differ when it is read again: LIMIT, TABLESAMPLE, current_timestamp … */
   unstable: readonly string[];
 }
@@ -39,6 +41,7 @@ export async function parseQuery(query: string): Promise<ParsedQuery> {
     relations: found.relations,
     functions: found.functions,
     onlyTable: onlyTableOf(select),
+    isWholeTable: onlyTableOf(select) !== null && select['whereClause'] === undefined,
     unstable: [...found.unstable],
   };
 }

@@ -5,6 +5,7 @@ import { rowOf } from '../../postgres-client/query.ts';
 import { fetchHigh } from './fetch-high.ts';
 import { probeQuery } from './probe.ts';
 import { shortMs, withSource } from './source-session.ts';
+import { splitKey } from './split-key.ts';
 import { startRead } from './start-read.ts';
 
 /**
@@ -22,6 +23,8 @@ export function openPostgresSource(access: ConnectionAccess, memory: RowMemory):
         const { typeName } = columns.find((column) => column.name === request.cursor.column)!;
         return fetchHigh(client, { ...request, typeName });
       }),
+    splitKey: (request) =>
+      withSource(access, 'Planning the partitions', (client) => splitKey(client, request)),
     read: async (request) => {
       const read = await startRead(access, memory, request);
       reads.add(read);

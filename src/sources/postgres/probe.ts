@@ -7,7 +7,7 @@ import { rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { parseQuery } from './parse-query.ts';
 import { asSubselect } from './read-statement.ts';
-import { findInstability, findKeyFlaw, isKeyUnique } from './resumability.ts';
+import { findInstability, findKeyFlaw, isKeyNotNull, isKeyUnique } from './resumability.ts';
 import { shortMs } from './source-session.ts';
 
 export interface ProbeRequest {
@@ -32,10 +32,12 @@ export async function probeQuery(
   const uniqueKey = await isKeyUnique(client, parsed, fields, key);
   const keyFlaw = await findKeyFlaw(client, parsed.sql, fields, { key, uniqueKey });
   const reason = (await findInstability(client, parsed)) ?? keyFlaw;
+  const keyMayBeNull = !uniqueKey && !(await isKeyNotNull(client, parsed, fields, key));
   const estimate = await explain(client, parsed.sql, key);
   return {
     columns: await nameTypes(client, fields),
     identity: `postgres://${access.host}:${access.port}/${access.database}`,
+    keyMayBeNull,
     resumable:
       reason === null ? { possible: true, uniqueKey } : { possible: false, reason, uniqueKey, keyFlaw },
     ...estimate,

@@ -3,7 +3,13 @@
  * after as literals, rows in key order. Ordering and comparing happen here only, in the source, by each column's own
  * collation, so that its indexes serve.
  */
-import type { CursorWindow, PlannedCursor, ResultColumn } from '../../ports/source.ts';
+import type {
+  CursorWindow,
+  KeyText,
+  PartitionBounds,
+  PlannedCursor,
+  ResultColumn,
+} from '../../ports/source.ts';
 import { ident, literal } from '../../postgres-client/quote.ts';
 
 export interface ReadStatement {
@@ -11,7 +17,8 @@ export interface ReadStatement {
   sql: string;
   columns: readonly ResultColumn[];
   key: readonly string[];
-  after: readonly string[] | null;
+  after: KeyText | null;
+  bounds: PartitionBounds;
   cursor: PlannedCursor | null;
   window: CursorWindow;
 }
@@ -26,6 +33,7 @@ export function readStatement(read: ReadStatement): string {
   const typeOf = (name: string): string => read.columns.find((each) => each.name === name)!.typeName;
   const conditions = [
     ...(read.cursor ? [inWindow(read.cursor, read.window, typeOf(read.cursor.column))] : []),
+    ...inBounds(read, typeOf),
     ...(read.after ? [afterKey(read.key, read.after, typeOf)] : []),
   ];
   const where = conditions.length > 0 ? `\nwhere ${conditions.join('\n  and ')}` : '';
@@ -38,17 +46,42 @@ const printedAs: Readonly<Record<string, string>> = { xml: '::text', 'xml[]': ':
 
 const printed = ({ name, typeName }: ResultColumn): string => column(name) + (printedAs[typeName] ?? '');
 
-function afterKey(
-  key: readonly string[],
-  after: readonly string[],
-  typeOf: (name: string) => string,
-): string {
-  const values = key.map((name, i) => `${literal(after[i]!)}::${typeOf(name)}`);
-  return `(${key.map(column).join(', ')}) > (${values.join(', ')})`;
+type TypeOf = (name: string) => string;
+
+/** In (after, upTo] by the first key column; with, or without, a NULL in the key. */
+function inBounds({ key, bounds }: ReadStatement, typeOf: TypeOf): string[] {
+  const { after, upTo, nulls } = bounds;
+  const first = key[0]!;
+  const beside = (operator: string, value: string): string =>
+    `${column(first)} ${operator} ${literal(value)}::${typeOf(first)}`;
+  return [
+    ...(after === undefined ? [] : [beside('>', after)]),
+    ...(upTo === undefined ? [] : [beside('<=', upTo)]),
+    ...(nulls === 'none' ? key.map((name) => `${column(name)} is not null`) : []),
+    ...(nulls === 'only' ? [`(${key.map((name) => `${column(name)} is null`).join(' or ')})`] : []),
+  ];
 }
 
+/** One comparison of rows, which an index serves; with NULLs, which sort last, it has to be spelled out. */
+function afterKey(key: readonly string[], after: KeyText, typeOf: TypeOf): string {
+  const value = (i: number): string => `${literal(after[i]!)}::${typeOf(key[i]!)}`;
+  if (!after.includes(null))
+    return `(${key.map(column).join(', ')}) > (${key.map((_, i) => value(i)).join(', ')})`;
+  const greater = key.flatMap((name, i) => {
+    if (after[i] === null) return [];
+    const sameBefore = key.slice(0, i).map((each, j) => isSame(each, after[j] === null ? null : value(j)));
+    return [
+      `(${[...sameBefore, `(${column(name)} > ${value(i)} or ${column(name)} is null)`].join(' and ')})`,
+    ];
+  });
+  return greater.length === 0 ? 'false' : `(${greater.join(' or ')})`;
+}
+
+const isSame = (name: string, value: string | null): string =>
+  value === null ? `${column(name)} is null` : `${column(name)} = ${value}`;
+
 /** (low, high], and rows without a cursor if every load reads them. */
-function inWindow(cursor: PlannedCursor, { low, high }: CursorWindow, typeName: string): string {
+export function inWindow(cursor: PlannedCursor, { low, high }: CursorWindow, typeName: string): string {
   const name = column(cursor.column);
   const lookback = cursor.lookbackMs > 0 ? ` - interval '${cursor.lookbackMs} milliseconds'` : '';
   const bounds = [

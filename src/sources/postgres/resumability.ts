@@ -150,6 +150,31 @@ export async function isKeyUnique(
   return found.length > 0;
 }
 
+/** Whether the query reads one table of which each column of the key is one that cannot be NULL. */
+export async function isKeyNotNull(
+  client: Client,
+  parsed: ParsedQuery,
+  fields: readonly FieldDef[],
+  key: readonly string[],
+): Promise<boolean> {
+  if (!parsed.onlyTable) return false;
+  const keyFields = key.map((name) => fields.find((field) => field.name === name)!);
+  const found = await rowsOf(
+    client,
+    shortMs,
+    `select from unnest($1::oid[], $2::int[]) as k(relation, number)
+       join pg_catalog.pg_attribute a on a.attrelid = k.relation and a.attnum = k.number and a.attnotnull
+       join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p')
+      where c.oid = pg_catalog.to_regclass($3)`,
+    [
+      keyFields.map((field) => field.tableID),
+      keyFields.map((field) => field.columnID),
+      qualified(parsed.onlyTable),
+    ],
+  );
+  return key.length > 0 && found.length === key.length;
+}
+
 async function findSetReturning(client: Client, functions: readonly ObjectName[]): Promise<boolean> {
   const found = await rowsOf(
     client,

@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { PenstockError } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
-import type { ReadRequest, RowMemory, SourceRead } from '../../ports/source.ts';
+import type { PartitionBounds, ReadRequest, RowMemory, SourceRead } from '../../ports/source.ts';
 import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { rowOf, rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
@@ -35,7 +35,8 @@ export async function startRead(
     );
     const { sql } = await parseQuery(request.query);
     await checkColumns(client, sql, request);
-    if (request.after && !request.uniqueKey) await refuseNullKeys(client, sql, request);
+    if (request.after && !request.uniqueKey && isUnbounded(request.bounds))
+      await refuseNullKeys(client, sql, request);
     return followStatement({ access, memory, client, pid, sql, request });
   } catch (error) {
     await disconnect(client);
@@ -109,6 +110,10 @@ async function checkColumns(client: Client, sql: string, request: ReadRequest): 
     throw new PenstockError('TARGET_MISMATCH', text);
   }
 }
+
+/** Rows with a NULL in their key are of this partition, where they would be refused. */
+const isUnbounded = ({ after, upTo, nulls }: PartitionBounds): boolean =>
+  after === undefined && upTo === undefined && nulls === undefined;
 
 /**
  * "After this key" is false for a key with a NULL in it: such rows would be passed over in silence. The first attempt

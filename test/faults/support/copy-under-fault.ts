@@ -36,6 +36,8 @@ export interface CopyOptions {
   readonly wide?: boolean;
   /** Port by which the destination is reached, of a proxy in front of it. */
   readonly destinationPort?: number;
+  /** Partitions at once; the seed decides otherwise. */
+  readonly parallel?: number;
 }
 
 /** Several kilobytes a row: a worker reads ahead by a few megabytes, and by what the network holds. */
@@ -57,6 +59,7 @@ export async function startCopy(
   const name = `copy${++copies}`;
   const mode = dice.oneOf(['append', 'upsert'] as const);
   const batchRows = dice.between(60, 150);
+  const parallel = options.parallel ?? dice.oneOf([1, 2]);
   const query = options.wide ? wideQuery : plainQuery;
   const [reader, writer, database] = [`${name}_reader`, `${name}_writer`, `${name}_destination`];
   for (const login of [reader, writer])
@@ -86,7 +89,7 @@ export async function startCopy(
     mode,
     key: ['id'],
     schedule: { manual: true },
-    limits: { batchRows },
+    limits: { batchRows, parallel },
   });
   const { id: runId } = await api.syncs.trigger(sync.id);
 

@@ -54,6 +54,7 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
       ...load.plan,
       query: `select * from numbers where id between ${from} and ${to}`,
       after: null,
+      bounds: {},
       window: load.window,
       rowTimeoutMs: 10_000,
       signal: new AbortController().signal,

@@ -81,7 +81,8 @@ describe('a load', () => {
     await copyAll();
     await room.to.query('begin');
     await room.to.query('select from _penstock.cursor where sync = $1 for update', [sync.id]);
-    const opened = patient().openLoad({ run, sync: sync.id, plan: load.plan, window: load.window });
+    const { plan, window } = load;
+    const opened = patient().openLoad({ run, sync: sync.id, plan, window, partitions: [{}] });
     const refused = expect(opened).rejects.toMatchObject({ code: 'CURSOR_MOVED' });
     await untilWaiting('insert into _penstock.cursor');
     const finished = patient().finish({ run, load: load.loadId });

@@ -35,6 +35,7 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     key: ['id'],
     uniqueKey: true,
     after: null,
+    bounds: {},
     cursor: null,
     window: { low: null, high: null },
     rowTimeoutMs: 30_000,

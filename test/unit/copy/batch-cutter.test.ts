@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { createCutter, type BatchPart, type CutterOptions } from '../../../src/copy/batch-cutter.ts';
 import { encodeRow } from '../../../src/copy/encode-rows.ts';
-import type { ResultColumn, RowFormat, RowSlice } from '../../../src/ports/source.ts';
+import type { KeyText, ResultColumn, RowFormat, RowSlice } from '../../../src/ports/source.ts';
 
 const columns: ResultColumn[] = [
   { name: 'note', typeOid: 25, typeName: 'text' },
@@ -51,7 +51,7 @@ function slicesOf(rows: readonly Buffer[], sizes: readonly number[]): (RowSlice 
 interface CutBatch {
   bytes: Buffer;
   rows: number;
-  lastKey: string[];
+  lastKey: KeyText;
 }
 
 /** Everything cut, as batches; the last one has what was left. */

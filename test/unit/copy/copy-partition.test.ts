@@ -61,6 +61,7 @@ beforeEach(() => {
 });
 
 const writer = (): PartitionWriter => ({
+  bounds: {},
   get checkpoint() {
     const last = committed.at(-1);
     return last ? { batch: committed.length, keyHi: last.keyHi, final: last.final } : null;

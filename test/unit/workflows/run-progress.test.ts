@@ -50,4 +50,14 @@ describe('the details in the Web UI', () => {
     expect(text).toContain('… and 980 more');
     expect(text.length).toBeLessThan(2_000);
   });
+
+  test('show what is at work, wherever it stands among many partitions', () => {
+    const partitions = Array.from({ length: 100 }, (_, n) => ({
+      ...progress.partitions[0]!,
+      partition: n + 1,
+      state: n === 70 ? ('copying' as const) : ('finished' as const),
+    }));
+    const [, table] = describeProgress('acme/subscribers', { ...progress, partitions }).split('```');
+    expect(table!.split('\n')[2]).toMatch(/^ +71 +copying/);
+  });
 });
