@@ -59,8 +59,10 @@ interface Attempt {
 }
 
 async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: Attempt): Promise<CopyResult> {
-  const source = deps.openSource(work.source);
-  const destination = deps.openDestination(work.destination);
+  const { signal } = stop;
+  // A server may sit in a lock or a merge for a minute: a hard stop cuts the connections to it.
+  const source = deps.openSource({ ...work.source, signal });
+  const destination = deps.openDestination({ ...work.destination, signal });
   try {
     return await copyPartition(
       { source, destination },
@@ -70,7 +72,7 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
         partition: input.partition,
         epoch,
         ...attemptLimits(work.spec),
-        signal: stop.signal,
+        signal,
         drain: () => stop.isStopping(),
         onProgress: (total) => attempt.note(total),
       },

@@ -37,7 +37,7 @@ export interface CopyRequest {
   /** An attempt that has committed something yields after this long, so that no activity runs for ever. */
   yieldAfterMs: number;
   rowTimeoutMs: number;
-  /** Cancellation: the open batch is rolled back (or its commit awaited) and the signal's reason is thrown. */
+  /** Cancellation: the open batch is rolled back (a commit under way is unknown), the signal's reason is thrown. */
   signal: AbortSignal;
   /** Asked between rows and while waiting: true ends the attempt after the batch in hand is committed. */
   drain: () => boolean;

@@ -19,4 +19,6 @@ export interface ConnectionAccess extends ConnectionSettings {
   resolve?: (host: string) => Promise<readonly string[]>;
   /** Role taken by `set local role` in each transaction (granted destinations). */
   databaseRole?: string;
+  /** Ends every connection when it aborts, whatever it waits for. */
+  signal?: AbortSignal;
 }

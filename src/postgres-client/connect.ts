@@ -45,6 +45,7 @@ const isOfTheAddress = (error: unknown): boolean =>
   );
 
 async function connectTo(address: string, access: ConnectionAccess): Promise<Client> {
+  access.signal?.throwIfAborted();
   const client = new PlainClient({
     host: address,
     port: access.port,
@@ -57,6 +58,10 @@ async function connectTo(address: string, access: ConnectionAccess): Promise<Cli
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: connectTimeoutMs,
   });
+  const { signal } = access;
+  const onAbort = (): void => destroy(client, signal?.reason as Error);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  client.once('end', () => signal?.removeEventListener('abort', onAbort));
   // What happens to a connection reaches whoever waits on it; without a listener it would end the process.
   client.on('error', () => {});
   try {
