@@ -1,6 +1,6 @@
 /** The activities of a run, over ports: each does one thing, may be repeated, and tells its errors by code. */
 import { Context } from '@temporalio/activity';
-import { finishRun } from '../copy/finish-run.ts';
+import { finishRun, publishLimitsOf } from '../copy/finish-run.ts';
 import { prepareLoad } from '../copy/prepare-load.ts';
 import { hasCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
@@ -75,7 +75,12 @@ async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promi
   const work = await deps.runs.fetchWork(runId as RunId);
   const destination = deps.openDestination(work.destination);
   try {
-    const finished = await finishRun(destination, { run: work.runId, load: loadId as LoadId });
+    const finished = await finishRun(destination, {
+      run: work.runId,
+      load: loadId as LoadId,
+      limits: publishLimitsOf(work.spec),
+      signal: Context.current().cancellationSignal,
+    });
     if (finished.outcome === 'stale') return { outcome: 'stale', rows: 0, batches: 0, bytes: 0 };
     const { read: rows, batches, bytes } = finished.load;
     if (finished.outcome === 'another') return { outcome: 'another', rows, batches, bytes };

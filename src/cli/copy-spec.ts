@@ -21,6 +21,8 @@ const members: Readonly<Record<string, string>> = {
   'limits.parallel': '--parallel',
   'limits.batchRows': '--batch-rows',
   'limits.batchBytes': '--batch-bytes',
+  'limits.maxDeletePercent': '--max-delete-percent',
+  softDelete: '--soft-delete',
 };
 
 export const specOptions: readonly CommandOption[] = [
@@ -35,6 +37,8 @@ export const specOptions: readonly CommandOption[] = [
   { flag: '--parallel <n>', doc: 'partitions copied at once' },
   { flag: '--batch-rows <n>', doc: 'rows that one transaction commits at most' },
   { flag: '--batch-bytes <size>', doc: 'bytes that one transaction commits at most, as 16MiB' },
+  { flag: '--soft-delete <column>', doc: 'mark rows in this column instead of deleting them (mirror)' },
+  { flag: '--max-delete-percent <n>', doc: 'delete as many of the rows at most, else none (mirror; 20)' },
   {
     flag: '--name <name>',
     doc: 'tells copies into one table apart, each with its own cursor and unfinished load',
@@ -55,10 +59,12 @@ export function specOfFlags(flags: Flags): SyncSpec {
     ...(flags['cursor'] !== undefined && {
       cursor: { column: flags['cursor'], lookback: flags['lookback'], lag: flags['lag'] },
     }),
+    softDelete: flags['softDelete'],
     limits: {
       parallel: numberOf(flags['parallel']),
       batchRows: numberOf(flags['batchRows']),
       batchBytes: flags['batchBytes'],
+      maxDeletePercent: numberOf(flags['maxDeletePercent']),
     },
   });
   if (!parsed.success) {

@@ -13,7 +13,7 @@ import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Destination, OpenLoad, TableName } from '../ports/destination.ts';
 import { copyLoad } from './copy-load.ts';
 import type { CopyDeps, CopyProgress } from './copy-partition.ts';
-import { finishRun } from './finish-run.ts';
+import { finishRun, publishLimitsOf } from './finish-run.ts';
 import { Patience } from './patience.ts';
 import { parseTableName } from './plan-load.ts';
 import { prepareLoad } from './prepare-load.ts';
@@ -123,7 +123,9 @@ async function copyLoads(
     const isCopied =
       now.phase === 'done' || (await copyLoad(deps, { ...request, load: now, hard, patience }));
     const finished = isCopied
-      ? await patience.retrying(() => finishRun(deps.destination, { run, load: now.loadId }))
+      ? await patience.retrying(() =>
+          finishRun(deps.destination, { run, load: now.loadId, limits: publishLimitsOf(spec), signal: hard }),
+        )
       : ({ outcome: 'stale' } as const);
     if (finished.outcome === 'succeeded') return finished.receipt;
     // RUN_FINAL when another copy has taken over; else the load went back, or another run holds it.

@@ -1,8 +1,9 @@
 /** The end of a load whose partitions are copied: published, and the run made final when there is nothing left for it. */
 import { codeOf, PenstockError, retryClassOf, type ErrorCode } from '../domain/errors.ts';
-import type { LoadId, RunId } from '../domain/ids.ts';
+import type { LoadId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
-import type { Destination } from '../ports/destination.ts';
+import type { SyncSpec } from '../domain/sync-spec.ts';
+import type { Destination, FinishRequest, PublishLimits } from '../ports/destination.ts';
 
 /**
  * - `succeeded`: the run is final in the destination; `receipt` is the sum over its loads.
@@ -17,13 +18,17 @@ export type FinishedRun =
 /** Not proven: what was committed is not there any more, because the destination went back to an older state. */
 const goneBack: readonly ErrorCode[] = ['LOAD_LOST', 'END_NOT_PROVEN'];
 
+/** What a sync allows its runs to publish. */
+export const publishLimitsOf = ({ limits }: SyncSpec): PublishLimits => ({
+  chunkRows: limits.batchRows,
+  maxDeletePercent: limits.maxDeletePercent,
+});
+
 /** Proves, publishes and closes. Repeatable. */
-export async function finishRun(
-  destination: Destination,
-  { run, load }: { run: RunId; load: LoadId },
-): Promise<FinishedRun> {
+export async function finishRun(destination: Destination, request: FinishRequest): Promise<FinishedRun> {
+  const { run, load } = request;
   try {
-    const finished = await destination.finish({ run, load });
+    const finished = await destination.finish(request);
     if (finished.another) return { outcome: 'another', load: finished.receipt };
     const { succeeded, receipt, loads } = await destination.closeRun(run);
     if (!succeeded)

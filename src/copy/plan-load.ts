@@ -1,7 +1,7 @@
 /** Makes the plan of a load from a sync's spec and what the two ends say. Pure: refuses what cannot be kept exactly once. */
 import { PenstockError } from '../domain/errors.ts';
 import { parseDurationMs, type SyncSpec } from '../domain/sync-spec.ts';
-import type { LoadPlan, TableName } from '../ports/destination.ts';
+import type { LoadPlan, SoftDelete, TableName } from '../ports/destination.ts';
 import type { PlannedCursor, QueryProbe, ResultColumn } from '../ports/source.ts';
 import { chooseFormat } from './choose-format.ts';
 
@@ -42,6 +42,7 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
     target: target.target,
     cursor,
     movesCursor: movesCursor && cursor !== null,
+    ...planSoftDelete(spec, probe, target.columns),
   };
 }
 
@@ -76,6 +77,33 @@ function planCursor({ cursor, mode }: SyncSpec, { columns }: QueryProbe): Planne
     column: cursor.column,
     lookbackMs,
     lagMs: cursor.lag === undefined ? defaultLagMs : parseDurationMs(cursor.lag)!,
-    nulls: mode === 'upsert' ? 'read' : 'refuse',
+    nulls: mode === 'append' ? 'refuse' : 'read',
   };
+}
+
+/** A column that the target has beside the result's, or will have when it is created. */
+function planSoftDelete(
+  { softDelete: column }: SyncSpec,
+  { columns }: QueryProbe,
+  present: readonly ResultColumn[] | null,
+): { softDelete?: SoftDelete } {
+  if (column === undefined) return {};
+  const pointer = '/softDelete';
+  if (columns.some(({ name }) => name === column))
+    throw new PenstockError(
+      'BAD_REQUEST',
+      `The result has a column ${column}: name one that only the target has.`,
+      { pointer },
+    );
+  if (present === null) return { softDelete: { column, kind: 'time' } };
+  const typeName = present.find(({ name }) => name === column)?.typeName;
+  if (typeName === undefined)
+    throw new PenstockError('TARGET_MISMATCH', `The target has no column ${column}.`, { pointer });
+  if (typeName !== 'boolean' && !typeName.startsWith('timestamp'))
+    throw new PenstockError(
+      'TARGET_MISMATCH',
+      `The column ${column} of the target is ${typeName}: rows are marked with a boolean or a timestamp.`,
+      { pointer },
+    );
+  return { softDelete: { column, kind: typeName === 'boolean' ? 'boolean' : 'time' } };
 }

@@ -15,14 +15,23 @@ const reservedSchema = /^(_penstock|penstock|pg_.*|information_schema)\./;
  * @throws PenstockError BAD_REQUEST with a pointer, or as `checkSchedule` does
  */
 export function checkSyncSpec(spec: SyncSpec): void {
-  const { mode, key, cursor, destination } = spec;
+  const { mode, key, cursor, destination, softDelete } = spec;
   checkSchedule(spec.schedule);
-  if (mode === 'upsert' && key.length === 0)
-    refuse('mode upsert needs a key: name the columns that identify a row', '/key');
+  if (mode !== 'append' && key.length === 0)
+    refuse(`mode ${mode} needs a key: name the columns that identify a row`, '/key');
   const double = key.findIndex((column, index) => key.indexOf(column) < index);
   if (double >= 0) refuse(`key names ${key[double]} twice`, `/key/${double}`);
   if (mode === 'append' && cursor?.lookback !== undefined)
     refuse('lookback reads rows again, which append would write again: use upsert', '/cursor/lookback');
+  if (mode === 'mirror' && cursor)
+    refuse(
+      'a mirror reads everything in every run, or it could not tell which rows are gone: remove the cursor, or use upsert',
+      '/cursor',
+    );
+  if (softDelete !== undefined && mode !== 'mirror')
+    refuse(`mode ${mode} deletes no rows: remove softDelete, or use mirror`, '/softDelete');
+  if (softDelete !== undefined && key.includes(softDelete))
+    refuse('softDelete cannot be a column of the key', '/softDelete');
   if (reservedSchema.test(destination.table))
     refuse('the schema of the table is reserved: choose another', '/destination/table');
 }

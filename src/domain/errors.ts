@@ -289,6 +289,12 @@ export const errorTable = {
     title: 'A trigger or rule on the target swallowed rows',
     cure: 'Remove it, or let the sync write to another table.',
   },
+  TOO_MANY_DELETES: {
+    status: 422,
+    retry: 'never',
+    title: 'More rows would be deleted than the sync allows',
+    cure: 'Look whether the source has lost rows. The next run reads it again; if they are to go, raise limits.maxDeletePercent first (100 allows everything).',
+  },
   UNFINISHED_LOAD: {
     status: 409,
     retry: 'never',

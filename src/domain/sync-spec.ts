@@ -59,6 +59,8 @@ const limitsSchema = z.strictObject({
   /** Partitions copied at once. */
   parallel: z.int().min(1).max(16).default(1),
   maxDuration: duration.optional(),
+  /** Of the rows that the target has, a mirror deletes as many at most; else it stops before it deletes any. */
+  maxDeletePercent: z.number().min(0).max(100).default(20),
 });
 
 /** What a user writes to create a sync. */
@@ -75,12 +77,14 @@ export const syncSpecSchema = z.strictObject({
     /** `table` or `schema.table` */
     table: z.string().regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes'),
   }),
-  mode: z.enum(['append', 'upsert']),
-  /** Result columns that identify a row; required by upsert, and by append to be resumable. */
+  mode: z.enum(['append', 'upsert', 'mirror']),
+  /** Result columns that identify a row; required by upsert and mirror, and by append to be resumable. */
   key: z.array(identifier).max(16).default([]),
   cursor: z
     .strictObject({ column: identifier, lookback: duration.optional(), lag: duration.optional() })
     .optional(),
+  /** A column of the target, boolean or a timestamp, that marks rows instead of deleting them. */
+  softDelete: identifier.optional(),
   schedule: scheduleSchema.default({ manual: true }),
   priority: z.int().min(1).max(5).default(3),
   overlap: z.enum(['skip']).default('skip'),

@@ -21,10 +21,16 @@ export interface TableName {
   table: string;
 }
 
+/** How rows of the target are marked as deleted: a boolean that is true, or a time that is there. */
+export interface SoftDelete {
+  column: string;
+  kind: 'boolean' | 'time';
+}
+
 /** Everything that decides what a load reads and writes. Frozen when the load is opened; whoever continues it executes it. */
 export interface LoadPlan {
   syncVersion: number;
-  mode: 'append' | 'upsert';
+  mode: 'append' | 'upsert' | 'mirror';
   query: string;
   sourceIdentity: string;
   columns: readonly ResultColumn[];
@@ -40,6 +46,16 @@ export interface LoadPlan {
   target: TableName;
   cursor: PlannedCursor | null;
   movesCursor: boolean;
+  /** Rows are marked instead of deleted. */
+  softDelete?: SoftDelete;
+}
+
+/** What the run that finishes a load allows it to do. */
+export interface PublishLimits {
+  /** Rows that one transaction deletes at most. */
+  chunkRows: number;
+  /** Of the rows that were there, as many may be deleted; 100 allows all. */
+  maxDeletePercent: number;
 }
 
 /** A load that a run may work on. */
@@ -127,6 +143,14 @@ export interface RunOutcome {
   loads: readonly LoadId[];
 }
 
+export interface FinishRequest {
+  run: RunId;
+  load: LoadId;
+  /** Absent: 50,000 rows and 20 percent. */
+  limits?: PublishLimits;
+  signal?: AbortSignal;
+}
+
 export interface Destination {
   /** Creates or upgrades `_penstock`. Safe from any number of processes at once. */
   ensureSchema(): Promise<void>;
@@ -163,9 +187,10 @@ export interface Destination {
   takeLease(request: LeaseRequest): Promise<PartitionWriter>;
   /**
    * Proves that every partition is complete, publishes, moves the cursor, stores the receipt; repeated, it returns the
-   * stored one. `another`: the run is to prepare again, because this load was an earlier run's.
+   * stored one. `another`: the run is to prepare again, because this load was an earlier run's. TOO_MANY_DELETES: nothing
+   * was deleted, and the load is abandoned. The signal is looked at between the transactions of publishing.
    */
-  finish(request: { run: RunId; load: LoadId }): Promise<{ receipt: Receipt; another: boolean }>;
+  finish(request: FinishRequest): Promise<{ receipt: Receipt; another: boolean }>;
   /** Makes the run final: from now on nothing commits for it. Safe to repeat, also for runs never seen here. */
   closeRun(run: RunId): Promise<RunOutcome>;
   /** The sync's load that is neither done nor abandoned, with what it has committed. */

@@ -1,6 +1,7 @@
 /** Two fresh databases and the pipe between them, for tests without Temporal. */
 import { Client } from 'pg';
 import { copyPartition, type CopyRequest, type CopyResult } from '../../src/copy/copy-partition.ts';
+import { publishLimitsOf } from '../../src/copy/finish-run.ts';
 import { prepareLoad } from '../../src/copy/prepare-load.ts';
 import { createRowMemory } from '../../src/copy/row-memory.ts';
 import {
@@ -23,6 +24,7 @@ export interface SyncInput {
   mode?: SyncSpec['mode'];
   key: string[];
   cursor?: { column: string; lookback?: string; lag?: string };
+  softDelete?: string;
   limits?: SyncSpecInput['limits'];
 }
 
@@ -113,6 +115,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         mode: input.mode ?? 'append',
         key: input.key,
         cursor: input.cursor,
+        softDelete: input.softDelete,
         limits: input.limits,
       }),
     }),
@@ -145,7 +148,8 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         for (const partition of load.phase === 'done' ? [] : load.partitions)
           for (let outcome = 'yielded'; outcome !== 'finished';)
             ({ outcome } = await room.attempt(run, load, { ...ends, partition }));
-        ({ another } = await (ends.destination ?? destination).finish({ run, load: load.loadId }));
+        const limits = publishLimitsOf(sync.spec);
+        ({ another } = await (ends.destination ?? destination).finish({ run, load: load.loadId, limits }));
       }
       const outcome = await destination.closeRun(run);
       if (!outcome.succeeded) throw new Error(`the run ${run} has not succeeded`);

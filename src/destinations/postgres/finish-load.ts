@@ -5,16 +5,14 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
+import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
 import { publishing, type DestinationContext, type Run } from './destination-session.ts';
-import { fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
-import type { Publisher } from './modes/mode.ts';
+import { abandonLoad, fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
+import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { requireTarget } from './require-target.ts';
 
-interface FinishRequest {
-  run: RunId;
-  load: LoadId;
-}
+const defaultLimits: PublishLimits = { chunkRows: 50_000, maxDeletePercent: 20 };
 
 interface FinishedLoad {
   receipt: Receipt;
@@ -23,33 +21,39 @@ interface FinishedLoad {
 
 /** END_NOT_PROVEN, TARGET_CHANGED, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
 export async function finishLoad(context: DestinationContext, request: FinishRequest): Promise<FinishedLoad> {
+  const by = { ...(request.limits ?? defaultLimits), role: context.access.databaseRole };
   for (;;) {
-    const finished = await publishing(context, request.load, (run) =>
-      finishStep(run, request, { role: context.access.databaseRole }),
-    );
-    if (finished) return finished;
+    request.signal?.throwIfAborted();
+    const step = await publishing(context, request.load, (run) => finishStep(run, request, by));
+    if (step && 'refused' in step) throw step.refused;
+    if (step) return step;
   }
 }
 
-/** One transaction of it; null when there is more to publish. */
+/** One transaction of it; null when there is more to publish. `refused` is to be thrown after the commit. */
 async function finishStep(
   run: Run,
   request: FinishRequest,
-  publisher: Publisher,
-): Promise<FinishedLoad | null> {
+  by: Publishing,
+): Promise<FinishedLoad | { refused: PenstockError } | null> {
   const load = await fetchLoadRow(run, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
   await lockRun(run, request.run);
   const locked = (await fetchLoadRow(run, request.load, 'for update'))!;
   if (locked.phase === 'done') return answer(locked, locked.receipt as Receipt, request.run);
-  if (locked.phase === 'abandoned')
-    throw new PenstockError('FENCED', `The load ${request.load} was abandoned.`);
+  if (locked.phase === 'abandoned') throw fenced(request.load);
   // Whoever still writes is waited for, or ended; nobody writes after this.
   await run('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
   await requireTarget(run, locked);
   await proveComplete(run, locked);
-  const published = await modeOf(locked.plan).publish?.(run, locked, publisher);
+  const published = await modeOf(locked.plan).publish?.(run, locked, by);
+  if (published?.phase === 'abandoned') {
+    await abandonLoad(run, locked);
+    // What an earlier run read is no reason for this one to fail: it reads for itself.
+    return { refused: locked.openedBy === request.run ? published.refused : fenced(request.load) };
+  }
+  await run('update _penstock.lease set run = null where load = $1', [request.load]);
   if (published && published.phase !== 'done') {
     await run('update _penstock.load set phase = $2 where id = $1', [request.load, published.phase]);
     return null;
@@ -62,10 +66,12 @@ async function finishStep(
     `update _penstock.load set phase = 'done', finished_by = $2, receipt = $3, closed_at = now() where id = $1`,
     [request.load, request.run, JSON.stringify(receipt)],
   );
-  await run('update _penstock.lease set run = null where load = $1', [request.load]);
   await modeOf(locked.plan).clear?.(run, locked);
   return answer(locked, receipt, request.run);
 }
+
+const fenced = (load: LoadId): PenstockError =>
+  new PenstockError('FENCED', `The load ${load} was abandoned.`);
 
 const answer = (load: LoadRow, receipt: Receipt, run: RunId): FinishedLoad => ({
   receipt,
@@ -93,7 +99,7 @@ async function proveComplete(run: Run, load: LoadRow): Promise<void> {
 const receiptColumns = `coalesce(sum(rows), 0)::text as read, coalesce(sum(inserted), 0)::text as inserted,
   coalesce(sum(updated), 0)::text as updated, coalesce(sum(unchanged), 0)::text as unchanged,
   coalesce(sum(deduplicated), 0)::text as deduplicated, coalesce(sum(rejected), 0)::text as rejected,
-  '0' as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
+  (select coalesce(sum(deleted), 0) from _penstock.deletion where load = $1)::text as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
 
 /** What is committed of a load. */
 export async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {

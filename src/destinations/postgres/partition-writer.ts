@@ -34,7 +34,14 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
     const verify = await maySwallowRows(client, answerMs, relation);
-    const route = modeOf(plan).route({ client, load: taken.load, columns, verify, answerMs });
+    const route = modeOf(plan).route({
+      client,
+      load: taken.load,
+      columns,
+      verify,
+      role: context.access.databaseRole,
+      answerMs,
+    });
     return new Writer({ context, client, taken }, route);
   } catch (error) {
     if (client) await disconnect(client);

@@ -106,6 +106,19 @@ const versions: readonly string[] = [
   alter table _penstock.run add column copy_of text;
   create unique index run_one_copy on _penstock.run (copy_of) where not final;
   `,
+  `
+  -- the deletes of a load that publishes by deleting: which of the rows that are to go each transaction took
+  create table _penstock.deletion (
+    load text not null constraint deletion_of_load references _penstock.load,
+    chunk integer not null constraint deletion_counts_from_1 check (chunk > 0),
+    after bigint not null,
+    through bigint not null,
+    deleted bigint not null,
+    committed_at timestamptz not null default now(),
+    constraint deletion_pk primary key (load, chunk),
+    constraint deletion_of_its_rows check (deleted between 0 and through - after)
+  );
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

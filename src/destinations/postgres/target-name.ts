@@ -5,6 +5,11 @@ import { ident } from '../../postgres-client/quote.ts';
 
 export const qualifiedName = ({ schema, table }: TableName): string => `${ident(schema)}.${ident(table)}`;
 
+export const mismatch = ({ target }: LoadPlan, what: string): PenstockError =>
+  new PenstockError('TARGET_MISMATCH', `The target ${target.schema}.${target.table} ${what}.`, {
+    pointer: '/destination/table',
+  });
+
 export const rowsSwallowed = ({ target }: LoadPlan): PenstockError =>
   new PenstockError(
     'ROWS_SWALLOWED',

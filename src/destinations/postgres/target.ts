@@ -5,8 +5,9 @@ import type { LoadPlan, TableName } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import type { Run } from './destination-session.ts';
+import { hasKeyIndex } from './key-index.ts';
 import { modeOf } from './modes/modes.ts';
-import { qualifiedName } from './target-name.ts';
+import { mismatch, qualifiedName } from './target-name.ts';
 
 interface TargetRow {
   target: TableName;
@@ -71,16 +72,12 @@ export async function claimTarget(
     [name],
   );
   if (!facts || !['r', 'p'].includes(facts.kind)) throw mismatch(plan, 'is not a table');
-  if (modeOf(plan).keyed) await requireKeyIndex(run, plan, facts.relation);
+  if (modeOf(plan).keyed && !(await hasKeyIndex(run, facts.relation, plan.key)))
+    throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
   await requireDefaults(run, plan, facts.relation);
   await own(run, sync, plan, facts.relation);
   return facts;
 }
-
-const mismatch = ({ target }: LoadPlan, what: string): PenstockError =>
-  new PenstockError('TARGET_MISMATCH', `The target ${target.schema}.${target.table} ${what}.`, {
-    pointer: '/destination/table',
-  });
 
 /** Columns take the source's types; a type that is not known here becomes text, which holds any value as it is printed. */
 async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
@@ -92,9 +89,10 @@ async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
   const columns = plan.columns.map(
     ({ name, typeName }) => `${ident(name)} ${isKnown.has(typeName) ? typeName : 'text'}`,
   );
+  const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
   const key = modeOf(plan).keyed ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
   await run(`create schema if not exists ${ident(plan.target.schema)}`);
-  await run(`create table ${qualifiedName(plan.target)} (${[...columns, ...key].join(', ')})`);
+  await run(`create table ${qualifiedName(plan.target)} (${[...columns, ...marker, ...key].join(', ')})`);
 }
 
 function checkColumns(plan: LoadPlan, present: readonly ResultColumn[]): void {
@@ -131,21 +129,6 @@ function keepsValues(from: string, to: string): boolean {
 function withoutModifier(typeName: string): { name: string; length: number | null } {
   const match = /^(.*?)\((\d+)(?:,-?\d+)?\)(.*)$/.exec(typeName);
   return match ? { name: match[1]! + match[3]!, length: Number(match[2]) } : { name: typeName, length: null };
-}
-
-/** `on conflict (key)` needs a unique index on exactly these columns. */
-async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Promise<void> {
-  const found = await run(
-    `select from pg_index i
-      where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indimmediate
-        and i.indpred is null and i.indexprs is null
-        and (select array_agg(a.attname::text order by a.attname::text)
-               from pg_attribute a
-              where a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
-            = (select array_agg(name order by name) from unnest($2::text[]) as t(name))`,
-    [relation, plan.key],
-  );
-  if (found.length === 0) throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
 }
 
 /** Columns that the result does not fill must be able to fill themselves. */

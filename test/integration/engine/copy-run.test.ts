@@ -113,6 +113,23 @@ describe('a run', () => {
     expect(attempts).toBe(1);
   });
 
+  test('of a mirror deletes what is gone, and fails before it deletes more than it may', async () => {
+    await startWorker();
+    await room.source.query(`create table mirrored as select id, 'user ' || id as label from generate_series(1, 500) id;
+      alter table mirrored add primary key (id)`);
+    await room.addSync({ name: 'mirrored', mode: 'mirror', key: ['id'], limits: { batchRows: 20 } });
+    await (await room.startRun('mirrored')).handle.result();
+    await room.source.query('delete from mirrored where id % 10 = 0');
+    const run = await room.startRun('mirrored');
+    await run.handle.result();
+    expect((await run.fetch()).receipt).toMatchObject({ read: 450, unchanged: 450, deleted: 50 });
+    await room.source.query('delete from mirrored where id > 100');
+    const stopped = await room.startRun('mirrored');
+    await expect(stopped.handle.result()).rejects.toThrow();
+    expect(await stopped.fetch()).toMatchObject({ status: 'failed', error: { code: 'TOO_MANY_DELETES' } });
+    expect((await room.destination.query('select from synced.mirrored')).rowCount).toBe(450);
+  });
+
   test('is done by workers that only copy beside others that only decide', async () => {
     await startWorker('workflows');
     await startWorker('copy');

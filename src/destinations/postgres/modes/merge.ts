@@ -11,6 +11,7 @@ import { ident } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
 import { differs, type TargetColumn } from '../target-columns.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
+import { isMarked, unmark } from './soft-delete.ts';
 
 export const stagingTable = 'pg_temp.penstock_stage';
 
@@ -63,9 +64,13 @@ function mergeStatement({ plan, columns }: MergeRequest, byRule: boolean): strin
   const names = columnList(columns.map((column) => column.name));
   const key = columnList(plan.key);
   const others = columns.filter((column) => !plan.key.includes(column.name));
-  const update = others.map(({ name }) => `${ident(name)} = excluded.${ident(name)}`).join(', ');
-  const action =
-    others.length === 0 ? 'nothing' : `update set ${update} where ${others.map(differs).join(' or ')}`;
+  const set = others.map(({ name }) => `${ident(name)} = excluded.${ident(name)}`);
+  const isOld = others.map(differs);
+  if (plan.softDelete) {
+    set.push(unmark(plan.softDelete));
+    isOld.push(isMarked('t', plan.softDelete));
+  }
+  const action = set.length === 0 ? 'nothing' : `update set ${set.join(', ')} where ${isOld.join(' or ')}`;
   const cursor = plan.cursor ? `, ${ident(plan.cursor.column)} desc nulls last` : '';
   const tieBreak = byRule ? `${cursor}, s::text collate "C" desc` : '';
   return `with candidate as materialized (

@@ -4,7 +4,8 @@
  * receipt) is the same for all.
  */
 import type { Client } from 'pg';
-import type { BatchCounts } from '../../../ports/destination.ts';
+import type { PenstockError } from '../../../domain/errors.ts';
+import type { BatchCounts, PublishLimits } from '../../../ports/destination.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import type { TargetColumn } from '../target-columns.ts';
@@ -33,7 +34,7 @@ export interface Mode {
    * Publishes, after the end was proven and while every lease is held; repeated, each time in a transaction of its own,
    * until it says `done`. It must find in the destination how far it got. Absent: the batches have done it all.
    */
-  publish?(run: Run, load: LoadRow, publisher: Publisher): Promise<Published>;
+  publish?(run: Run, load: LoadRow, publishing: Publishing): Promise<Published>;
   /** Drops what `open` made, in the transaction that makes the load done or abandoned. */
   clear?(run: Run, load: LoadRow): Promise<unknown>;
 }
@@ -44,13 +45,16 @@ export interface Publisher {
   readonly role?: string | undefined;
 }
 
+/** And what the run that publishes allows. */
+export type Publishing = Publisher & PublishLimits;
+
 /**
  * What a transaction of publishing did: `loaded`, `published` is the phase that the load goes into, with more to come;
- * with `done` the load is done in the same transaction.
+ * with `done` the load is done in the same transaction, with `abandoned` it is given up, for the reason to be thrown.
  */
-export interface Published {
-  readonly phase: 'loaded' | 'published' | 'done';
-}
+export type Published =
+  | { readonly phase: 'loaded' | 'published' | 'done' }
+  | { readonly phase: 'abandoned'; readonly refused: PenstockError };
 
 /** An attempt at a partition, as its route sees it. */
 export interface Writing {
@@ -60,6 +64,8 @@ export interface Writing {
   readonly columns: readonly TargetColumn[];
   /** A trigger of the target may swallow rows. */
   readonly verify: boolean;
+  /** The role that the batches' transactions run as; the login's own when absent. */
+  readonly role: string | undefined;
   readonly answerMs: number;
 }
 

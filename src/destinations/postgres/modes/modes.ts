@@ -1,10 +1,11 @@
 /** The modes by name. */
 import type { LoadPlan } from '../../../ports/destination.ts';
 import { append, stagedAppend } from './append.ts';
+import { mirror } from './mirror.ts';
 import type { Mode } from './mode.ts';
 import { upsert } from './upsert.ts';
 
-const modes: Readonly<Record<LoadPlan['mode'], Mode>> = { append, upsert };
+const modes: Readonly<Record<LoadPlan['mode'], Mode>> = { append, upsert, mirror };
 
 export const modeOf = ({ mode, resumable }: Pick<LoadPlan, 'mode' | 'resumable'>): Mode =>
   mode === 'append' && !resumable ? stagedAppend : modes[mode];

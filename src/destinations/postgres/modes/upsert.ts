@@ -23,7 +23,8 @@ const straightUntilMet = (writing: Writing): Route => ({
   },
 });
 
-function staged(writing: Writing): Route {
+/** Rows go into a table of the transaction, and are merged from there. */
+export function staged(writing: Writing): Route {
   const { client, load, columns, verify, answerMs } = writing;
   return {
     prepare: createStaging(load.plan),

@@ -1,0 +1,40 @@
+/** The unique index of a target's key: `on conflict` needs one, and it says what "the same key" means. */
+import type { Run } from './destination-session.ts';
+
+/** On exactly these columns, in any order; for `select …` of it and its key columns. */
+const ofKeyIndex = `from pg_index i
+      where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indimmediate
+        and i.indpred is null and i.indexprs is null
+        and (select array_agg(a.attname::text order by a.attname::text)
+               from pg_attribute a
+              where a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+            = (select array_agg(name order by name) from unnest($2::text[]) as t(name))`;
+
+export const hasKeyIndex = async (run: Run, relation: string, key: readonly string[]): Promise<boolean> =>
+  (await run(`select ${ofKeyIndex}`, [relation, key])).length > 0;
+
+/**
+ * The index's own equality of each key column, as `operator(schema.=)`: under the transaction's search path a plain `=`
+ * may be another one, or none (citext, which then compares as text).
+ */
+export async function fetchKeyOperators(
+  run: Run,
+  relation: string,
+  key: readonly string[],
+): Promise<string[]> {
+  const rows = await run<{ operator: string }>(
+    `select format('operator(%I.%s)', n.nspname, o.oprname) as operator
+       from (select i.indexrelid, i.indrelid, i.indclass::oid[] as classes, i.indkey::int2[] as numbers
+               ${ofKeyIndex} order by i.indexrelid limit 1) as i
+       cross join unnest(i.classes) with ordinality as class(id, position)
+       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.numbers[class.position - 1]
+       join pg_opclass c on c.oid = class.id
+       join pg_amop e on e.amopfamily = c.opcfamily and e.amopstrategy = 3
+                     and e.amoplefttype = c.opcintype and e.amoprighttype = c.opcintype
+       join pg_operator o on o.oid = e.amopopr
+       join pg_namespace n on n.oid = o.oprnamespace
+      order by array_position($2::text[], a.attname::text)`,
+    [relation, key],
+  );
+  return rows.map((row) => row.operator);
+}

@@ -1,0 +1,163 @@
+/**
+ * Mirror: rows go in like an upsert's, and what the result does not hold any more is deleted (or marked) once its end is
+ * proven.
+ *
+ * Every batch notes its keys in a table of the load, in the batch's own transaction. Publishing compares the target with
+ * it once, when no batch can be written any more; the keys that are to go are kept, so that the guard's numbers are those
+ * of the deletes. Then they go chunk by chunk, each a transaction with its row in `_penstock.deletion`. Both tables are
+ * logged: an unlogged one is empty after a crash of the server, and everything would look gone.
+ *
+ * A load into a table that was empty needs none of this: all that is there came from it. Unless it has to begin again
+ * where it is interrupted: a row of its first attempt may be gone from the result of the last.
+ */
+import { ident } from '../../../postgres-client/quote.ts';
+import { runAll } from '../../../postgres-client/query.ts';
+import type { Run } from '../destination-session.ts';
+import { fetchKeyOperators } from '../key-index.ts';
+import type { LoadRow } from '../load.ts';
+import { mismatch, qualifiedName, rowsSwallowed } from '../target-name.ts';
+import { writingTarget } from '../writing-target.ts';
+import { tooManyDeletes } from './delete-guard.ts';
+import { stagingTable } from './merge.ts';
+import type { Mode, Published, Publishing, Route, Writing } from './mode.ts';
+import { isMarked, mark } from './soft-delete.ts';
+import { staged, upsert } from './upsert.ts';
+
+export const mirror: Mode = {
+  onlyAdds: false,
+  keyed: true,
+  open,
+  restart: async (run, load) => run(`truncate ${seen(load)}`),
+  route: (writing) => (comparesKeys(writing.load) ? notingKeys(writing) : upsert.route(writing)),
+  publish,
+  clear: (run, load) => run(`drop table if exists ${seen(load)}, ${doomed(load)}`),
+};
+
+const comparesKeys = ({ wasEmpty, plan }: LoadRow): boolean => !(wasEmpty && plan.resumable);
+
+async function open(run: Run, load: LoadRow): Promise<void> {
+  await requireKeys(run, load);
+  if (!comparesKeys(load)) return;
+  await run(
+    `create table ${seen(load)} as select ${columnsOf(load)} from ${qualifiedName(load.plan.target)} with no data`,
+  );
+}
+
+/** A row without a key is in no result, and could not be found again to be deleted. */
+async function requireKeys(run: Run, { relation, plan }: LoadRow): Promise<void> {
+  const [column] = await run<{ name: string }>(
+    `select attname as name from pg_attribute
+      where attrelid = $1 and attname = any ($2::text[]) and not attnotnull limit 1`,
+    [relation, plan.key],
+  );
+  if (column) throw mismatch(plan, `may have rows without a key: make the column ${column.name} not null`);
+}
+
+const seen = ({ id }: LoadRow): string => `_penstock.${ident(`seen_${id}`)}`;
+const doomed = ({ id }: LoadRow): string => `_penstock.${ident(`doomed_${id}`)}`;
+
+const columnsOf = ({ plan }: LoadRow): string => plan.key.map(ident).join(', ');
+
+/** As the batch's role may not write in `_penstock`, the login does; it is let at the staged rows for that. */
+function notingKeys(writing: Writing): Route {
+  const { client, load, role, answerMs } = writing;
+  const route = staged(writing);
+  const note = `insert into ${seen(load)} select ${columnsOf(load)} from ${stagingTable}`;
+  const asLogin = role === undefined ? note : `set local role none; ${note}; set local role ${ident(role)}`;
+  return {
+    ...route,
+    prepare: `${route.prepare}; grant select on ${stagingTable} to session_user`,
+    apply: async (rows) => {
+      const counts = await route.apply(rows);
+      await runAll(client, asLogin, answerMs);
+      return counts;
+    },
+  };
+}
+
+async function publish(run: Run, load: LoadRow, publishing: Publishing): Promise<Published> {
+  if (!comparesKeys(load)) return { phase: 'done' };
+  if (load.phase !== 'loaded') return judge(run, load, publishing);
+  return { phase: (await deleteChunk(run, load, publishing)) ? 'done' : 'loaded' };
+}
+
+const isLive = ({ plan: { softDelete } }: LoadRow): string =>
+  softDelete === undefined ? 'true' : `not ${isMarked('t', softDelete)}`;
+
+/** Finds what is to go, and whether that many may. */
+async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing): Promise<Published> {
+  const same = await sameKey(run, load, 't', 's');
+  const isThere = isLive(load);
+  const target = qualifiedName(load.plan.target);
+  await run(`analyze ${seen(load)}`);
+  await run(
+    `create table ${doomed(load)} as
+     select row_number() over () as penstock_no, ${columnsOf(load)} from ${target} as t
+      where ${isThere} and not exists (select from ${seen(load)} as s where ${same})`,
+  );
+  await run(`alter table ${doomed(load)} add primary key (penstock_no)`);
+  const [count] = await run<Record<'gone' | 'there' | 'inserted', string>>(
+    `select (select count(*) from ${doomed(load)})::text as gone,
+            (select count(*) from ${target} as t where ${isThere})::text as there,
+            (select coalesce(sum(inserted), 0) from _penstock.checkpoint where load = $1)::text as inserted`,
+    [load.id],
+  );
+  const gone = Number(count!.gone);
+  // Of the rows that were there before: those that this load brought are no reason to delete more of the others.
+  const refused = tooManyDeletes({
+    plan: load.plan,
+    gone,
+    of: Number(count!.there) - Number(count!.inserted),
+    maxDeletePercent,
+  });
+  if (refused) return { phase: 'abandoned', refused };
+  return { phase: gone === 0 ? 'done' : 'loaded' };
+}
+
+/** Deletes (or marks) the next chunk, and records it; whether it was the last. ROWS_SWALLOWED. */
+async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publishing): Promise<boolean> {
+  const [at] = await run<{ chunk: number; after: string; last: string }>(
+    `select count(*)::int + 1 as chunk, coalesce(max(through), 0)::text as after,
+            (select max(penstock_no)::text from ${doomed(load)}) as last
+       from _penstock.deletion where load = $1`,
+    [load.id],
+  );
+  const [after, last] = [Number(at!.after), Number(at!.last)];
+  const through = Math.min(after + chunkRows, last);
+  await run(
+    `create temporary table penstock_chunk on commit drop as
+     select ${columnsOf(load)} from ${doomed(load)} where penstock_no > ${after} and penstock_no <= ${through}`,
+  );
+  if (role !== undefined) await run(`grant select on pg_temp.penstock_chunk to ${ident(role)}`);
+  const same = await sameKey(run, load, 't', 'c');
+  const deleted = await writingTarget(run, { load, role }, () =>
+    removeChunk(run, load, same, through - after),
+  );
+  await run(
+    `insert into _penstock.deletion (load, chunk, after, through, deleted) values ($1, $2, $3, $4, $5)`,
+    [load.id, at!.chunk, after, through, deleted],
+  );
+  return through === last;
+}
+
+/** How many rows it took away; somebody else may have been faster. */
+async function removeChunk(run: Run, load: LoadRow, same: string, rows: number): Promise<number> {
+  const { target, softDelete } = load.plan;
+  const from = `${qualifiedName(target)} as t`;
+  const chunk = 'pg_temp.penstock_chunk as c';
+  const isThere = isLive(load);
+  const remove =
+    softDelete === undefined
+      ? `delete from ${from} using ${chunk} where ${same}`
+      : `update ${from} set ${mark(softDelete)} from ${chunk} where ${same} and ${isThere}`;
+  const removed = await run.count(remove);
+  if (removed === rows) return removed;
+  const left = await run(`select from ${from} join ${chunk} on ${same} where ${isThere} limit 1`);
+  if (left.length > 0) throw rowsSwallowed(load.plan);
+  return removed;
+}
+
+async function sameKey(run: Run, { relation, plan }: LoadRow, a: string, b: string): Promise<string> {
+  const operators = await fetchKeyOperators(run, relation, plan.key);
+  return plan.key.map((name, i) => `${a}.${ident(name)} ${operators[i]!} ${b}.${ident(name)}`).join(' and ');
+}
