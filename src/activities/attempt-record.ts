@@ -2,6 +2,7 @@
  * The row of one attempt in the control database, and its rate. The copying does not depend on it: while the control
  * database is away, rows go on flowing and the numbers follow later.
  */
+import { hasCode } from '../domain/errors.ts';
 import type { AttemptEnd, AttemptKey, RunStore } from '../ports/run-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CopyHeartbeat, Counts } from './contract.ts';
@@ -36,8 +37,11 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
     batches: (total?.batches ?? 0) - (first?.batches ?? 0),
     bytes: (total?.bytes ?? 0) - (first?.bytes ?? 0),
   });
-  const unrecorded = (err: unknown) =>
+  const unrecorded = (err: unknown): void => {
+    // Said once a minute for all that need the database.
+    if (hasCode(err, 'UNAVAILABLE')) return;
     logger.warn({ err, run: key.runId, partition: key.partition }, 'an attempt is not recorded for now');
+  };
 
   const report = async (counts: Counts): Promise<void> => {
     reporting = true;

@@ -1,6 +1,5 @@
 /** The control database as the dispatcher sees it (src/ports/schedule-store.ts): one transaction of the engine's role a method. */
 import type { Pool } from 'pg';
-import { PenstockError } from '../domain/errors.ts';
 import type { SyncId } from '../domain/ids.ts';
 import type { RefillStore, ScheduleStore, Settlement, SweepStore } from '../ports/schedule-store.ts';
 import { fetchStuckStarts, startRuns } from './admit.ts';
@@ -18,11 +17,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
   const inEngine =
     <A extends unknown[], R>(query: (tx: Tx, ...args: A) => Promise<R>) =>
     (...args: A): Promise<R> =>
-      asEngine(pool, (tx) => query(tx, ...args)).catch((error: unknown) => {
-        throw isOutage(error)
-          ? new PenstockError('UNAVAILABLE', 'The control database does not answer.', { cause: error })
-          : error;
-      });
+      asEngine(pool, (tx) => query(tx, ...args));
   return {
     settle: inEngine(settleBatch),
     startRuns: inEngine(startRuns),
@@ -57,15 +52,4 @@ async function settleBatch(tx: Tx, syncIds: readonly SyncId[]): Promise<Settleme
   ]);
   const lockedIds = rows.map((row) => row.id);
   return { settled, lockedIds, unknownIds: missing.filter((syncId) => !lockedIds.includes(syncId)) };
-}
-
-/**
- * Whether the server or the way to it failed, and not a statement: no SQLSTATE, or class 08 (connection), 53 (resources),
- * 57 (shutdown, but not 57014, a cancelled statement), 25006 (a standby), 58 (system).
- */
-function isOutage(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string' || !/^[0-9FHPX][0-9A-Z]{4}$/.test(code))
-    return !(error instanceof PenstockError);
-  return (/^(08|53|57|58)/.test(code) && code !== '57014') || code === '25006';
 }

@@ -6,12 +6,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { RoleConfig } from '../config/load-config.ts';
 import type { RunStore } from '../ports/run-store.ts';
+import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import type { RedisIndex } from '../schedule/redis-index.ts';
 import { fetchInstallation } from '../storage/installation.ts';
 import { createRunStore } from '../storage/run-store.ts';
 import { createSecretBox } from '../storage/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { logOutages } from './log-outages.ts';
 import { retryUntilUp } from './retry-until-up.ts';
 
 interface ControlParts {
@@ -44,11 +46,13 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
     keepAlive: true,
     application_name: 'penstock',
   });
-  pool.on('error', (err) => logger.warn({ err }, 'control database: an idle connection was lost'));
+  pool.on('error', (err) => logger.debug({ err }, 'control database: an idle connection was lost'));
   let opening: Promise<ControlParts> | undefined;
   let index: RedisIndex | undefined;
 
   const secretBox = createSecretBox(config.masterKey);
+  const runStore = (announcer: Pick<ScheduleAnnouncer, 'releaseRuns'>): RunStore =>
+    logOutages(createRunStore({ pool, secretBox, announcer, logger }), 'control database', logger);
   const untilUp = (signal: AbortSignal): Promise<string> =>
     retryUntilUp({ what: 'control database', logger, signal }, () => fetchInstallation(pool));
 
@@ -56,11 +60,11 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
     const namespace = await untilUp(signal);
     const { createRedisIndex } = await import('../schedule/redis-index.ts');
     index = createRedisIndex({ url: config.redisUrl, namespace, log: logger });
-    return { pool, secretBox, index, runs: createRunStore({ pool, secretBox, announcer: index, logger }) };
+    return { pool, secretBox, index, runs: runStore(index) };
   };
   const openRuns = async (signal: AbortSignal): Promise<RunStore> => {
     await untilUp(signal);
-    return createRunStore({ pool, secretBox, announcer: { releaseRuns: async () => {} }, logger });
+    return runStore({ releaseRuns: async () => {} });
   };
   return {
     pool,

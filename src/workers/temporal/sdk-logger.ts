@@ -4,6 +4,7 @@
  */
 import type { Logger as SdkLogger, LogLevel, LogMetadata } from '@temporalio/worker';
 import { describeError } from '../../domain/describe-error.ts';
+import { hasCode } from '../../domain/errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
@@ -29,7 +30,9 @@ const kept = [
 /** A logger for `Runtime.install`. */
 export function createSdkLogger(logger: Logger): SdkLogger {
   const log = (level: LogLevel, message: string, meta?: LogMetadata): void => {
-    logger[expected.test(message) ? 'debug' : levels[level]](describeMeta(meta), `temporal: ${message}`);
+    const about = describeMeta(meta);
+    const isSaid = expected.test(message) || isOutage(about);
+    logger[isSaid ? 'debug' : levels[level]](about, `temporal: ${message}`);
   };
   return {
     log,
@@ -40,6 +43,9 @@ export function createSdkLogger(logger: Logger): SdkLogger {
     error: (message, meta) => log('ERROR', message, meta),
   };
 }
+
+/** An outage fails every activity that meets it; it is said once a minute for all (log-outages.ts). */
+const isOutage = ({ failure }: Record<string, unknown>): boolean => hasCode(failure, 'UNAVAILABLE');
 
 /** What the core says of an error is about its calls to the server, and holds no more than what was sent there. */
 function describeMeta(meta: LogMetadata = {}): Record<string, unknown> {

@@ -6,6 +6,7 @@ import type { GuardedProcess } from '../../../src/dev/guard.ts';
 import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
 import { accessOf } from '../../support/pipe-room.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const rows = 40_000;
@@ -115,7 +116,8 @@ describe('a run', () => {
 
   test('of a mirror deletes what is gone, and fails before it deletes more than it may', async () => {
     await startWorker();
-    await room.source.query(`create table mirrored as select id, 'user ' || id as label from generate_series(1, 500) id;
+    await room.source
+      .query(`create table mirrored as select id, 'user ' || id as label from generate_series(1, 500) id;
       alter table mirrored add primary key (id)`);
     await room.addSync({ name: 'mirrored', mode: 'mirror', key: ['id'], limits: { batchRows: 20 } });
     await (await room.startRun('mirrored')).handle.result();
@@ -293,6 +295,39 @@ describe('a run', () => {
     await waitUntil('the attempt has ended', async () => (await attempts())[0]?.outcome === 'cancelled');
     await gate.release();
     expect(await committedBatches()).toBe(before);
+  });
+
+  test('waits for a control database that is away: UNAVAILABLE in the history, one line in the log', async () => {
+    const { hostname, port } = new URL(room.control.options.connectionString!);
+    const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+    const through = new URL(room.control.options.connectionString!);
+    through.host = `127.0.0.1:${proxy.port}`;
+    try {
+      await startWorker('all', { databaseUrl: through.href });
+      await plantSync('away');
+      const gate = await blockAtRow('away', 20_500);
+      const run = await room.startRun('away');
+      await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+      const before = (await room.logs()).length;
+      proxy.intercept('toServer', () => 'cut');
+      proxy.cut('reset');
+      await gate.release();
+      await waitUntil('its end cannot be recorded', async () => {
+        const { raw } = await run.handle.describe();
+        const [pending] = raw.pendingActivities ?? [];
+        return (
+          pending?.activityType?.name === 'finishRun' &&
+          pending.lastFailure?.applicationFailureInfo?.type === 'UNAVAILABLE'
+        );
+      });
+      proxy.mend();
+      expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+      const said = (await room.logs()).slice(before);
+      const loud = said.split('\n').filter((line) => /"level":"(warn|error)"/.test(line));
+      expect(loud).toEqual([expect.stringContaining('control database does not answer')]);
+    } finally {
+      await proxy.close();
+    }
   });
 
   test('fails at once when somebody has to mend something, and says what', async () => {
