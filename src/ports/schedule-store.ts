@@ -86,8 +86,8 @@ export interface SweepStore {
   fetchPlaceHolders(): Promise<RunOffer[]>;
   /** Of these runs, those that hold no place by their rows. */
   fetchPlaceless(runIds: readonly RunId[]): Promise<RunId[]>;
-  /** Runs that have been `starting` for longer. */
-  fetchStuckStarts(olderThanMs: number): Promise<RunToStart[]>;
+  /** Runs that have been `starting` for longer, and counts from now again how long they have been. */
+  claimStuckStarts(olderThanMs: number, limit: number): Promise<RunToStart[]>;
   /** Runs that have been `cancelling` for longer. */
   fetchCancelling(olderThanMs: number): Promise<RunAtWork[]>;
   /** Runs past `starting` whose row has not moved for longer. */

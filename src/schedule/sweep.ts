@@ -91,8 +91,8 @@ async function admitFromRows({ store, launcher, log }: SweepDeps, cap: number): 
 }
 
 async function startStuck({ store, launcher }: SweepDeps, ticketMs: number): Promise<void> {
-  const stuck = await store.fetchStuckStarts(ticketMs);
-  launcher.launch(stuck.slice(0, launcher.room()).map((run) => ({ run, ticket: undefined, goesOn: false })));
+  const stuck = await store.claimStuckStarts(ticketMs, launcher.room());
+  launcher.launch(stuck.map((run) => ({ run, ticket: undefined, goesOn: false })));
 }
 
 async function eachPage<T>(

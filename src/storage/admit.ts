@@ -54,13 +54,22 @@ export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<Start
   ];
 }
 
-/** Runs that have been `starting` since before then: whoever started them may have died first. */
-export async function fetchStuckStarts(tx: Tx, olderThanMs: number): Promise<RunToStart[]> {
+/**
+ * Runs that have been `starting` since before then: whoever started them may have died first. Their turn comes again
+ * when they have been so for as long once more, so that those whose start fails hold up no others.
+ */
+export async function claimStuckStarts(tx: Tx, olderThanMs: number, limit: number): Promise<RunToStart[]> {
   const { rows } = await tx.query<RunToStart>(
-    `select ${runToStart} from ${runWithItsSync}
-     where r.status = 'starting' and r.moved_at < (select clock_timestamp() - $1 * interval '1 millisecond')
-     order by r.moved_at limit 1000`,
-    [olderThanMs],
+    `with claimed as (
+       update penstock.run set moved_at = clock_timestamp()
+       where id in (
+         select id from penstock.run
+         where status = 'starting' and moved_at < (select clock_timestamp() - $1 * interval '1 millisecond')
+         order by moved_at limit $2 for no key update skip locked)
+       returning id
+     )
+     select ${runToStart} from ${runWithItsSync} where r.id in (select id from claimed)`,
+    [olderThanMs, limit],
   );
   return rows;
 }

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { SyncId } from '../domain/ids.ts';
 import type { RefillStore, ScheduleStore, Settlement, SweepStore } from '../ports/schedule-store.ts';
-import { fetchStuckStarts, startRuns } from './admit.ts';
+import { claimStuckStarts, startRuns } from './admit.ts';
 import { changeRun } from './run-status.ts';
 import { settleUnlocked } from './settle.ts';
 import * as sweep from './sweep-queries.ts';
@@ -33,7 +33,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     dropMissedRuns: inEngine(sweep.dropMissedRuns),
     fetchPlaceHolders: inEngine(sweep.fetchPlaceHolders),
     fetchPlaceless: inEngine(sweep.fetchPlaceless),
-    fetchStuckStarts: inEngine(fetchStuckStarts),
+    claimStuckStarts: inEngine(claimStuckStarts),
     fetchCancelling: inEngine(sweep.fetchCancelling),
     fetchSilentRuns: inEngine(sweep.fetchSilentRuns),
     noteSeen: inEngine(sweep.noteSeen),

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { RunId } from '../../../src/domain/ids.ts';
+import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import type { DispatcherDeps } from '../../../src/schedule/dispatcher.ts';
 import { admit } from '../../../src/schedule/admit.ts';
 import { createLauncher } from '../../../src/schedule/launch.ts';
@@ -119,5 +121,28 @@ describe('P7: a dispatcher killed between any two steps loses nothing and starts
       await room.startDispatcher({ index, options });
       await expectAllStarted(planted);
     },
+  );
+});
+
+test('runs that it left behind are started in turn: those whose start fails hold up no others', async () => {
+  const planted = await plantDue();
+  await room.store.settle(planted.syncIds);
+  const { rows } = await room.pool.query<{ id: RunId }>('select id from penstock.run order by id');
+  const [unlucky, ...others] = rows.map(({ id }) => id);
+  await room.store.startRuns([unlucky!, ...others]);
+  await room.pool.query(
+    `update penstock.run set moved_at = clock_timestamp() - case when id = $1 then 2 else 1 end * interval '1 hour'`,
+    [unlucky],
+  );
+  const starter = {
+    ...room.starter,
+    start: async (run: RunToStart) => {
+      if (run.runId === unlucky) throw new Error('out of luck');
+      return room.starter.start(run);
+    },
+  };
+  await room.startDispatcher({ index, starter, options: { ...options, startConcurrency: 1 } });
+  await waitUntil('the others are started', () =>
+    others.every((runId) => room.starter.started.some((run) => run.runId === runId)),
   );
 });
