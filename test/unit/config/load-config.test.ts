@@ -86,6 +86,8 @@ describe('options', () => {
       'redisUrl',
       'masterKey',
       'apiKey',
+      'copyFrom',
+      'copyTo',
     ]);
     expect(new Set(all.map(({ env }) => env)).size).toBe(all.length);
     expect(envNameOf('temporalUiUrl')).toBe('PENSTOCK_TEMPORAL_UI_URL');
