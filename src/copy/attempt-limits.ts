@@ -8,9 +8,9 @@ const yieldAfterMs = 30 * 60_000;
 const rowTimeoutMs = 5 * 60_000;
 
 export const attemptLimits = ({
-  limits: { batchRows, batchBytes },
+  limits: { batchRows, batchBytes, maxRejects },
 }: SyncSpec): Pick<CopyRequest, 'limits' | 'yieldAfterMs' | 'rowTimeoutMs'> => ({
-  limits: { rows: batchRows, bytes: parseSizeBytes(batchBytes)!, timeMs: batchTimeMs },
+  limits: { rows: batchRows, bytes: parseSizeBytes(batchBytes)!, timeMs: batchTimeMs, maxRejects },
   yieldAfterMs,
   rowTimeoutMs,
 });

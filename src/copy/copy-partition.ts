@@ -13,11 +13,13 @@ import { BatchInHand } from './batch-in-hand.ts';
 import { createCutter, type BatchCutter } from './batch-cutter.ts';
 import { takesNullKeys } from './plan-partitions.ts';
 
-/** What ends a batch, whichever comes first. */
+/** What ends a batch, whichever comes first; and how many rows a load may reject. */
 export interface BatchLimits {
   rows: number;
   bytes: number;
   timeMs: number;
+  /** Default: none. */
+  maxRejects?: number | undefined;
 }
 
 /** Where the partition stands, all attempts together. */
@@ -93,7 +95,8 @@ async function attempt(
   const load = await destination.fetchLoad(request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return 'finished';
-  const writer = await destination.takeLease({ run, load: request.load, partition, epoch });
+  const { maxRejects } = limits;
+  const writer = await destination.takeLease({ run, load: request.load, partition, epoch, maxRejects });
   let read: SourceRead | undefined;
   try {
     request.onProgress({ ...writer.totals });
@@ -110,11 +113,17 @@ async function attempt(
       maxRows: limits.rows,
       maxBytes: limits.bytes,
     });
-    const batch = new BatchInHand(writer, cutter, (counts) => {
-      done.rows += counts.rows;
-      done.bytes += counts.bytes;
-      done.batches++;
-      request.onProgress({ ...writer.totals });
+    const batch = new BatchInHand({
+      writer,
+      cutter,
+      rows: { format, columns, key: order, uniqueKey },
+      signal,
+      onCommit: (counts) => {
+        done.rows += counts.rows;
+        done.bytes += counts.bytes;
+        done.batches++;
+        request.onProgress({ ...writer.totals });
+      },
     });
     const startedMs = performance.now();
     // A query that begins again, or whose first row takes longer than that, would else begin again and again.

@@ -61,6 +61,8 @@ const limitsSchema = z.strictObject({
   maxDuration: duration.optional(),
   /** Of the rows that the target has, a mirror deletes as many at most; else it stops before it deletes any. */
   maxDeletePercent: z.number().min(0).max(100).default(20),
+  /** Rows that a load may leave out because the target refuses them; one more stops the run. */
+  maxRejects: z.int().min(0).max(10_000).default(0),
 });
 
 /** What a user writes to create a sync. */

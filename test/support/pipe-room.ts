@@ -49,7 +49,7 @@ export interface PipeRoom {
   /** One attempt at a partition, the first unless one is given. Epochs rise by themselves unless one is given. */
   attempt(run: RunId, load: OpenLoad, options?: AttemptOptions): Promise<CopyResult>;
   /** A whole run without faults: prepare, copy, finish, as often as needed. */
-  run(sync: TestSync, ends?: Ends): Promise<Receipt>;
+  run(sync: TestSync, options?: AttemptOptions): Promise<Receipt>;
   /** A destination like the room's with other time-outs or another address. */
   openDestination(options?: {
     access?: Partial<ConnectionAccess>;

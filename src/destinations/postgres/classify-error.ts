@@ -4,8 +4,10 @@
  */
 import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
 
-interface ServerError extends Error {
+/** An error as the server sends it. Message and detail may quote values. */
+export interface ServerError extends Error {
   code?: string;
+  detail?: string;
   schema?: string;
   table?: string;
   column?: string;
@@ -70,9 +72,14 @@ export function classifyDestinationError(error: unknown, doing: string): Penstoc
   });
 }
 
+/** Of the protocol's tables; a load's shadow, which is named after the load, holds the user's rows. */
+export const isOfOurTables = ({ schema, table }: ServerError): boolean =>
+  schema === '_penstock' && !table?.startsWith('lod_');
+
 /** The protocol's own constraints: somebody else committed this batch, or the target's oid is not the frozen one. */
-function ofOurOwnTables({ schema, table, column, code }: ServerError): PenstockError | null {
-  if (schema !== '_penstock') return null;
+function ofOurOwnTables(error: ServerError): PenstockError | null {
+  if (!isOfOurTables(error)) return null;
+  const { table, column, code } = error;
   if (code === '23505') return new PenstockError('FENCED', `Another attempt has written this to ${table}.`);
   if (code === '23502' && column === 'relation')
     return new PenstockError(
@@ -82,9 +89,18 @@ function ofOurOwnTables({ schema, table, column, code }: ServerError): PenstockE
   return null;
 }
 
-/** Column and constraint, which are names; COPY's context has the line number and the column, then the value: cut off. */
-function placeOf({ column, constraint, where }: ServerError): string {
-  const copied = /^COPY [^,]+, line \d+(?:, column ([^:]+))?/.exec(where ?? '');
-  const named = column ?? copied?.[1];
+/** What COPY says of where it was: the line, which is the row, and the column; the value that follows is left out. */
+const copyContext = /^COPY [^,]+, line (\d+)(?:, column ([^:]+))?/;
+
+/** The row, from 0, and the column that an error of COPY is about. */
+export function placeInCopy({ where }: ServerError): { row: number; column: string | undefined } | null {
+  const found = copyContext.exec(where ?? '');
+  return found && { row: Number(found[1]) - 1, column: found[2] };
+}
+
+/** Column and constraint, which are names. */
+function placeOf(error: ServerError): string {
+  const { column, constraint } = error;
+  const named = column ?? placeInCopy(error)?.column;
   return `${named === undefined ? '' : `, column ${named}`}${constraint === undefined ? '' : `, constraint ${constraint}`}`;
 }

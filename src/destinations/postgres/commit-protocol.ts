@@ -92,6 +92,9 @@ export interface CommittedBatch {
   relation: string;
 }
 
+export const rejectedRows = ({ rejects = [] }: Pick<BatchEnd, 'rejects'>): number =>
+  rejects.reduce((sum, { rows }) => sum + rows, 0);
+
 /** Records the checkpoint and commits, in one round trip. */
 export function commitBatch({ lease, known, end, counts, target, relation }: CommittedBatch): string {
   const sameTarget = `(select oid from pg_catalog.pg_class where oid = ${literal(relation)}::oid and oid = pg_catalog.to_regclass(${literal(target)}))`;
@@ -106,6 +109,7 @@ export function commitBatch({ lease, known, end, counts, target, relation }: Com
     counts.updated,
     counts.unchanged,
     counts.deduplicated,
+    rejectedRows(end),
     end.bytes,
     end.final,
     sameTarget,
@@ -113,5 +117,5 @@ export function commitBatch({ lease, known, end, counts, target, relation }: Com
     `${literal(lease.epoch)}::bigint`,
   ];
   return `insert into _penstock.checkpoint (load, partition, batch, key_lo, key_hi, rows, inserted, updated, unchanged,
-      deduplicated, bytes, final, relation, run, epoch) values (${values.join(', ')}); commit`;
+      deduplicated, rejected, bytes, final, relation, run, epoch) values (${values.join(', ')}); commit`;
 }

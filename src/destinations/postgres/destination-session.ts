@@ -74,8 +74,9 @@ export async function closeIdle(context: DestinationContext): Promise<void> {
 }
 
 /** Runs a statement of the transaction; its rows. */
-export interface Run {
-  <Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+export type RunRows = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+export interface Run extends RunRows {
   /** The rows that a statement has inserted, updated or deleted. */
   count(sql: string): Promise<number>;
 }

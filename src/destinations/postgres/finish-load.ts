@@ -10,6 +10,7 @@ import { publishing, type DestinationContext, type Run } from './destination-ses
 import { abandonLoad, fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
+import { settleRejects } from './rejects.ts';
 import { requireTarget } from './require-target.ts';
 
 const defaultLimits: PublishLimits = { chunkRows: 50_000, maxDeletePercent: 20 };
@@ -66,6 +67,7 @@ async function finishStep(
     `update _penstock.load set phase = 'done', finished_by = $2, receipt = $3, closed_at = now() where id = $1`,
     [request.load, request.run, JSON.stringify(receipt)],
   );
+  await settleRejects(run, locked);
   await modeOf(locked.plan).clear?.(run, locked);
   return answer(locked, receipt, request.run);
 }

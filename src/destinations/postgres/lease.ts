@@ -5,6 +5,7 @@ import type { PartitionBounds } from '../../ports/source.ts';
 import { inTransaction, type DestinationContext, type Run } from './destination-session.ts';
 import { fetchLoadRow, lockRun, type LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
+import { forgetRejects, forgetStopped } from './rejects.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
 
 /** What a writer starts from. */
@@ -14,6 +15,8 @@ export interface TakenLease {
   bounds: PartitionBounds;
   checkpoint: Checkpoint | null;
   totals: PartitionTotals;
+  /** Rows that the load has rejected. */
+  rejected: number;
 }
 
 /** FENCED: a newer attempt holds it, or the load was abandoned. RUN_FINAL. LOAD_LOST: there is no such partition. */
@@ -35,10 +38,13 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
       );
     if (!taken) throw new PenstockError('FENCED', 'A newer attempt holds the lease.');
     if (row.phase === 'abandoned') throw new PenstockError('FENCED', `The load ${load} was abandoned.`);
+    await forgetStopped(run, lease);
     const newest = await fetchNewest(run, lease);
     const goesOn = row.plan.resumable || newest.checkpoint === null || newest.checkpoint.final;
+    const start = goesOn ? newest : await restart(run, lease, row);
     const bounds = await fetchBounds(run, lease);
-    return { lease, load: row, bounds, ...(goesOn ? newest : await restart(run, lease, row)) };
+    const { rejected } = await sumCheckpoints(run, load);
+    return { lease, load: row, bounds, ...start, rejected };
   });
 
 /**
@@ -47,8 +53,9 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
  */
 async function restart(run: Run, { load, partition }: LeaseRequest, row: LoadRow): Promise<Newest> {
   await modeOf(row.plan).restart?.(run, row);
+  await forgetRejects(run, load);
   await run('delete from _penstock.checkpoint where load = $1 and partition = $2', [load, partition]);
-  return { checkpoint: null, totals: { rows: 0, batches: 0, bytes: 0 } };
+  return { checkpoint: null, totals: await sumCheckpoints(run, load, partition) };
 }
 
 async function fetchBounds(run: Run, { load, partition }: LeaseRequest): Promise<PartitionBounds> {

@@ -8,18 +8,23 @@ import type {
   LeaseRequest,
   PartitionTotals,
   PartitionWriter,
+  Refusal,
+  Reject,
 } from '../../ports/destination.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
 import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident } from '../../postgres-client/quote.ts';
-import { runAll } from '../../postgres-client/query.ts';
+import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { classifyDestinationError, sqlstateOf } from './classify-error.ts';
-import { beginBatch, checkBegun, commitBatch } from './commit-protocol.ts';
+import { BatchInParts } from './batch-in-parts.ts';
+import { beginBatch, checkBegun, commitBatch, rejectedRows } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
-import type { DestinationContext } from './destination-session.ts';
+import type { DestinationContext, RunRows } from './destination-session.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
+import { refusalOf } from './refusal.ts';
+import { insertRejects, lockRejected, tooManyRejects } from './rejects.ts';
 import { fetchTargetColumns, maySwallowRows } from './target-columns.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
@@ -64,6 +69,8 @@ class Writer implements PartitionWriter {
   readonly #target: string;
   #route: Route;
   #copy: CopyIn | null = null;
+  #inParts: BatchInParts | null = null;
+  #rejected: number;
   #isOver = false;
 
   constructor(parts: WriterParts, route: Route) {
@@ -73,6 +80,7 @@ class Writer implements PartitionWriter {
     this.checkpoint = parts.taken.checkpoint;
     this.totals = { ...parts.taken.totals };
     this.#route = route;
+    this.#rejected = parts.taken.rejected;
     this.#target = qualifiedName(plan.target);
     this.#doing = `Writing ${plan.target.schema}.${plan.target.table}`;
   }
@@ -83,22 +91,34 @@ class Writer implements PartitionWriter {
     return otherwise !== null;
   }
 
+  refusalOf(error: unknown): Refusal | null {
+    return refusalOf((error as { cause?: unknown }).cause ?? {});
+  }
+
+  get rejectsLeft(): number {
+    return this.#maxRejects - this.#rejected;
+  }
+
   begin(): Promise<void> {
     return this.#classified(async () => {
-      const { context, client, taken } = this.#parts;
-      const { plan } = taken.load;
-      const role = context.access.databaseRole;
-      const statements = [
-        beginBatch(context, taken.lease, ident(plan.target.schema)),
-        ...(role === undefined ? [] : [`set local role ${ident(role)}`]),
-        ...(this.#route.prepare === undefined ? [] : [this.#route.prepare]),
-      ];
-      checkBegun(await this.#run(statements.join('; ')), this.checkpoint);
-      const names = plan.columns.map((column) => ident(column.name)).join(', ');
-      const sql = `copy ${this.#route.into} (${names}) from stdin (format ${plan.format})`;
-      this.#copy = new CopyIn(client, sql, plan.format, context.timeouts.answerMs);
-      await this.#copy.open();
+      await this.#begin();
+      this.#copy = await this.#openCopy();
     });
+  }
+
+  beginParts(): Promise<void> {
+    return this.#classified(async () => {
+      await this.#begin();
+      this.#inParts = new BatchInParts({
+        openCopy: (before) => this.#openCopy(before),
+        apply: (copy, rows) => this.#apply(copy, rows),
+        clear: this.#route.clear,
+      });
+    });
+  }
+
+  writePart(part: { bytes: readonly Buffer[]; rows: number }): Promise<Refusal | null> {
+    return this.#classified(() => this.#inParts!.write(part));
   }
 
   write(bytes: Buffer): Promise<void> {
@@ -107,8 +127,10 @@ class Writer implements PartitionWriter {
 
   commit(end: BatchEnd): Promise<BatchCounts> {
     return this.#classified(async () => {
-      const counts = await this.#apply(end.rows);
+      const counts = await this.#end(end);
       await this.#commit(end, counts);
+      this.#copy = this.#inParts = null;
+      this.#rejected += rejectedRows(end);
       this.checkpoint = { batch: (this.checkpoint?.batch ?? 0) + 1, keyHi: end.keyHi, final: end.final };
       this.totals.rows += end.rows;
       this.totals.bytes += end.bytes;
@@ -118,10 +140,16 @@ class Writer implements PartitionWriter {
   }
 
   rollback(): Promise<void> {
+    return this.#classified(() => this.#rollback());
+  }
+
+  stopFor(rejects: readonly Reject[]): Promise<never> {
     return this.#classified(async () => {
-      await this.#copy?.giveUp();
-      this.#copy = null;
-      await this.#run('rollback');
+      await this.#rollback();
+      await this.#takeHold();
+      await this.#insertRejects(rejects, { stopped: true });
+      await this.#run('commit');
+      throw tooManyRejects(this.#parts.taken.load, rejects[0]!, this.#maxRejects);
     });
   }
 
@@ -130,16 +158,67 @@ class Writer implements PartitionWriter {
     if (this.#isOver) return;
     this.#isOver = true;
     // In mid-batch a goodbye would wait for rows: cutting the connection makes the server roll back at once.
-    if (this.#copy) destroy(client);
+    if (this.#copy || this.#inParts) destroy(client);
     else await disconnect(client);
   }
 
+  #begin(): Promise<void> {
+    const role = this.#parts.context.access.databaseRole;
+    return this.#takeHold([
+      ...(role === undefined ? [] : [`set local role ${ident(role)}`]),
+      ...(this.#route.prepare === undefined ? [] : [this.#route.prepare]),
+    ]);
+  }
+
+  /** Begins the transaction of a batch, while the lease is held. */
+  async #takeHold(more: readonly string[] = []): Promise<void> {
+    const { context, taken } = this.#parts;
+    const begin = beginBatch(context, taken.lease, ident(taken.load.plan.target.schema));
+    checkBegun(await this.#run([begin, ...more].join('; ')), this.checkpoint);
+  }
+
+  /** @param before statements that go in the same round trip */
+  async #openCopy(before = ''): Promise<CopyIn> {
+    const { context, client, taken } = this.#parts;
+    const { columns, format } = taken.load.plan;
+    const names = columns.map((column) => ident(column.name)).join(', ');
+    const sql = `${before}copy ${this.#route.into} (${names}) from stdin (format ${format})`;
+    const copy = new CopyIn(client, sql, format, context.timeouts.answerMs);
+    await copy.open();
+    return copy;
+  }
+
+  async #rollback(): Promise<void> {
+    await this.#copy?.giveUp();
+    this.#copy = this.#inParts = null;
+    await this.#run('rollback');
+  }
+
   /** Ends COPY and applies what it brought. */
-  async #apply(rows: number): Promise<BatchCounts> {
-    const accepted = await this.#copy!.end();
-    this.#copy = null;
+  async #apply(copy: CopyIn, rows: number): Promise<BatchCounts> {
+    const accepted = await copy.end();
     if (accepted !== rows) throw rowsSwallowed(this.#parts.taken.load.plan);
     return this.#route.apply(rows);
+  }
+
+  /** Applies the batch. Of one in parts that has been done; its rejects are recorded, unless they are too many. */
+  async #end(end: BatchEnd): Promise<BatchCounts> {
+    if (!this.#inParts) return this.#apply(this.#copy!, end.rows);
+    const { counts } = this.#inParts;
+    const { rejects = [] } = end;
+    await this.#run(`${this.#inParts.end()}set local role none`);
+    if (rejects.length === 0) return counts;
+    this.#rejected = await lockRejected(this.#runOne, this.#parts.taken.load.id);
+    if (rejectedRows(end) > this.rejectsLeft) await this.stopFor(rejects);
+    await this.#insertRejects(rejects, { stopped: false });
+    await this.#route.noteRefused?.(rejects.flatMap(({ key }) => (key === null ? [] : [key])));
+    return counts;
+  }
+
+  #insertRejects(rejects: readonly Reject[], { stopped }: { stopped: boolean }): Promise<void> {
+    const { load, lease } = this.#parts.taken;
+    const batch = (this.checkpoint?.batch ?? 0) + 1;
+    return insertRejects(this.#runOne, { load, partition: lease.partition, batch, stopped }, rejects);
   }
 
   async #commit(end: BatchEnd, counts: BatchCounts): Promise<void> {
@@ -162,6 +241,13 @@ class Writer implements PartitionWriter {
       throw new PenstockError('COMMIT_UNKNOWN', text, { cause: error });
     }
   }
+
+  get #maxRejects(): number {
+    return this.#parts.taken.lease.maxRejects ?? 0;
+  }
+
+  readonly #runOne: RunRows = (sql, values) =>
+    rowsOf(this.#parts.client, this.#parts.context.timeouts.answerMs, sql, values);
 
   #run(sql: string) {
     return runAll(this.#parts.client, sql, this.#parts.context.timeouts.answerMs);

@@ -15,6 +15,7 @@ export async function resetSync(run: Run, sync: SyncId, deleteRows: boolean): Pr
   await run('delete from _penstock.cursor where sync = $1', [sync]);
   // The cursor's lock may have waited for a run that opened a load from it: that one could never be finished.
   await acceptLoad(run, sync);
+  await run('delete from _penstock.reject where sync = $1', [sync]);
   if (!deleteRows) return;
   const tables = await run<{ relation: string; name: string; others: number }>(
     `select t.relation::text, format('%I.%I', n.nspname, c.relname) as name,

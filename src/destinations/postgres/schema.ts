@@ -119,6 +119,36 @@ const versions: readonly string[] = [
     constraint deletion_of_its_rows check (deleted between 0 and through - after)
   );
   `,
+  `
+  -- rows that the target refuses, by key; one that is stopped was not committed: it is why its run ended
+  create table _penstock.reject (
+    id bigint generated always as identity constraint reject_pk primary key,
+    sync text not null,
+    load text not null,
+    partition integer not null,
+    batch integer not null,
+    -- where the window began in which it was refused first: nothing of the key was written since
+    low text,
+    stopped boolean not null,
+    key_hash text,
+    key text[],
+    rows integer not null constraint reject_has_rows check (rows > 0),
+    "values" text[],
+    sqlstate text not null,
+    "column" text,
+    "constraint" text,
+    cause text not null,
+    attempts integer not null default 1,
+    first_seen_at timestamptz not null default now(),
+    last_seen_at timestamptz not null default now(),
+    settled_at timestamptz,
+    settled_by text,
+    constraint reject_settled_by_load check ((settled_at is null) = (settled_by is null))
+  );
+  create unique index reject_one_open on _penstock.reject (sync, key_hash) where settled_at is null and not stopped;
+  create index reject_of_sync on _penstock.reject (sync, id);
+  create index reject_of_load on _penstock.reject (load);
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

@@ -1,12 +1,22 @@
 /** What is committed of a partition, or of a whole load. */
 import type { PartitionTotals } from '../../ports/destination.ts';
-import type { Run } from './destination-session.ts';
+import type { RunRows } from './destination-session.ts';
 
-export async function sumCheckpoints(run: Run, load: string, partition?: number): Promise<PartitionTotals> {
-  const [sum] = await run<Record<keyof PartitionTotals, string>>(
-    `select coalesce(sum(rows), 0)::text as rows, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes
+export async function sumCheckpoints(
+  run: RunRows,
+  load: string,
+  partition?: number,
+): Promise<PartitionTotals & { rejected: number }> {
+  const [sum] = await run<Record<keyof PartitionTotals | 'rejected', string>>(
+    `select coalesce(sum(rows), 0)::text as rows, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes,
+            coalesce(sum(rejected), 0)::text as rejected
        from _penstock.checkpoint where load = $1 and ($2::int is null or partition = $2)`,
     [load, partition ?? null],
   );
-  return { rows: Number(sum!.rows), batches: Number(sum!.batches), bytes: Number(sum!.bytes) };
+  return {
+    rows: Number(sum!.rows),
+    batches: Number(sum!.batches),
+    bytes: Number(sum!.bytes),
+    rejected: Number(sum!.rejected),
+  };
 }

@@ -70,6 +70,11 @@ const writer = (): PartitionWriter => ({
     return { rows: committed.reduce((sum, end) => sum + end.rows, 0), batches: committed.length, bytes: 0 };
   },
   retriesOtherwise: () => false,
+  refusalOf: () => null,
+  rejectsLeft: 0,
+  beginParts: async () => {},
+  writePart: async () => null,
+  stopFor: () => Promise.reject(new PenstockError('VALUE_REFUSED', 'planted')),
   begin: async () => {
     calls.push('begin');
     if (failAt && committed.length + 1 === failAt.batch) throw new PenstockError(failAt.code, 'planted');

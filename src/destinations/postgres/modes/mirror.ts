@@ -10,11 +10,12 @@
  * A load into a table that was empty needs none of this: all that is there came from it. Unless it has to begin again
  * where it is interrupted: a row of its first attempt may be gone from the result of the last.
  */
-import { ident } from '../../../postgres-client/quote.ts';
+import { ident, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
 import type { Run } from '../destination-session.ts';
 import { fetchKeyOperators } from '../key-index.ts';
 import type { LoadRow } from '../load.ts';
+import { refusalOf } from '../refusal.ts';
 import { mismatch, qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { writingTarget } from '../writing-target.ts';
 import { tooManyDeletes } from './delete-guard.ts';
@@ -72,7 +73,22 @@ function notingKeys(writing: Writing): Route {
       await runAll(client, asLogin, answerMs);
       return counts;
     },
+    noteRefused: async (keys) => {
+      for (const key of keys) await noteText(writing, key);
+    },
   };
+}
+
+/** What the key's own types cannot read is no key of the target's. */
+async function noteText({ client, load, answerMs }: Writing, key: readonly (string | null)[]): Promise<void> {
+  const row = JSON.stringify(Object.fromEntries(load.plan.key.map((name, i) => [name, key[i]])));
+  const note = `insert into ${seen(load)} select * from json_populate_record(null::${seen(load)}, ${literal(row)})`;
+  try {
+    await runAll(client, `savepoint note; ${note}; release savepoint note`, answerMs);
+  } catch (error) {
+    if (!refusalOf(error)) throw error;
+    await runAll(client, 'rollback to savepoint note; release savepoint note', answerMs);
+  }
 }
 
 async function publish(run: Run, load: LoadRow, publishing: Publishing): Promise<Published> {

@@ -84,4 +84,6 @@ export interface Route {
   readonly clear?: string;
   /** The way that a batch goes which failed with this error, and those after it; null: no other. */
   otherwise(error: unknown): Route | null;
+  /** Notes the keys of the batch's rows that were refused, as source text; the transaction is the login's by then. */
+  noteRefused?(keys: readonly (readonly (string | null)[])[]): Promise<void>;
 }

@@ -1,0 +1,102 @@
+/**
+ * Rows that the target refuses, kept in `_penstock.reject`: committed by the batch that they were read in, with its
+ * checkpoint, or not at all. A key has one open reject at most; a later load that reads the row again settles it, or
+ * refuses it again and counts one attempt more.
+ *
+ * Values are kept nowhere else: what leaves this database about a reject are SQLSTATE, column and constraint.
+ */
+import { createHash } from 'node:crypto';
+import { PenstockError } from '../../domain/errors.ts';
+import type { LeaseRequest, Reject } from '../../ports/destination.ts';
+import type { RunRows } from './destination-session.ts';
+import type { LoadRow } from './load.ts';
+import { sumCheckpoints } from './sum-checkpoints.ts';
+
+/**
+ * The rows that the load has rejected, with nobody adding to them before the end of the transaction: batches of several
+ * partitions with rejects take turns. Not by a lock on the load, which `finish` holds while it waits for their leases.
+ */
+export async function lockRejected(run: RunRows, load: string): Promise<number> {
+  await run('select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', [
+    `reject:${load}`,
+  ]);
+  return (await sumCheckpoints(run, load)).rejected;
+}
+
+/** Forgets what stopped an attempt at the partition: this one will see for itself. */
+export const forgetStopped = (run: RunRows, { load, partition }: LeaseRequest): Promise<unknown> =>
+  run('delete from _penstock.reject where load = $1 and partition = $2 and stopped', [load, partition]);
+
+/**
+ * Forgets what a load has rejected that begins again. What it knows by key may be an earlier load's reject, which is to
+ * be settled or refused again: it is of no batch now.
+ */
+export async function forgetRejects(run: RunRows, load: string): Promise<void> {
+  await run('delete from _penstock.reject where load = $1 and key_hash is null', [load]);
+  await run('update _penstock.reject set batch = 0 where load = $1', [load]);
+}
+
+interface RejectedIn {
+  load: LoadRow;
+  partition: number;
+  batch: number;
+  /** Not committed with a checkpoint: they are why the run stops. */
+  stopped: boolean;
+}
+
+/** Records the rejects of a batch, in its transaction. */
+export async function insertRejects(
+  run: RunRows,
+  { load, partition, batch, stopped }: RejectedIn,
+  rejects: readonly Reject[],
+): Promise<void> {
+  const rows = rejects.map((reject) => ({
+    ...reject,
+    key_hash: reject.key && createHash('sha256').update(JSON.stringify(reject.key)).digest('hex'),
+  }));
+  await run(
+    `insert into _penstock.reject as known (sync, load, partition, batch, low, stopped,
+         key_hash, key, rows, "values", sqlstate, "column", "constraint", cause)
+     select $1, $2, $3, $4, $5, $6, key_hash, key, rows, "values", sqlstate, "column", "constraint", cause
+       from json_to_recordset($7) as r(key_hash text, key text[], rows integer, "values" text[], sqlstate text,
+            "column" text, "constraint" text, cause text)
+     on conflict (sync, key_hash) where settled_at is null and not stopped do update
+        set load = excluded.load, partition = excluded.partition, batch = excluded.batch, rows = excluded.rows,
+            "values" = excluded."values", sqlstate = excluded.sqlstate, "column" = excluded."column",
+            "constraint" = excluded."constraint", cause = excluded.cause,
+            attempts = known.attempts + 1, last_seen_at = now()`,
+    [load.sync, load.id, partition, batch, load.low, stopped, JSON.stringify(rows)],
+  );
+}
+
+/**
+ * A load of everything has read every row again that was rejected before it: what it has not rejected itself is written,
+ * or gone from the result.
+ */
+export async function settleRejects(run: RunRows, { id, sync, low }: LoadRow): Promise<void> {
+  if (low !== null) return;
+  await run(
+    `update _penstock.reject set settled_at = now(), settled_by = $2, "values" = null
+      where sync = $1 and (load <> $2 or batch = 0) and settled_at is null and not stopped`,
+    [sync, id],
+  );
+  await run('delete from _penstock.reject where sync = $1 and stopped', [sync]);
+}
+
+/** More rows were refused than the sync allows. Names the first one's places, no value. */
+export function tooManyRejects(
+  { plan }: LoadRow,
+  { sqlstate, column, constraint }: Reject,
+  maxRejects: number,
+): PenstockError {
+  const place = [
+    `SQLSTATE ${sqlstate}`,
+    ...(column === null ? [] : [`column ${column}`]),
+    ...(constraint === null ? [] : [`constraint ${constraint}`]),
+  ].join(', ');
+  return new PenstockError(
+    'VALUE_REFUSED',
+    `Writing ${plan.target.schema}.${plan.target.table}: more rows were refused than maxRejects (${maxRejects}) allows; the first of them by ${place}. Their keys and causes are in _penstock.reject there.`,
+    { pointer: '/limits/maxRejects', meta: { sqlstate, column, constraint } },
+  );
+}
