@@ -14,13 +14,15 @@ import { protocolOf } from '../../postgres-client/connect.ts';
 import { SliceQueue } from './slice-queue.ts';
 
 const copyData = 0x64;
-const copyDone = 0x63;
 const commandComplete = 0x43;
 const errorResponse = 0x45;
 const headerBytes = 5;
-const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
-/** Signature, flags, length of the extension. */
-const binaryHeaderBytes = signature.length + 8;
+/** What the socket reads at most in one go: less than this, and nothing more was there. */
+const fullChunkBytes = 64 * 1024;
+/** How long a drained socket is left alone: the server sends 8 KiB at a time, and to be woken for each is work for both ends. */
+const restMs = 1;
+/** Signature, no flags, no extension: all that a server ever sent. */
+const binaryHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 
 interface CopyReaderOptions {
   /** `copy (…) to stdout (format …)` */
@@ -37,13 +39,17 @@ export class CopyReader implements Submittable {
   lastDataMs: number | null = null;
   readonly #options: CopyReaderOptions;
   readonly #connection: Connection;
+  /** Who listened before; null when the connection is not read here. */
   #driverListener: ((chunk: Buffer) => void) | null = null;
   /** Bytes that came and wait for memory, or for the rest of a message's header. */
   #pending: Buffer | null = null;
   #starving = false;
-  /** The message in hand: what is left of it, and whether it is a row. */
+  /** The pipe has asked for no more. */
+  #isHeld = false;
+  /** The message in hand: what is left of it, whether it is a row, and how long that is. */
   #left = 0;
   #isRow = false;
+  #rowBytes = 0;
   #sawBinaryHeader: boolean;
   #rows = 0;
   #closed = false;
@@ -53,9 +59,13 @@ export class CopyReader implements Submittable {
     this.#connection = protocolOf(client);
     this.#sawBinaryHeader = options.format === 'text';
     this.queue = new SliceQueue(options.memory, {
-      pause: () => this.#pause(),
+      pause: () => {
+        this.#isHeld = true;
+        this.#pause();
+      },
       resume: () => {
-        if (!this.#starving) this.#resume();
+        this.#isHeld = false;
+        this.#resume();
       },
     });
   }
@@ -95,6 +105,7 @@ export class CopyReader implements Submittable {
   }
 
   #resume(): void {
+    if (this.#isHeld || this.#starving) return;
     if (this.#rows > 0) this.lastDataMs = performance.now();
     this.#connection.stream.resume();
   }
@@ -112,7 +123,18 @@ export class CopyReader implements Submittable {
     this.#pending = null;
     if (this.#starving) this.#pending = bytes;
     else this.#tryConsume(bytes);
+    if (chunk.length < fullChunkBytes) this.#rest();
   };
+
+  /**
+   * Lets more come before it is read. Not with TLS, where no chunk is larger than a record, however much is there.
+   */
+  #rest(): void {
+    const { stream } = this.#connection;
+    if (!this.#driverListener || stream.isPaused() || 'encrypted' in stream) return;
+    stream.pause();
+    setTimeout(() => this.#resume(), restMs);
+  }
 
   /** An error must not escape into the socket, where nobody waits for it. */
   #tryConsume(bytes: Buffer): void {
@@ -123,70 +145,101 @@ export class CopyReader implements Submittable {
     }
   }
 
+  /**
+   * Moves the payloads of the chunk's rows together, at its front, and hands them on as one stretch: nothing is
+   * allocated or called for a row but the move.
+   */
   #consume(chunk: Buffer): void {
     let at = 0;
-    while (at < chunk.length) {
-      if (this.#left > 0) {
-        at = this.#takePayload(chunk, at);
-        continue;
+    let kept = 0;
+    let rows = 0;
+    let left = this.#left;
+    let isRow = left > 0 && this.#isRow;
+    let room = this.queue.room;
+    for (;;) {
+      const until = Math.min(at + left, chunk.length);
+      if (isRow) {
+        chunk.copyWithin(kept, at, until);
+        kept += until - at;
       }
-      if (chunk.length - at < headerBytes) {
-        this.#pending = chunk.subarray(at);
-        break;
-      }
+      left -= until - at;
+      at = until;
+      if (left > 0) break;
+      if (isRow) rows++;
+      isRow = false;
+      if (chunk.length - at < headerBytes) break;
       const code = chunk[at]!;
-      if (code === commandComplete || code === errorResponse) return this.#handBack(chunk.subarray(at));
-      const payload = chunk.readInt32BE(at + 1) - 4;
-      if (!this.#beginMessage(code, payload)) return this.#starve(chunk.subarray(at));
-      at += headerBytes;
+      const payload = int32(chunk, at + 1) - 4;
+      let skipped = 0;
+      if (code !== copyData || payload > room || payload <= 2 || !this.#sawBinaryHeader) {
+        this.#keep(chunk.subarray(0, kept), rows, 0);
+        kept = rows = 0;
+        const begun = this.#beginUnusual(chunk, at, payload);
+        if (begun === null) return;
+        skipped = begun;
+        room = this.queue.room;
+      }
+      at += headerBytes + skipped;
+      left = payload - skipped;
+      isRow = code === copyData && left > 0;
+      if (isRow) {
+        room -= left;
+        this.#rowBytes = left;
+      }
     }
+    this.#isRow = isRow;
+    this.#keep(chunk.subarray(0, kept), rows, left);
+    if (at < chunk.length) this.#pending = chunk.subarray(at);
+  }
+
+  /** Rows, of which the last may still lack some bytes of its message. */
+  #keep(bytes: Buffer, rows: number, left: number): void {
+    this.#left = left;
+    this.#rows += rows;
+    const isOpen = left > 0 && this.#isRow;
+    this.queue.append(bytes, rows, isOpen ? { bytes: this.#rowBytes, missing: left } : null);
     this.lastDataMs = this.#rows > 0 && !this.#connection.stream.isPaused() ? performance.now() : null;
     this.queue.delivered();
   }
 
-  /** False when there is no memory for the row. */
-  #beginMessage(code: number, payload: number): boolean {
-    this.#isRow = code === copyData && payload > 0;
-    if (this.#isRow) {
-      if (payload > maxRowBytes) return this.#refuseRow(payload);
-      if (!this.queue.openRow(payload)) return false;
-    } else if (code === copyDone) this.queue.delivered();
-    this.#left = payload;
-    return true;
-  }
-
-  /** Reads on without keeping the row: the error is what the pipe gets. */
-  #refuseRow(payload: number): true {
-    const text = `A row of the result has ${payload} bytes; at most ${maxRowBytes} are carried.`;
-    this.queue.finish({ error: new PenstockError('ROW_TOO_LARGE', text) });
-    this.#isRow = false;
-    this.#left = payload;
-    return true;
-  }
-
-  #takePayload(chunk: Buffer, from: number): number {
-    const until = Math.min(from + this.#left, chunk.length);
-    if (this.#isRow) this.queue.write(chunk, from, until);
-    this.#left -= until - from;
-    if (this.#left === 0 && this.#isRow) this.#endRow();
-    return until;
-  }
-
-  #endRow(): void {
-    const row = this.queue.rowInHand();
-    const skipped = this.#sawBinaryHeader ? 0 : binaryHeaderLength(row);
+  /**
+   * Any message but a row that fits: how many bytes of its payload to skip, or null when the rest of the chunk has been
+   * seen to (handed back, or put aside until more bytes or memory come).
+   */
+  #beginUnusual(chunk: Buffer, at: number, payload: number): number | null {
+    const code = chunk[at]!;
+    if (code === commandComplete || code === errorResponse) return this.#handBack(chunk.subarray(at));
+    if (code !== copyData || payload === 0) return 0;
+    if (payload > maxRowBytes) {
+      const text = `A row of the result has ${payload} bytes; at most ${maxRowBytes} are carried.`;
+      throw new PenstockError('ROW_TOO_LARGE', text);
+    }
+    const skipped = this.#options.format === 'binary' ? this.#framing(chunk, at + headerBytes, payload) : 0;
+    if (skipped === null) {
+      this.#pending = chunk.subarray(at);
+      return null;
+    }
+    if (payload > skipped && !this.queue.makeRoom(payload - skipped)) return this.#starve(chunk.subarray(at));
     this.#sawBinaryHeader = true;
-    const bytes = row.length - skipped;
-    const isTrailer = this.#options.format === 'binary' && bytes === 2 && row.readInt16BE(skipped) === -1;
-    this.queue.closeRow(isTrailer ? row.length : skipped);
-    if (bytes > 0 && !isTrailer) this.#rows++;
+    return skipped;
   }
 
-  #starve(rest: Buffer): void {
+  /** How many of a message's first bytes are COPY binary's header and trailer; null when too few have come to tell. */
+  #framing(chunk: Buffer, start: number, payload: number): number | null {
+    const header = this.#sawBinaryHeader ? 0 : binaryHeader.length;
+    const mayBeTrailer = payload === header + 2;
+    if (chunk.length - start < Math.min(payload, header + (mayBeTrailer ? 2 : 0))) return null;
+    if (!chunk.subarray(start, start + Math.min(payload, header)).equals(binaryHeader.subarray(0, header)))
+      throw new PenstockError('END_NOT_PROVEN', 'The source did not send COPY binary.');
+    return mayBeTrailer && chunk.readInt16BE(start + header) === -1 ? payload : header;
+  }
+
+  #starve(rest: Buffer): null {
     this.#starving = true;
     this.#pending = rest;
     this.#pause();
     void this.#goOnWithMemory();
+    return null;
   }
 
   async #goOnWithMemory(): Promise<void> {
@@ -196,24 +249,21 @@ export class CopyReader implements Submittable {
     const bytes = this.#pending!;
     this.#pending = null;
     this.#tryConsume(bytes);
-    if (!this.#starving) this.#resume();
+    this.#resume();
   }
 
   /** The rest is the driver's. */
-  #handBack(rest: Buffer): void {
+  #handBack(rest: Buffer): null {
     const { stream } = this.#connection;
     this.lastDataMs = null;
     stream.removeListener('data', this.#onData);
-    stream.on('data', this.#driverListener!);
-    this.#driverListener!(rest);
+    const driverListener = this.#driverListener!;
+    this.#driverListener = null;
+    stream.on('data', driverListener);
+    driverListener(rest);
+    return null;
   }
 }
 
-/** The length of what stands before the first row in its message. */
-function binaryHeaderLength(message: Buffer): number {
-  const extension = message.length >= binaryHeaderBytes ? message.readInt32BE(binaryHeaderBytes - 4) : -1;
-  const length = binaryHeaderBytes + extension;
-  if (extension < 0 || length > message.length || !message.subarray(0, signature.length).equals(signature))
-    throw new PenstockError('END_NOT_PROVEN', 'The source did not send COPY binary.');
-  return length;
-}
+const int32 = (bytes: Buffer, at: number): number =>
+  (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;

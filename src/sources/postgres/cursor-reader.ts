@@ -71,13 +71,12 @@ export class CursorReader {
       const text = `A row of the result has ${bytes} bytes; at most ${maxRowBytes} are carried.`;
       throw new PenstockError('ROW_TOO_LARGE', text);
     }
-    while (!this.queue.openRow(bytes)) {
+    while (!this.queue.makeRoom(bytes)) {
       this.lastDataMs = null;
       await this.queue.onMemory();
       if (this.#closed) return;
     }
-    this.queue.writeText(row);
-    this.queue.closeRow();
+    this.queue.appendText(row);
     this.#rows++;
     this.queue.delivered();
     if (this.queue.isFull) {

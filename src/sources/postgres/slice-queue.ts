@@ -46,45 +46,39 @@ export class SliceQueue {
     this.#flow = flow;
   }
 
+  /** What fits behind the rows that are there, an open one counted whole. */
+  get room(): number {
+    return this.#buffer ? this.#buffer.length - this.#filled - this.#openBytes : 0;
+  }
+
   /** Makes room for a row of so many bytes; false when memory is spent (then `onMemory` tells when to ask again). */
-  openRow(bytes: number): boolean {
-    if (this.#buffer && this.#buffer.length - this.#filled < bytes) this.#emit();
-    if (!this.#buffer) {
-      this.#buffer = this.#take(bytes);
-      this.#starved ||= this.#buffer === null;
-      if (!this.#buffer) {
-        this.#wake();
-        return false;
-      }
-    }
-    this.#openBytes = bytes;
-    this.#openFilled = 0;
-    return true;
+  makeRoom(bytes: number): boolean {
+    if (this.#buffer && this.room < bytes) this.#emit();
+    this.#buffer ??= this.#take(bytes);
+    if (this.#buffer) return true;
+    this.#starved = true;
+    this.#wake();
+    return false;
   }
 
-  /** Bytes of the open row, as they come. */
-  write(chunk: Buffer, from: number, until: number): void {
-    this.#openFilled += chunk.copy(this.#buffer!, this.#filled + this.#openFilled, from, until);
+  /**
+   * Bytes for which room was made: the rest of an open row, whole rows, and the beginning of one.
+   *
+   * @param rows how many are whole now that were not
+   * @param open the row at the end that is not: its length, and how much of it has not come
+   */
+  append(bytes: Buffer, rows: number, open: { bytes: number; missing: number } | null): void {
+    const end = this.#filled + this.#openFilled;
+    if (bytes.length > 0) bytes.copy(this.#buffer!, end);
+    this.#openBytes = open?.bytes ?? 0;
+    this.#openFilled = open ? open.bytes - open.missing : 0;
+    this.#filled = end + bytes.length - this.#openFilled;
+    this.#rows += rows;
   }
 
-  /** The open row as text, whole. */
-  writeText(row: string): void {
-    this.#openFilled += this.#buffer!.write(row, this.#filled);
-  }
-
-  /** What has been written of the open row. */
-  rowInHand(): Buffer {
-    return this.#buffer!.subarray(this.#filled, this.#filled + this.#openFilled);
-  }
-
-  /** The row is whole; its first `skipped` bytes do not belong to it, and if nothing else is there it is none. */
-  closeRow(skipped = 0): void {
-    const bytes = this.#openFilled - skipped;
-    if (skipped > 0)
-      this.#buffer!.copyWithin(this.#filled, this.#filled + skipped, this.#filled + this.#openFilled);
-    this.#openBytes = this.#openFilled = 0;
-    if (bytes === 0) return;
-    this.#filled += bytes;
+  /** A row of text for which room was made. */
+  appendText(row: string): void {
+    this.#filled += this.#buffer!.write(row, this.#filled);
     this.#rows++;
   }
 
@@ -141,7 +135,7 @@ export class SliceQueue {
     if (!buffer || this.#rows === 0) return;
     const next = this.#openBytes > 0 && !this.#end ? this.#take(this.#openBytes) : null;
     if (this.#openBytes > 0 && !this.#end && !next) return;
-    if (next) this.rowInHand().copy(next);
+    if (next) buffer.copy(next, 0, this.#filled, this.#filled + this.#openFilled);
     const slice = {
       bytes: buffer.subarray(0, this.#filled),
       rows: this.#rows,
