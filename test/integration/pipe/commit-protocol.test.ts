@@ -336,19 +336,30 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
   });
 
   test('the backend of the source is terminated in mid-read: the next attempt goes on after the checkpoint', async () => {
-    let isKilled = false;
-    const first = await room.attempt(run, load, {
-      limits: { ...limits, rows: 10 },
-      onProgress: () => {
-        if (isKilled) return;
-        isKilled = true;
-        void room.from.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'penstock' and datname = current_database()`,
-        );
-      },
+    // More than is read ahead, so that the source is in the middle of it while the target is held up.
+    const wide = `select *, repeat('x', 30000) as filler from numbers`;
+    await room.destination.acceptLoad(sync.id);
+    await room.to.query('drop table target');
+    load = await room.prepare({ ...sync, spec: room.sync({ query: wide, key: ['id'], mode }).spec }, run);
+    await room.to.query(`create or replace function wait_here() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock_shared(23); return new; end $$`);
+    await room.to.query(
+      'create trigger gate before insert on target for each row when (new.id = 50) execute function wait_here()',
+    );
+    await room.to.query('select pg_advisory_lock(23)');
+    const attempt = room.attempt(run, load, { limits: { ...limits, rows: 10 } });
+    await waitUntil('the target is held up', async () => {
+      const held = await room.to.query(`select from pg_locks where locktype = 'advisory' and not granted`);
+      return held.rowCount! > 0;
     });
-    // Small results may have been read whole by then.
-    expect(['yielded', 'finished']).toContain(first.outcome);
+    await room.from.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'penstock' and datname = current_database()`,
+    );
+    await room.to.query('select pg_advisory_unlock(23)');
+    expect(await attempt).toMatchObject({
+      outcome: 'yielded',
+      error: { code: expect.stringMatching(/^SOURCE_/) },
+    });
     await finishBy(run);
     await expectEqual();
   });

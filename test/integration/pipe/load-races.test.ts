@@ -91,4 +91,46 @@ describe('a load', () => {
     await refused;
     expect(await finished).toMatchObject({ receipt: { read: 100 } });
   });
+
+  describe('that is opened while its sync is reset', () => {
+    beforeEach(async () => {
+      await room.to.query('drop table if exists again');
+      const cursor = { column: 'id' };
+      sync = room.sync({ query: 'select * from numbers', key: ['id'], cursor, table: 'again' });
+      await room.run(sync);
+      load = await room.prepare(sync, run);
+      await room.destination.acceptLoad(sync.id);
+      expect(load.window.low).toBe('100');
+    });
+    const open = () =>
+      patient().openLoad({ run, sync: sync.id, plan: load.plan, window: load.window, partitions: [{}] });
+
+    const expectAllIsReadAgain = async () => {
+      expect(await room.destination.unfinishedLoad(sync.id)).toBeNull();
+      expect(await room.run(sync)).toMatchObject({ read: 100 });
+    };
+
+    test('is abandoned when it came first: it began at a cursor that is gone', async () => {
+      await room.to.query('begin; lock table _penstock.partition in share mode');
+      const opened = open();
+      await untilWaiting('insert into _penstock.partition');
+      const reset = patient().resetSync(sync.id, { deleteRows: false });
+      await untilWaiting('delete from _penstock.cursor');
+      await room.to.query('commit');
+      expect(await opened).toMatchObject({ window: { low: '100' } });
+      await reset;
+      await expectAllIsReadAgain();
+    });
+
+    test('is refused when the reset came first', async () => {
+      await room.to.query('begin; lock table again in access share mode');
+      const reset = patient().resetSync(sync.id, { deleteRows: true });
+      await untilWaiting('truncate');
+      const refused = expect(open()).rejects.toMatchObject({ code: 'CURSOR_MOVED' });
+      await untilWaiting('insert into _penstock.cursor');
+      await room.to.query('commit');
+      await Promise.all([reset, refused]);
+      await expectAllIsReadAgain();
+    });
+  });
 });
