@@ -19,9 +19,10 @@ export type FinishedRun =
 const goneBack: readonly ErrorCode[] = ['LOAD_LOST', 'END_NOT_PROVEN'];
 
 /** What a sync allows its runs to publish. */
-export const publishLimitsOf = ({ limits }: SyncSpec): PublishLimits => ({
+export const publishLimitsOf = ({ limits, keepPrevious = false }: SyncSpec): PublishLimits => ({
   chunkRows: limits.batchRows,
   maxDeletePercent: limits.maxDeletePercent,
+  keepPrevious,
 });
 
 /** Proves, publishes and closes. Repeatable. */

@@ -14,7 +14,7 @@ import type { CursorWindow, PartitionBounds, Source } from '../ports/source.ts';
 const rangesPerSlot = 4;
 
 /** Whether a row with a NULL in its key may be written: not where rows are found again by their key. */
-export const takesNullKeys = ({ mode }: LoadPlan): boolean => mode === 'append';
+export const takesNullKeys = ({ mode }: LoadPlan): boolean => mode === 'append' || mode === 'replace';
 
 interface PartitionRequest {
   plan: LoadPlan;

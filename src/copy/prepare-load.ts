@@ -3,6 +3,7 @@ import type { RunId, SyncId } from '../domain/ids.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Destination, LoadPlan, OpenLoad } from '../ports/destination.ts';
 import type { CursorWindow, Source } from '../ports/source.ts';
+import { publishLimitsOf } from './finish-run.ts';
 import { parseTableName, planLoad } from './plan-load.ts';
 import { planPartitions } from './plan-partitions.ts';
 
@@ -42,7 +43,7 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const window = await takeWindow(deps, request, plan);
   const { keyMayBeNull } = probe;
   const partitions = await planPartitions(source, { plan, window, keyMayBeNull, ...request });
-  return destination.openLoad({ run, sync, plan, window, partitions });
+  return destination.openLoad({ run, sync, plan, window, partitions, limits: publishLimitsOf(spec) });
 }
 
 /** From the cursor to the safe high of the source; without a cursor there is one window, everything. */

@@ -32,6 +32,23 @@ export function checkSyncSpec(spec: SyncSpec): void {
     refuse(`mode ${mode} deletes no rows: remove softDelete, or use mirror`, '/softDelete');
   if (softDelete !== undefined && key.includes(softDelete))
     refuse('softDelete cannot be a column of the key', '/softDelete');
+  if (mode === 'replace') checkReplace(spec);
+  else if (spec.keepPrevious)
+    refuse('only mode replace has a table before: leave keepPrevious out', '/keepPrevious');
   if (reservedSchema.test(destination.table))
     refuse('the schema of the table is reserved: choose another', '/destination/table');
+}
+
+/** What a kept table's name is made of: `<table>_previous`, in at most 63 bytes. */
+const previousSuffixBytes = 9;
+
+function checkReplace({ cursor, destination, keepPrevious }: SyncSpec): void {
+  if (cursor)
+    refuse(
+      'replace reads the whole result every time: leave the cursor out, or use append or upsert',
+      '/cursor',
+    );
+  const table = destination.table.slice(destination.table.indexOf('.') + 1);
+  if (keepPrevious && new TextEncoder().encode(table).length > 63 - previousSuffixBytes)
+    refuse('keepPrevious needs a table name of at most 54 bytes', '/destination/table');
 }

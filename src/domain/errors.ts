@@ -277,6 +277,18 @@ export const errorTable = {
     title: 'The target table was replaced during the load',
     cure: 'Reset the sync to load it again.',
   },
+  TARGET_LOCKED: {
+    status: 409,
+    retry: 'backoff',
+    title: 'Another session uses the target table',
+    cure: 'It is tried again until the named session lets go; end that session if it never does.',
+  },
+  REPLACE_REFUSED: {
+    status: 422,
+    retry: 'never',
+    title: 'The target table cannot be replaced',
+    cure: 'Remove what the message names, or use mode mirror, which changes only the rows that differ.',
+  },
   VALUE_REFUSED: {
     status: 422,
     retry: 'never',

@@ -59,7 +59,7 @@ const limitsSchema = z.strictObject({
   /** Partitions copied at once. */
   parallel: z.int().min(1).max(16).default(1),
   maxDuration: duration.optional(),
-  /** Of the rows that the target has, a mirror deletes as many at most; else it stops before it deletes any. */
+  /** Of the rows that the target has, a mirror deletes as many at most; else it stops before it deletes any. A replacement likewise. */
   maxDeletePercent: z.number().min(0).max(100).default(20),
   /** Rows that a load may leave out because the target refuses them; one more stops the run. */
   maxRejects: z.int().min(0).max(10_000).default(0),
@@ -79,9 +79,11 @@ export const syncSpecSchema = z.strictObject({
     /** `table` or `schema.table` */
     table: z.string().regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes'),
   }),
-  mode: z.enum(['append', 'upsert', 'mirror']),
-  /** Result columns that identify a row; required by upsert and mirror, and by append to be resumable. */
+  mode: z.enum(['append', 'upsert', 'mirror', 'replace']),
+  /** Result columns that identify a row; required by upsert and mirror, and by append and replace to be resumable. */
   key: z.array(identifier).max(16).default([]),
+  /** Replace only: the table before stays as `<table>_previous`. */
+  keepPrevious: z.boolean().optional(),
   cursor: z
     .strictObject({ column: identifier, lookback: duration.optional(), lag: duration.optional() })
     .optional(),

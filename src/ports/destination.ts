@@ -30,7 +30,7 @@ export interface SoftDelete {
 /** Everything that decides what a load reads and writes. Frozen when the load is opened; whoever continues it executes it. */
 export interface LoadPlan {
   syncVersion: number;
-  mode: 'append' | 'upsert' | 'mirror';
+  mode: 'append' | 'upsert' | 'mirror' | 'replace';
   query: string;
   sourceIdentity: string;
   columns: readonly ResultColumn[];
@@ -56,6 +56,8 @@ export interface PublishLimits {
   chunkRows: number;
   /** Of the rows that were there, as many may be deleted; 100 allows all. */
   maxDeletePercent: number;
+  /** The table before a replacement stays, as `<table>_previous`. */
+  keepPrevious?: boolean;
 }
 
 /** A load that a run may work on. */
@@ -218,6 +220,7 @@ export interface Destination {
     window: CursorWindow;
     /** Numbered from 1 in this order. */
     partitions: readonly PartitionBounds[];
+    limits?: PublishLimits;
   }): Promise<OpenLoad>;
   /** The load by id; null when the destination does not know it (restored to an older state). FENCED when abandoned. */
   fetchLoad(load: LoadId): Promise<OpenLoad | null>;

@@ -24,6 +24,7 @@ export interface SyncInput {
   mode?: SyncSpec['mode'];
   key: string[];
   cursor?: { column: string; lookback?: string; lag?: string };
+  keepPrevious?: boolean;
   softDelete?: string;
   limits?: SyncSpecInput['limits'];
 }
@@ -115,6 +116,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         mode: input.mode ?? 'append',
         key: input.key,
         cursor: input.cursor,
+        keepPrevious: input.keepPrevious,
         softDelete: input.softDelete,
         limits: input.limits,
       }),

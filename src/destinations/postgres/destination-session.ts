@@ -16,6 +16,9 @@ export interface DestinationTimeouts {
   graceMs: number;
   /** For a statement that publishes a whole load at once. */
   publishMs: number;
+  /** How long a swap of tables waits for its lock, with whoever wants to read behind it; and how long it tries again. */
+  swapLockMs: number;
+  swapWaitMs: number;
 }
 
 export const defaultTimeouts: DestinationTimeouts = {
@@ -25,6 +28,8 @@ export const defaultTimeouts: DestinationTimeouts = {
   answerMs: 75_000,
   graceMs: 1_000,
   publishMs: 5 * 3_600_000,
+  swapLockMs: 200,
+  swapWaitMs: 30_000,
 };
 
 export interface DestinationContext {

@@ -2,7 +2,8 @@
  * Makes a load done (rule 6 of the commit protocol): proves that it is complete, publishes it as its mode does, moves the
  * cursor, stores the receipt. A mode that publishes in several transactions is called again until the load is done.
  */
-import { PenstockError } from '../../domain/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
 import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
@@ -22,14 +23,29 @@ interface FinishedLoad {
 
 /** END_NOT_PROVEN, TARGET_CHANGED, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
 export async function finishLoad(context: DestinationContext, request: FinishRequest): Promise<FinishedLoad> {
-  const by = { ...(request.limits ?? defaultLimits), role: context.access.databaseRole };
+  const by = publishingBy(context, request.limits);
+  const sinceMs = performance.now();
   for (;;) {
     request.signal?.throwIfAborted();
-    const step = await publishing(context, request.load, (run) => finishStep(run, request, by));
-    if (step && 'refused' in step) throw step.refused;
-    if (step) return step;
+    try {
+      const step = await publishing(context, request.load, (run) => finishStep(run, request, by));
+      if (step && 'refused' in step) throw step.refused;
+      if (step) return step;
+    } catch (error) {
+      const isOver = performance.now() - sinceMs >= context.timeouts.swapWaitMs;
+      if (isOver || !hasCode(error, 'TARGET_LOCKED')) throw error;
+      await delay(swapPauseMs * (0.5 + Math.random()));
+    }
   }
 }
+
+/** Between two tries to lock the target, on average: those who read meanwhile wait for none of them. */
+const swapPauseMs = 300;
+
+export const publishingBy = (
+  { access, timeouts }: DestinationContext,
+  limits: PublishLimits = defaultLimits,
+): Publishing => ({ ...limits, role: access.databaseRole, lockMs: timeouts.swapLockMs });
 
 /** One transaction of it; null when there is more to publish. `refused` is to be thrown after the commit. */
 async function finishStep(

@@ -5,6 +5,7 @@ import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids
 import type { LoadPlan, OpenLoad } from '../../ports/destination.ts';
 import type { CursorWindow, PartitionBounds } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
+import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { claimTarget } from './target.ts';
 import { qualifiedName } from './target-name.ts';
@@ -120,14 +121,13 @@ export async function abandonLoad(run: Run, load: LoadRow): Promise<void> {
 interface OpenRequest extends FindRequest {
   window: CursorWindow;
   partitions: readonly PartitionBounds[];
-  /** The role that the connection was granted as. */
-  role?: string | undefined;
+  publishing: Publishing;
 }
 
 /** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
 export async function insertLoad(
   run: Run,
-  { run: runId, sync, plan, window, partitions, role }: OpenRequest,
+  { run: runId, sync, plan, window, partitions, publishing }: OpenRequest,
 ): Promise<OpenLoad> {
   await lockRun(run, runId);
   await lockCursor(run, sync, hashCursor(plan), window.low);
@@ -167,7 +167,7 @@ export async function insertLoad(
     [id],
   );
   const load = (await fetchLoadRow(run, id))!;
-  await modeOf(plan).open?.(run, load, { role });
+  await modeOf(plan).open?.(run, load, publishing);
   return openLoadOf(load, runId);
 }
 

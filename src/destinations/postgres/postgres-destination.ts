@@ -12,7 +12,7 @@ import {
   type DestinationContext,
   type DestinationTimeouts,
 } from './destination-session.ts';
-import { finishLoad, sumReceipt } from './finish-load.ts';
+import { finishLoad, publishingBy, sumReceipt } from './finish-load.ts';
 import { fetchCursor, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openLoadOf } from './load.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, resetSync } from './reset-sync.ts';
@@ -43,7 +43,7 @@ export function openPostgresDestination(
     findLoad: (request) => inTransaction(context, 'Looking for the load', (run) => findLoad(run, request)),
     openLoad: (request) =>
       inTransaction(context, 'Opening the load', (run) =>
-        insertLoad(run, { ...request, role: access.databaseRole }),
+        insertLoad(run, { ...request, publishing: publishingBy(context, request.limits) }),
       ),
     fetchLoad: (load) =>
       inTransaction(context, 'Reading the load', async (run) => {

@@ -149,6 +149,12 @@ const versions: readonly string[] = [
   create index reject_of_sync on _penstock.reject (sync, id);
   create index reject_of_load on _penstock.reject (load);
   `,
+  `
+  -- when the rows of a load that is published later were all committed: a snapshot taken since then sees them
+  alter table _penstock.load add column loaded_at timestamptz;
+  -- the table that a replacement has kept
+  alter table _penstock.target add column previous oid;
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

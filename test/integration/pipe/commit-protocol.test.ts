@@ -33,7 +33,7 @@ afterAll(async () => {
 const limits = { rows: 100, bytes: 1 << 20, timeMs: 5_000 };
 const quick = { graceMs: 100 };
 
-describe.each(['append', 'upsert'] as const)('%s', (mode) => {
+describe.each(['append', 'upsert', 'replace'] as const)('%s', (mode) => {
   let sync: TestSync;
   let run: RunId;
   let load: OpenLoad;
@@ -47,6 +47,9 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
 
   const takeLease = (epoch = nextEpoch(), destination = room.openDestination({ timeouts: quick })) =>
     destination.takeLease({ run, load: load.loadId, partition: 1, epoch });
+
+  /** Where batches put their rows. */
+  const written = () => (mode === 'replace' ? `_penstock."${load.loadId}"` : 'target');
 
   /** Rows `from`..`to` of the source, as the plan's format. */
   const rows = async (from: number, to: number) => {
@@ -180,7 +183,7 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
     expect(continued).toMatchObject({ loadId: load.loadId, continued: true, plan: load.plan });
     const { another } = await finishBy(next);
     // An append without a cursor has one window, everything: loading it once more would double it.
-    expect(another).toBe(mode === 'upsert');
+    expect(another).toBe(mode !== 'append');
     await expectEqual();
     const outcome = await room.destination.closeRun(next);
     expect(outcome).toMatchObject({ succeeded: mode === 'append', receipt: { read: 1000 } });
@@ -246,7 +249,7 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
       await fill(writer, 1, 100)
     )();
     await room.to.query('delete from _penstock.checkpoint where load = $1', [load.loadId]);
-    await room.to.query('delete from target');
+    await room.to.query(`delete from ${written()}`);
     await expect(writer.begin()).rejects.toMatchObject({ code: 'FENCED' });
     await writer.close();
     await finishBy(run);
@@ -302,6 +305,7 @@ describe.each(['append', 'upsert'] as const)('%s', (mode) => {
   });
 
   test('a load that the destination does not know is lost, and prepared again', async () => {
+    if (mode === 'replace') await room.to.query(`drop table ${written()}`);
     await room.to.query('truncate _penstock.load cascade');
     expect(await room.attempt(run, load, { limits })).toMatchObject({ outcome: 'lost' });
     load = await room.prepare(sync, run);

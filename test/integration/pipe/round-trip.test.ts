@@ -31,7 +31,7 @@ async function plantValues(table: string, types: readonly string[]): Promise<voi
 
 const column = (type: string): string => `"${type.replaceAll('"', '""')}"`;
 
-const ways = (['append', 'upsert'] as const).flatMap((mode) =>
+const ways = (['append', 'upsert', 'replace'] as const).flatMap((mode) =>
   (['copy', 'cursor'] as const).flatMap((reader) =>
     (['portable', 'every_type'] as const).map((table) => ({ mode, reader, table })),
   ),

@@ -36,7 +36,7 @@ export function straight({ load }: Writing): Route {
 }
 
 /** Rows go into a table as they come, and are counted as inserted. */
-function allNew(into: string): Route {
+export function allNew(into: string): Route {
   return {
     into,
     apply: (rows) => Promise.resolve({ inserted: rows, updated: 0, unchanged: 0, deduplicated: 0 }),

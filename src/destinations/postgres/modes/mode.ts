@@ -22,7 +22,7 @@ export interface Mode {
   /** Rows are committed where nobody sees them; until the load is published it can be abandoned without a trace. */
   readonly staged?: boolean;
   /** Makes what the load needs beside its target, in the transaction that opens it. */
-  open?(run: Run, load: LoadRow, publisher: Publisher): Promise<void>;
+  open?(run: Run, load: LoadRow, publishing: Publishing): Promise<void>;
   /**
    * Takes back what earlier attempts have written, where that is needed, in the transaction that begins a load again
    * which cannot resume; its checkpoints go with it.
@@ -39,21 +39,23 @@ export interface Mode {
   clear?(run: Run, load: LoadRow): Promise<unknown>;
 }
 
-/** Who writes to the target. */
+/** Who writes to the target, and how. */
 export interface Publisher {
   /** The role that the connection was granted as; absent: the login's own. */
   readonly role?: string | undefined;
+  /** How long it may wait for a lock that others queue behind. */
+  readonly lockMs: number;
 }
 
-/** And what the run that publishes allows. */
+/** And what the run that publishes allows; changing that makes no other load. */
 export type Publishing = Publisher & PublishLimits;
 
 /**
- * What a transaction of publishing did: `loaded`, `published` is the phase that the load goes into, with more to come;
- * with `done` the load is done in the same transaction, with `abandoned` it is given up, for the reason to be thrown.
+ * What a transaction of publishing did: `loaded`, `published` is the phase that the load goes into, with more to come,
+ * `loading` one that it goes back to; with `done` the load is done in the same transaction, with `abandoned` it is given up, for the reason to be thrown.
  */
 export type Published =
-  | { readonly phase: 'loaded' | 'published' | 'done' }
+  | { readonly phase: 'loading' | 'loaded' | 'published' | 'done' }
   | { readonly phase: 'abandoned'; readonly refused: PenstockError };
 
 /** An attempt at a partition, as its route sees it. */

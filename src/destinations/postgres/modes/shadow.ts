@@ -7,14 +7,16 @@ import { ident } from '../../../postgres-client/quote.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import { qualifiedName } from '../target-name.ts';
+import { fetchStorage } from './table-shape.ts';
 
 /** Quoted. */
 export const shadowOf = (load: LoadId): string => `_penstock.${ident(load)}`;
 
 /** Logged whatever the target is: what a checkpoint vouches for survives a crash. Batches write it as the target's role. */
-export async function createShadow(run: Run, { id, plan }: LoadRow, role?: string): Promise<void> {
+export async function createShadow(run: Run, { id, plan, relation }: LoadRow, role?: string): Promise<void> {
   await run(
-    `create table ${shadowOf(id)} (like ${qualifiedName(plan.target)} including all excluding indexes excluding statistics)`,
+    `create table ${shadowOf(id)} (like ${qualifiedName(plan.target)} including all excluding indexes excluding statistics)
+       ${await fetchStorage(run, relation)}`,
   );
   if (role === undefined) return;
   await run(`grant usage on schema _penstock to ${ident(role)}`);

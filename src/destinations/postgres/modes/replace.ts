@@ -1,0 +1,170 @@
+/**
+ * Replace: the whole result waits in a shadow, and takes the place of the target's rows at once. Readers see the old rows
+ * or the new ones, never none.
+ *
+ * Usually the shadow itself takes the target's place: it gets the target's indexes, and in a second transaction, which holds
+ * ACCESS EXCLUSIVE for a moment, its name. Where the target has what a table in its place would not have (a view of it, a
+ * trigger, a publication …), its rows are deleted and the shadow's inserted in one transaction. TRUNCATE would be faster, but
+ * whoever's snapshot is older would find the table empty.
+ */
+import { PenstockError } from '../../../domain/errors.ts';
+import type { TableName } from '../../../ports/destination.ts';
+import type { Run } from '../destination-session.ts';
+import type { LoadRow } from '../load.ts';
+import { requireTarget } from '../require-target.ts';
+import { sumCheckpoints } from '../sum-checkpoints.ts';
+import { qualifiedName, rowsSwallowed } from '../target-name.ts';
+import { writingTarget } from '../writing-target.ts';
+import { allNew } from './append.ts';
+import { tooManyDeletes } from './delete-guard.ts';
+import type { Mode, Published, Publishing } from './mode.ts';
+import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
+import { buildIndexes, dropIndexes, lockExclusively, requireNewSnapshots, swapTables } from './swap.ts';
+import { findObstacles } from './swap-obstacles.ts';
+import { findDifference } from './table-shape.ts';
+
+/** What the table before is kept as, when it is kept. */
+export const previousName = ({ table }: TableName): string => `${table}_previous`;
+
+export const replace: Mode = {
+  onlyAdds: false,
+  keyed: false,
+  staged: true,
+  open: async (run, load, publishing) => {
+    await chooseWay(run, load, publishing);
+    await createShadow(run, load, publishing.role);
+  },
+  restart: emptyShadow,
+  route: ({ load }) => allNew(shadowOf(load.id)),
+  publish: (run, load, publishing) =>
+    load.phase === 'loaded' ? swap(run, load, publishing) : build(run, load, publishing),
+  clear: dropShadow,
+};
+
+/**
+ * Whether the shadow may take the target's place. REPLACE_REFUSED when its rows may not be rewritten either, or when it is
+ * to be kept and cannot be.
+ */
+async function chooseWay(
+  run: Run,
+  load: LoadRow,
+  { role, keepPrevious }: Publishing,
+): Promise<'swap' | 'rewrite'> {
+  const obstacles = await findObstacles(run, load.relation, role);
+  const [first] = obstacles;
+  if (first && (first.blocksRewrite || keepPrevious)) throw refused(load.plan.target, first.what);
+  return first ? 'rewrite' : 'swap';
+}
+
+const refused = ({ schema, table }: TableName, what: string): PenstockError =>
+  new PenstockError(
+    'REPLACE_REFUSED',
+    `The table ${schema}.${table} cannot be replaced because of ${what}.`,
+    {
+      pointer: '/mode',
+    },
+  );
+
+/** The first transaction: makes the shadow like the target, or publishes its rows where it may not take the target's place. */
+async function build(run: Run, load: LoadRow, publishing: Publishing): Promise<Published> {
+  const shadow = shadowOf(load.id);
+  const committed = await sumCheckpoints(run, load.id);
+  const rows = committed.rows - committed.rejected;
+  const refusal = await guardShrinking(run, load, { rows, ...publishing });
+  if (refusal) return { phase: 'abandoned', refused: refusal };
+  if ((await chooseWay(run, load, publishing)) === 'rewrite') return rewrite(run, load, publishing, rows);
+  await dropIndexes(run, shadow);
+  const [there] = await run<{ rows: string; relation: string }>(
+    `select count(*)::text as rows, to_regclass($1)::oid::text as relation from ${shadow}`,
+    [shadow],
+  );
+  if (Number(there!.rows) !== rows)
+    throw new PenstockError(
+      'RECEIPT_MISMATCH',
+      `The shadow of the load ${load.id} does not hold the rows that were counted.`,
+    );
+  await buildIndexes(run, load.relation, shadow);
+  const difference = await findDifference(run, load.relation, there!.relation);
+  if (difference !== null) {
+    if (publishing.keepPrevious) throw refused(load.plan.target, difference);
+    return rewrite(run, load, publishing, rows);
+  }
+  await run(`analyze ${shadow}`);
+  await run('update _penstock.load set loaded_at = clock_timestamp() where id = $1', [load.id]);
+  return { phase: 'loaded' };
+}
+
+/** Whether the table would shrink by more than it may. */
+async function guardShrinking(
+  run: Run,
+  { plan }: LoadRow,
+  { rows, maxDeletePercent }: { rows: number; maxDeletePercent: number },
+): Promise<PenstockError | null> {
+  const [there] = await run<{ rows: string }>(
+    `select count(*)::text as rows from ${qualifiedName(plan.target)}`,
+  );
+  const before = Number(there!.rows);
+  return tooManyDeletes({ plan, gone: Math.max(before - rows, 0), of: before, maxDeletePercent });
+}
+
+/** Deletes all rows and inserts the shadow's; other writers wait meanwhile, readers do not. */
+async function rewrite(run: Run, load: LoadRow, { role }: Publishing, rows: number): Promise<Published> {
+  const target = qualifiedName(load.plan.target);
+  const inserted = await writingTarget(run, { load, role }, async () => {
+    await run(`lock table ${target} in share row exclusive mode`);
+    await run(`delete from ${target}`);
+    return insertShadow(run, load);
+  });
+  if (inserted !== rows) throw rowsSwallowed(load.plan);
+  return { phase: 'done' };
+}
+
+/** How long a worker that is frozen in the middle of a swap may keep readers away. */
+const frozenMs = 3_000;
+
+/** The second transaction: the shadow becomes the target, unless something came in its way; then all is looked at again. */
+async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Publishing): Promise<Published> {
+  const { relation, sync, plan } = load;
+  const shadow = shadowOf(load.id);
+  const keepAs = keepPrevious ? previousName(plan.target) : null;
+  await run(`set local idle_in_transaction_session_timeout = ${frozenMs}`);
+  await run('lock table _penstock.target in row exclusive mode');
+  if (keepAs !== null) await dropPrevious(run, load, lockMs);
+  await lockExclusively(run, plan.target, lockMs);
+  await requireTarget(run, load);
+  const [{ oid } = { oid: '' }] = await run<{ oid: string }>('select to_regclass($1)::oid::text as oid', [
+    shadow,
+  ]);
+  const isClear = (await findObstacles(run, relation, role)).length === 0;
+  if (!isClear || (await findDifference(run, relation, oid)) !== null) return { phase: 'loading' };
+  await requireNewSnapshots(run, load.id, plan.target);
+  await swapTables(run, { oldTable: relation, shadow: load.id, target: plan.target, keepAs });
+  await run('update _penstock.target set relation = $3, previous = $4 where relation = $1 and sync = $2', [
+    relation,
+    sync,
+    oid,
+    keepAs === null ? null : relation,
+  ]);
+  return { phase: 'done' };
+}
+
+/** One generation is kept: the one before goes. REPLACE_REFUSED when the name is somebody else's. */
+async function dropPrevious(
+  run: Run,
+  { relation, sync, plan: { target } }: LoadRow,
+  lockMs: number,
+): Promise<void> {
+  const previous = { schema: target.schema, table: previousName(target) };
+  const [there] = await run<{ oid: string; isOurs: boolean }>(
+    `select c.oid::text as oid, exists (select from _penstock.target
+         where relation = $2 and sync = $3 and previous = c.oid) as "isOurs"
+       from pg_class c where c.oid = to_regclass($1)`,
+    [qualifiedName(previous), relation, sync],
+  );
+  if (!there) return;
+  if (!there.isOurs) throw refused(target, `the table ${previous.table}, which this sync has not kept`);
+  const [obstacle] = await findObstacles(run, there.oid);
+  if (obstacle) throw refused(target, `${obstacle.what}, which depends on ${previous.table}`);
+  await lockExclusively(run, previous, lockMs);
+  await run(`drop table ${qualifiedName(previous)}`);
+}
