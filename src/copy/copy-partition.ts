@@ -137,6 +137,7 @@ async function attempt(
 
 const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyRequest) => ({
   query: load.plan.query,
+  runTime: load.plan.runTime,
   columns: load.plan.columns,
   format: load.plan.format,
   reader: load.plan.reader,

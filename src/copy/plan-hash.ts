@@ -11,8 +11,12 @@ function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex');
 }
 
-/** Everything that decides what is read and written; not the sync's version, which also counts edits of its schedule. */
-export const hashPlan = (plan: LoadPlan): string => digest({ ...plan, syncVersion: undefined });
+/**
+ * Everything that decides what is read and written; not the sync's version, which also counts edits of its schedule, nor
+ * the time, which is another for every run and stays that of the run that opened the load.
+ */
+export const hashPlan = (plan: LoadPlan): string =>
+  digest({ ...plan, syncVersion: undefined, runTime: undefined });
 
 /** What a cursor's value is valid for. */
 export const hashCursor = ({ query, cursor, key, target, sourceIdentity }: LoadPlan): string =>

@@ -1,5 +1,6 @@
 /** Makes the plan of a load from a sync's spec and what the two ends say. Pure: refuses what cannot be kept exactly once. */
 import { PenstockError } from '../domain/errors.ts';
+import { placeholdersIn } from '../domain/placeholders.ts';
 import { parseDurationMs, type SyncSpec } from '../domain/sync-spec.ts';
 import type { LoadPlan, SoftDelete, TableName } from '../ports/destination.ts';
 import type { PlannedCursor, QueryProbe, ResultColumn } from '../ports/source.ts';
@@ -43,6 +44,7 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
     cursor,
     movesCursor: movesCursor && cursor !== null,
     ...planSoftDelete(spec, probe, target.columns),
+    ...(placeholdersIn(spec.source.query).includes('run_time') && { runTime: probe.now }),
   };
 }
 

@@ -34,12 +34,22 @@ export async function planPartitions(
 ): Promise<PartitionBounds[]> {
   if (!plan.resumable) return [{}];
   const { parallel, batchRows } = spec.limits;
-  const { query, columns, key, cursor } = plan;
+  const { query, columns, key, cursor, runTime } = plan;
   const ranges = parallel * rangesPerSlot;
   const splits =
     parallel === 1
       ? []
-      : await source.splitKey({ query, columns, key, cursor, window, ranges, minRows: batchRows, signal });
+      : await source.splitKey({
+          query,
+          columns,
+          key,
+          cursor,
+          window,
+          runTime,
+          ranges,
+          minRows: batchRows,
+          signal,
+        });
   return boundsOf(splits, keyMayBeNull && (takesNullKeys(plan) || splits.length > 0));
 }
 

@@ -53,7 +53,7 @@ async function takeWindow(
   plan: LoadPlan,
 ): Promise<CursorWindow> {
   if (!plan.cursor) return { low: null, high: null };
-  const { query, cursor, columns } = plan;
+  const { query, cursor, columns, runTime } = plan;
   const low = await destination.fetchCursor(sync, plan);
-  return { low, high: await source.fetchHigh({ query, cursor, columns, low, signal }) };
+  return { low, high: await source.fetchHigh({ query, cursor, columns, low, runTime, signal }) };
 }

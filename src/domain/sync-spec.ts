@@ -72,6 +72,7 @@ export const syncSpecSchema = z.strictObject({
   source: z.strictObject({
     /** id or name of a connection */
     connection: z.string().min(1).max(80),
+    /** One SELECT; may hold placeholders (`./placeholders.ts`). */
     query: z.string().min(1).max(100_000),
   }),
   destination: z.strictObject({

@@ -48,6 +48,8 @@ export interface LoadPlan {
   movesCursor: boolean;
   /** Rows are marked instead of deleted. */
   softDelete?: SoftDelete;
+  /** What {{run_time}} stands for in the query, if it is there. */
+  runTime?: string;
 }
 
 /** What the run that finishes a load allows it to do. */

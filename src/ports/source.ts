@@ -27,6 +27,8 @@ export interface QueryProbe {
     | { possible: false; reason: string; uniqueKey: boolean; keyFlaw: string | null };
   /** Not proven that no key column of the result is NULL. */
   keyMayBeNull: boolean;
+  /** The source's clock, as text: what {{run_time}} stands for in a load that is opened now. */
+  now: string;
   estimatedRows: number | null;
   /** The source must sort the whole result to deliver it in key order. */
   sortsForKey: boolean;
@@ -87,7 +89,9 @@ export interface RowMemory {
 export type RowFormat = 'binary' | 'text';
 
 export interface ReadRequest {
+  /** As the user wrote it; its placeholders (src/domain/placeholders.ts) stand for the window and the run's time. */
   query: string;
+  runTime?: string | undefined;
   columns: readonly ResultColumn[];
   format: RowFormat;
   /** `copy` streams COPY; `cursor` reads a portal and encodes (always text), where COPY is not available. */
@@ -129,6 +133,7 @@ export interface Source {
     cursor: PlannedCursor;
     columns: readonly ResultColumn[];
     low: string | null;
+    runTime?: string | undefined;
     signal: AbortSignal;
   }): Promise<string | null>;
   /**
@@ -141,6 +146,7 @@ export interface Source {
     key: readonly string[];
     cursor: PlannedCursor | null;
     window: CursorWindow;
+    runTime?: string | undefined;
     ranges: number;
     minRows: number;
     signal: AbortSignal;

@@ -70,6 +70,7 @@ export function createFakeSource({ query, columns, rows }: FakeTable): Source {
         identity: 'fake',
         resumable: { possible: true, uniqueKey: true },
         keyMayBeNull: false,
+        now: '2024-01-01 00:00:00+00',
         estimatedRows: rows.length,
         sortsForKey: false,
       };

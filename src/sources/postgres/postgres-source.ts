@@ -18,11 +18,8 @@ export function openPostgresSource(access: ConnectionAccess, memory: RowMemory):
   return {
     probe: (request) =>
       withSource(access, 'Describing the query', (client) => probeQuery(client, access, request)),
-    fetchHigh: ({ columns, ...request }) =>
-      withSource(access, 'Taking the end of the window', (client) => {
-        const { typeName } = columns.find((column) => column.name === request.cursor.column)!;
-        return fetchHigh(client, { ...request, typeName });
-      }),
+    fetchHigh: (request) =>
+      withSource(access, 'Taking the end of the window', (client) => fetchHigh(client, request)),
     splitKey: (request) =>
       withSource(access, 'Planning the partitions', (client) => splitKey(client, request)),
     read: async (request) => {

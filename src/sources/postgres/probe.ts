@@ -3,9 +3,9 @@ import type { Client, FieldDef } from 'pg';
 import { PenstockError, type ErrorCode } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { QueryProbe, ResultColumn } from '../../ports/source.ts';
-import { rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
+import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { ident } from '../../postgres-client/quote.ts';
-import { parseQuery } from './parse-query.ts';
+import { describeQuery } from './describe-query.ts';
 import { asSubselect } from './read-statement.ts';
 import { findInstability, findKeyFlaw, isKeyNotNull, isKeyUnique } from './resumability.ts';
 import { shortMs } from './source-session.ts';
@@ -22,8 +22,7 @@ export async function probeQuery(
   access: ConnectionAccess,
   { query, key, cursor }: ProbeRequest,
 ): Promise<QueryProbe> {
-  const parsed = await parseQuery(query);
-  const fields = await describe(client, parsed.sql);
+  const { parsed, fields, now } = await describeQuery(client, query, cursor);
   checkNames(
     fields.map((field) => field.name),
     key,
@@ -36,19 +35,13 @@ export async function probeQuery(
   const estimate = await explain(client, parsed.sql, key);
   return {
     columns: await nameTypes(client, fields),
+    now,
     identity: `postgres://${access.host}:${access.port}/${access.database}`,
     keyMayBeNull,
     resumable:
       reason === null ? { possible: true, uniqueKey } : { possible: false, reason, uniqueKey, keyFlaw },
     ...estimate,
   };
-}
-
-/** The result's columns: described by the server, no row is read. */
-async function describe(client: Client, sql: string): Promise<readonly FieldDef[]> {
-  const text = `select * from ${asSubselect(sql)} limit 0`;
-  const query = { text, rowMode: 'array' as const, queryMode: 'extended' };
-  return (await withDeadline(client, shortMs, client.query(query))).fields;
 }
 
 /** Names the types as they are written with an empty search path, so that they mean the same elsewhere. Comes last: it sets that path. */

@@ -7,7 +7,7 @@ import type { Client } from 'pg';
 import type { CursorWindow, PlannedCursor, ResultColumn } from '../../ports/source.ts';
 import { ident, textArray } from '../../postgres-client/quote.ts';
 import { rowOf, rowsOf, withDeadline } from '../../postgres-client/query.ts';
-import { parseQuery } from './parse-query.ts';
+import { parseFilled } from './placeholders.ts';
 import { asSubselect, inWindow } from './read-statement.ts';
 import { shortMs } from './source-session.ts';
 
@@ -22,6 +22,7 @@ export interface SplitRequest {
   key: readonly string[];
   cursor: PlannedCursor | null;
   window: CursorWindow;
+  runTime?: string | undefined;
   ranges: number;
   minRows: number;
 }
@@ -40,7 +41,7 @@ interface Quantiles {
 
 /** Ascending, no two equal, at most `ranges` - 1. */
 export async function splitKey(client: Client, request: SplitRequest): Promise<string[]> {
-  const parsed = await parseQuery(request.query);
+  const parsed = await parseFilled(request);
   const { name, typeName } = request.columns.find((each) => each.name === request.key[0])!;
   const column = { name, typeName };
   const isWhole = request.window.low === null && parsed.isWholeTable;

@@ -10,7 +10,7 @@ import { cancelStatement } from './cancel-statement.ts';
 import { classifySourceError } from './classify-error.ts';
 import { CopyReader } from './copy-reader.ts';
 import { CursorReader } from './cursor-reader.ts';
-import { parseQuery } from './parse-query.ts';
+import { parseFilled } from './placeholders.ts';
 import { asSubselect, readStatement } from './read-statement.ts';
 import { beginReading, shortMs } from './source-session.ts';
 import { watchRead } from './watch-read.ts';
@@ -33,7 +33,7 @@ export async function startRead(
       shortMs,
       'select pg_catalog.pg_backend_pid() as pid',
     );
-    const { sql } = await parseQuery(request.query);
+    const { sql } = await parseFilled(request);
     await checkColumns(client, sql, request);
     if (request.after && !request.uniqueKey && isUnbounded(request.bounds))
       await refuseNullKeys(client, sql, request);

@@ -212,6 +212,35 @@ describe('types of cursors', () => {
   });
 });
 
+describe('a value that comes again', () => {
+  test.each([
+    ['a day', 'date', 'current_date'],
+    ['a rounded second', 'timestamptz(0)', 'now()'],
+  ])('%s that is not over is not read: rows still to come may have it', async (_, type, value) => {
+    await room.from.query(`alter table events alter column at type ${type} using null`);
+    const sync = append();
+    await insert(1, 3, `now() - interval '3 days'`);
+    await insert(4, 5, value);
+    expect(await room.run(sync)).toMatchObject({ read: 3 });
+  });
+
+  test('it is read at once with a lookback of a day, which reads it again', async () => {
+    await room.from.query('alter table events alter column at type date using null');
+    const sync = upsert({ cursor: { column: 'at', lookback: '1d', lag: '200ms' } });
+    await insert(1, 3, 'current_date');
+    expect(await room.run(sync)).toMatchObject({ inserted: 3 });
+    await insert(4, 5, 'current_date');
+    expect(await room.run(sync)).toMatchObject({ inserted: 2, unchanged: 3 });
+  });
+
+  test('a rounded second that is over is read', async () => {
+    await room.from.query('alter table events alter column at type timestamptz(0) using null');
+    const sync = append();
+    await insert(1, 3, `now() - interval '2 seconds'`);
+    expect(await room.run(sync)).toMatchObject({ read: 3 });
+  });
+});
+
 describe('NULL in the cursor', () => {
   beforeEach(async () => {
     await insert(1, 5);
@@ -239,6 +268,38 @@ describe('looking back', () => {
     await insert(6, 6, `now() - interval '30 minutes'`);
     expect(await room.run(sync)).toMatchObject({ inserted: 1, unchanged: 5 });
     await expectEqual();
+  });
+
+  test.each([
+    [
+      'the fold at the end of summer time, when naive local times go back an hour',
+      'timestamp',
+      `timestamp '2024-11-03 01:59:59'`,
+      `timestamp '2024-11-03 01:00:00'`,
+    ],
+    [
+      'a writer whose clock is behind',
+      'timestamptz',
+      'clock_timestamp()',
+      `clock_timestamp() - interval '40 minutes'`,
+    ],
+  ])('%s: rows with lower values are found', async (_, type, value, lower) => {
+    await room.from.query(`alter table events alter column at type ${type} using null`);
+    const sync = upsert({ cursor: { column: 'at', lookback: '1h', lag: '200ms' } });
+    await insert(1, 1, value);
+    await room.run(sync);
+    await insert(2, 2, lower);
+    expect(await room.run(sync)).toMatchObject({ inserted: 1 });
+    await expectEqual();
+  });
+
+  test('an update that leaves the cursor alone is seen as long as the lookback reaches, and no longer', async () => {
+    const sync = upsert({ cursor: { column: 'at', lookback: '1h', lag: '200ms' } });
+    await insert(1, 1, `now() - interval '2 hours'`);
+    await insert(2, 2);
+    await room.run(sync);
+    await room.from.query(`update events set note = 'changed'`);
+    expect(await room.run(sync)).toMatchObject({ read: 1, updated: 1 });
   });
 
   test('an append cannot: it would load rows twice', async () => {

@@ -189,6 +189,16 @@ describe('the size of ranges', () => {
     expect(await sizes({ query, key: ['k'], ranges: 8, minRows: 30_000 })).toEqual([20_000]);
   });
 
+  test.each([true, false])(
+    'of a result with one key is all of it: no two splits are equal (analysed: %s)',
+    async (analyzed) => {
+      await room.from.query('drop table if exists uniform; create table uniform (k integer not null)');
+      await room.from.query('insert into uniform select 7 from generate_series(1, 100)');
+      if (analyzed) await room.from.query('analyze uniform');
+      expect((await split({ query: 'select * from uniform', key: ['k'] })).splits).toEqual(['7']);
+    },
+  );
+
   test('statistics of another column that has the key’s name are not taken for its own', async () => {
     await room.from.query('create table twins (id text not null, n integer not null)');
     await room.from.query(`insert into twins select 'x' || i, i from generate_series(1, 100) as i`);
@@ -326,6 +336,7 @@ describe('a copy in partitions', () => {
     );
     await room.from.query('insert into seen select i from generate_series(1, 200) as i');
     await room.run(sync);
+    await room.from.query('analyze seen');
     await room.from.query('insert into seen select i from generate_series(1001, 1100) as i');
     const run = newId('run');
     await room.prepare(sync, run);

@@ -176,6 +176,28 @@ describe.each(formats)('%s', (format) => {
     expect(cutAll({ format, maxRows: 11 }, slicesOf(encoded, [4]))).toHaveLength(1);
   });
 
+  test('where keys with NULL are read, a NULL ties with another and is part of the last key', () => {
+    const rows: Row[] = [
+      ['', 1, null],
+      ['', 2, null],
+      ['', 2, null],
+      ['', null, 'b'],
+    ];
+    const slices = (size: number) =>
+      slicesOf(
+        rows.map((row) => encode(format, row)),
+        [size],
+      );
+    const batches = cutAll({ format, readsNullKeys: true, maxRows: 2 }, slices(4));
+    expect(batches.map(({ lastKey }) => lastKey)).toEqual([
+      ['2', null],
+      [null, 'b'],
+    ]);
+    expect(() => cutAll({ format, readsNullKeys: true, maxRows: 1 }, slices(1))).toThrow(
+      expect.objectContaining({ code: 'KEY_TIE_TOO_LARGE' }),
+    );
+  });
+
   test('a NULL in the key is KEY_NULL, wherever it stands', () => {
     const rows: Row[] = [
       [null, 1, 'a'],
