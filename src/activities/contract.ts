@@ -28,6 +28,8 @@ export type PreparedRun =
       parallel: number;
       /** An earlier run opened it and did not finish. */
       continued: boolean;
+      /** The greatest number of a call that has ever written the load: a workflow that was reset knows of fewer. */
+      lastCall?: number;
       /** Absent: as long as it takes. */
       maxDurationMs?: number;
     };

@@ -1,6 +1,7 @@
 /** The activities of a run, over ports: each does one thing, may be repeated, and tells its errors by code. */
 import { Context } from '@temporalio/activity';
 import { finishRun, publishLimitsOf } from '../copy/finish-run.ts';
+import { callOf } from '../copy/epoch.ts';
 import { prepareLoad } from '../copy/prepare-load.ts';
 import { hasCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
@@ -64,6 +65,7 @@ async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
       partitions: [...load.partitions],
       parallel,
       continued: load.continued,
+      lastCall: callOf(load.lastEpoch),
       ...(maxDurationMs !== undefined && { maxDurationMs }),
     };
   } finally {

@@ -72,6 +72,8 @@ export interface OpenLoad {
   window: CursorWindow;
   /** Partition numbers, from 1. */
   partitions: readonly number[];
+  /** The greatest epoch under which one of them was ever taken, decimal text; `0` before the first. */
+  lastEpoch: string;
 }
 
 /** The newest committed batch of a partition. */

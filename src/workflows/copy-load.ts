@@ -38,6 +38,7 @@ export async function copyLoad(run: RunState, load: ReadyRun): Promise<CopyEnd> 
     ...noCounts,
   }));
   run.failing.clear();
+  run.call = Math.max(run.call, load.lastCall ?? 0);
   run.mayHaveWriters = true;
   const startedMs = Date.now();
   try {

@@ -27,11 +27,13 @@ export interface LoadRow {
   phase: OpenLoad['phase'] | 'abandoned';
   receipt: unknown;
   partitions: number[];
+  lastEpoch: string;
 }
 
 const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan, plan_hash as "planHash",
   cursor_hash as "cursorHash", low, high, relation::text, straight as "wasEmpty", phase, receipt,
-  array(select no from _penstock.partition p where p.load = l.id order by no) as partitions`;
+  array(select no from _penstock.partition p where p.load = l.id order by no) as partitions,
+  (select coalesce(max(epoch), 0)::text from _penstock.lease e where e.load = l.id) as "lastEpoch"`;
 
 /** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
 export async function lockRun(run: Run, runId: RunId): Promise<void> {
@@ -62,10 +64,10 @@ export const lockOpenLoad = (run: Run, sync: SyncId): Promise<LoadRow | null> =>
 
 /** FENCED when it was abandoned. */
 export function openLoadOf(row: LoadRow, runId: RunId | null): OpenLoad {
-  const { id, phase, plan, low, high, partitions } = row;
+  const { id, phase, plan, low, high, partitions, lastEpoch } = row;
   if (phase === 'abandoned') throw new PenstockError('FENCED', `The load ${id} was abandoned.`);
   const continued = runId !== null && row.openedBy !== runId;
-  return { loadId: id, phase, continued, plan, window: { low, high }, partitions };
+  return { loadId: id, phase, continued, plan, window: { low, high }, partitions, lastEpoch };
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Runs from the trigger to the receipt: real databases, a real Temporal, and workers that are processes. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { PoolClient } from 'pg';
 import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
@@ -234,6 +235,40 @@ describe('a run', () => {
     await workflowService.unpauseActivity(activity);
     expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
     await expectEqual('held');
+  });
+
+  test('whose workflow is reset to its beginning goes on at once, though its calls are counted anew', async () => {
+    await startWorker();
+    await plantSync('reset');
+    const gate = await blockAtRow('reset', 20_500);
+    const run = await room.startRun('reset');
+    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+    await room.store.runs.pause(room.scope, run.runId);
+    await untilToldToStop(run.runId);
+    await gate.release();
+    await waitUntil('it is paused', async () => (await run.fetch()).status === 'paused');
+    // As after forty calls more.
+    await room.destination.query(
+      'update _penstock.lease set epoch = epoch + 40 * (1::bigint << 42) where run = $1',
+      [run.runId],
+    );
+    const { events = [] } = await run.handle.fetchHistory();
+    const firstTask = events!.find((event) => event.workflowTaskCompletedEventAttributes)!;
+    await room.client.workflowService.resetWorkflowExecution({
+      namespace: room.temporal.namespace,
+      workflowExecution: { workflowId: run.workflowId },
+      workflowTaskFinishEventId: firstTask.eventId!,
+      reason: 'by the test',
+      requestId: randomUUID(),
+    });
+    await room.resumeRun(run);
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+    await expectEqual('reset');
+    const { rows: fenced } = await room.control.query(
+      `select from penstock.run_attempt where run_id = $1 and outcome = 'fenced'`,
+      [run.runId],
+    );
+    expect(fenced).toEqual([]);
   });
 
   test('is cancelled: final in both databases, its load left for the next run, which finishes it', async () => {

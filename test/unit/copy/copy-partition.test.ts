@@ -98,6 +98,7 @@ const load: OpenLoad = {
   plan,
   window: { low: null, high: null },
   partitions: [1],
+  lastEpoch: '0',
 };
 
 const copy = (over: Partial<CopyRequest> = {}, found: OpenLoad | null = load) => {

@@ -1,6 +1,6 @@
 import { assert, integer, pre, property } from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
-import { epochOf } from '../../../src/copy/epoch.ts';
+import { callOf, epochOf } from '../../../src/copy/epoch.ts';
 
 const time = integer({ min: 0, max: 2 ** 42 - 1 });
 const call = integer({ min: 1, max: 2 ** 20 });
@@ -21,6 +21,11 @@ describe('the lease epoch', () => {
         expect(BigInt(epochOf(n + 1, a)) > BigInt(epochOf(n, b))).toBe(true);
       }),
     );
+  });
+
+  test('tells its call', () => {
+    assert(property(call, time, (n, at) => expect(callOf(epochOf(n, at))).toBe(n)));
+    expect(callOf('0')).toBe(0);
   });
 
   test('fits a bigint of Postgres for two million calls', () => {
