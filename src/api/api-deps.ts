@@ -3,12 +3,14 @@ import type { ConnectionTester, SyncResetter } from '../ports/connection-tester.
 import type { ControlStore } from '../ports/control-store.ts';
 import type { DependencyCheck } from '../ports/dependency-check.ts';
 import type { HostGuard } from '../ports/host-guard.ts';
+import type { SyncExaminer } from '../ports/sync-examiner.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface ApiDeps {
   readonly store: ControlStore;
   readonly tester: ConnectionTester;
   readonly resetter: SyncResetter;
+  readonly examiner: SyncExaminer;
   readonly hostGuard: HostGuard;
   /** For /readyz. */
   readonly checks: readonly DependencyCheck[];

@@ -34,6 +34,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'List runs, or show one',
     load: () => import('./commands/runs.ts'),
   },
+  verify: {
+    summary: 'Compare a sync’s source with its target',
+    load: () => import('./commands/verify.ts'),
+  },
   reset: {
     summary: 'Let a sync read everything again, or accept its unfinished load',
     load: () => import('./commands/reset.ts'),

@@ -8,6 +8,8 @@ export const exitCodes = {
   runUnsuccessful: 2,
   /** Something that Penstock stands on is not fit for it (`doctor`). */
   unfit: 3,
+  /** Source and target differ, or not everything was compared (`verify`). */
+  unequal: 4,
   /** A wrong or missing option (EX_CONFIG of sysexits.h). */
   config: 78,
 } as const;

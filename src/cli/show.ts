@@ -1,5 +1,6 @@
 /** How the command line shows things to people: tables, numbers, and the progress of a run. */
 import type { RunAnswer } from '../client/answers.ts';
+import { rowFaults, type VerifyReport } from '../domain/verify-report.ts';
 import type { Receipt } from '../domain/run-states.ts';
 
 const numbers = new Intl.NumberFormat('en-US');
@@ -98,6 +99,24 @@ export function describeReceipt(receipt: Receipt): string {
   return `${read}; ${numbers.format(receipt.batches)} batches`;
 }
 
+/** What was compared, and a line for each example of what differs. */
+export function describeVerified(report: VerifyReport): string {
+  const faults = rowFaults
+    .filter((fault) => report[fault] > 0)
+    .map((fault) => `${numbers.format(report[fault])} ${fault}`);
+  const beside = (['pending', 'rejected', 'deduplicated'] as const)
+    .filter((kind) => report[kind] > 0)
+    .map((kind) => `${numbers.format(report[kind])} ${kind}`);
+  const rows = `${numbers.format(report.sourceRows)} rows at the source, ${numbers.format(report.destinationRows)} in the target`;
+  const verdict = report.equal ? 'equal' : faults.length > 0 ? faults.join(', ') : 'no difference so far';
+  return [
+    `${verdict}: ${[rows, ...beside].join('; ')}${report.complete ? '' : '; not everything was compared'}`,
+    ...(report.unfinished ? ['a run is in the middle of another load, which may show here'] : []),
+    ...report.examples.map(({ fault, key }) => `  ${fault} ${key}`),
+  ].join('\n');
+}
+
 /** One line for programs. */
 export const printJson = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
+export const say = (text: string): void => void process.stderr.write(`${text}\n`);

@@ -1,6 +1,7 @@
 /** The API as functions, for producers: `const run = await client.syncs.trigger('subscribers'); await run.result()`. */
 import type { ApiKeyRole } from '../domain/access.ts';
 import type { RunOrigin, RunStatus } from '../domain/run-states.ts';
+import type { VerifyReport } from '../domain/verify-report.ts';
 import type { SyncSpecInput } from '../domain/sync-spec.ts';
 import type {
   ApiKeyAnswer,
@@ -134,6 +135,16 @@ const syncsOf = (send: Send) => ({
     send<{ id: string; how: 'reset' | 'accept' }>('POST', `${at('syncs', ref)}/reset`, {
       ...whose(of),
       body: { how, deleteRows },
+    }),
+  /** Compares what it has written with its source, for `maxSeconds` at most. */
+  verify: (
+    ref: string,
+    { maxExamples, maxSeconds, ...of }: Whose & { maxExamples?: number; maxSeconds?: number } = {},
+  ) =>
+    send<VerifyReport>('POST', `${at('syncs', ref)}/verify`, {
+      ...whose(of),
+      body: { maxExamples, maxSeconds },
+      ...(maxSeconds !== undefined && { waitS: maxSeconds }),
     }),
   /** Its next due times. */
   next: async (ref: string, { count, ...of }: Whose & { count?: number } = {}) =>

@@ -7,15 +7,15 @@
  */
 import { hasCode, PenstockError } from '../domain/errors.ts';
 import type { Failure } from '../domain/describe-error.ts';
-import { copySyncIdOf, type RunId, type SyncId } from '../domain/ids.ts';
+import type { RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Destination, OpenLoad, TableName } from '../ports/destination.ts';
 import { copyLoad } from './copy-load.ts';
 import type { CopyDeps, CopyProgress } from './copy-partition.ts';
+import { findCopySync } from './copy-sync.ts';
 import { finishRun, publishLimitsOf } from './finish-run.ts';
 import { Patience } from './patience.ts';
-import { parseTableName } from './plan-load.ts';
 import { prepareLoad } from './prepare-load.ts';
 
 export interface CopyOnceRequest {
@@ -55,8 +55,10 @@ export async function copyOnce(deps: CopyDeps, request: CopyOnceRequest): Promis
   const { destination } = deps;
   const { run, spec, stop } = request;
   await destination.ensureSchema();
-  const { target } = await destination.describeTarget(parseTableName(spec.destination.table));
-  const sync = copySyncIdOf(`${target.schema}.${target.table}`, spec.name);
+  const { sync, target } = await findCopySync(destination, {
+    table: spec.destination.table,
+    name: spec.name,
+  });
   const done = request.once ? await destination.lastDoneLoad(sync) : null;
   if (done) return { status: 'succeeded', sync, receipt: done.receipt, already: true };
   try {

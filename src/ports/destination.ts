@@ -5,6 +5,7 @@
  */
 import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
+import type { ComparedTarget, DestinationRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
 import type {
   CursorWindow,
@@ -74,6 +75,18 @@ export interface OpenLoad {
   partitions: readonly number[];
   /** The greatest epoch under which one of them was ever taken, decimal text; `0` before the first. */
   lastEpoch: string;
+}
+
+/** A load that has ended well; not one of a backfill, whose window says nothing of the others'. */
+export interface DoneLoad {
+  loadId: LoadId;
+  plan: LoadPlan;
+  window: CursorWindow;
+  receipt: Receipt;
+  /** ISO 8601. */
+  closedAt: string;
+  /** Another load of the sync is open. */
+  isFollowed: boolean;
 }
 
 /** The newest committed batch of a partition. */
@@ -247,8 +260,10 @@ export interface Destination {
    * next can do the same to it. Calls of one sync come one after the other, and the last of them stays. RUN_FINAL.
    */
   takeOver(request: { run: RunId; sync: SyncId }): Promise<void>;
-  /** The sync's newest load that is done; null where there is none, or where it is not remembered any more. */
-  lastDoneLoad(sync: SyncId): Promise<{ loadId: LoadId; receipt: Receipt } | null>;
+  /** The sync's newest load that is done; null where there is none, or where it is not remembered any more. Writes nothing. */
+  lastDoneLoad(sync: SyncId): Promise<DoneLoad | null>;
+  /** The rows of a target, to be compared with the source's. Keeps no snapshot between its questions. */
+  compare(rows: DestinationRows): ComparedTarget;
   /** Abandons the unfinished load and keeps its rows: what is there is accepted. */
   acceptLoad(sync: SyncId): Promise<void>;
   /**

@@ -2,6 +2,7 @@
  * What the pipe needs of a database that is read from. Rows travel as bytes: whole rows in one of COPY's two formats,
  * so that nothing is converted on the way. An adapter classifies its own errors (SOURCE_*, QUERY_NOT_ALLOWED …).
  */
+import type { ComparedRows, SourceRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
 
 /** One column of the result, named and typed by the source. */
@@ -153,6 +154,8 @@ export interface Source {
   }): Promise<readonly string[]>;
   /** Starts one statement over the window, after a key, in key order. */
   read(request: ReadRequest): Promise<SourceRead>;
+  /** The rows of a query, to be compared with a target's. Connects for each question, and keeps no snapshot. */
+  compare(rows: SourceRows): ComparedRows;
   /** Connects, logs in, runs nothing: SOURCE_UNREACHABLE, SOURCE_AUTH. The server's version. */
   check(): Promise<{ version: string }>;
   close(): Promise<void>;

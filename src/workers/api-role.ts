@@ -18,6 +18,7 @@ import type { SharedParts } from './control-parts.ts';
 import { createConnectionTester, createSyncResetter } from './database-access.ts';
 import { createDependencyChecks } from './dependency-checks.ts';
 import type { Service } from './lifecycle.ts';
+import { createSyncExaminer } from './sync-examiner.ts';
 import { connectClient } from './temporal/connect-client.ts';
 import { createRunStarter } from './temporal/run-starter.ts';
 
@@ -69,6 +70,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
         }),
         tester: createConnectionTester(access),
         resetter: createSyncResetter(access),
+        examiner: createSyncExaminer(access),
         hostGuard,
         checks: createDependencyChecks({ pool, checkIndex: async () => indexNow().check(), temporal }),
         logger,

@@ -7,7 +7,7 @@ import type { SecretBox } from '../ports/secret-box.ts';
 import { fetchConnectionAccess, fetchDestinationAccess } from '../storage/connection-access.ts';
 import type { Adapters } from './adapters.ts';
 
-interface DatabaseAccessOptions {
+export interface DatabaseAccessOptions {
   pool: Pool;
   secretBox: SecretBox;
   adapters: Adapters;

@@ -24,6 +24,7 @@ describe('the demo', () => {
     expect(runs.slice(2)).toContainEqual(expect.objectContaining({ sync: 'subscribers', rows: 300 }));
     expect(stderr).toMatch(/kill -9 of worker \d+/);
     expect(stderr).toMatch(/compare subscriber with .*: 20,100 rows, all equal/);
+    expect(stderr).toMatch(/penstock verify: .*: equal/);
   }, 300_000);
 
   test('refuses a table too small to be interrupted, before it starts anything', async () => {

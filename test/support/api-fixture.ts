@@ -6,6 +6,7 @@ import { createApiServer } from '../../src/api/server.ts';
 import { createHostGuard } from '../../src/config/host-guard.ts';
 import type { ApiKeyRole } from '../../src/domain/access.ts';
 import type { TenantId } from '../../src/domain/ids.ts';
+import type { VerifyReport } from '../../src/domain/verify-report.ts';
 import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
 import { createKeptLogger } from './kept-logger.ts';
@@ -43,6 +44,23 @@ export interface ApiFixture extends ControlFixture {
   readonly apiLines: string[];
 }
 
+const verified: VerifyReport = {
+  equal: false,
+  complete: true,
+  sourceRows: 3,
+  destinationRows: 2,
+  missing: 1,
+  extra: 0,
+  different: 0,
+  duplicated: 0,
+  pending: 0,
+  rejected: 0,
+  deduplicated: 0,
+  examples: [{ fault: 'missing', key: '(7)' }],
+  loadedAt: '2026-01-01T00:00:00.000Z',
+  unfinished: false,
+};
+
 export async function createApiFixture(): Promise<ApiFixture> {
   const control = await createControlFixture();
   const { logger, lines: apiLines } = createKeptLogger();
@@ -67,6 +85,12 @@ export async function createApiFixture(): Promise<ApiFixture> {
       test: async (id) => {
         await ask(`test ${id}`);
         return { version: 'PostgreSQL 16.1', elapsedMs: 3 };
+      },
+    },
+    examiner: {
+      verify: async ({ id }, { maxExamples }) => {
+        await ask(`verify ${id} ${maxExamples}`);
+        return verified;
       },
     },
     resetter: {

@@ -93,6 +93,9 @@ export function createFakeSource({ query, columns, rows }: FakeTable): Source {
       return [...new Set(picked)];
     },
     read,
+    compare: () => {
+      throw new PenstockError('INTERNAL', 'A fake has no SQL to compare with.');
+    },
     check: async () => ({ version: 'fake' }),
     close: async () => {},
   };

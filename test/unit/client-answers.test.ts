@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import type { connection } from '../../src/api/connection-schema.ts';
+import type { verifyReport } from '../../src/api/examine-schema.ts';
 import type { run, runEvent } from '../../src/api/run-schema.ts';
 import type { slot, sync } from '../../src/api/sync-schema.ts';
 import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
@@ -14,6 +15,7 @@ import type {
   SyncAnswer,
   TenantAnswer,
 } from '../../src/client/answers.ts';
+import type { VerifyReport } from '../../src/domain/verify-report.ts';
 
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : 'the API has less') : 'the API has more';
 const same = <A, B>(proof: Same<A, B>): boolean => proof === true;
@@ -25,6 +27,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof connection>, ConnectionAnswer>(true),
     same<z.output<typeof sync>, SyncAnswer>(true),
     same<z.output<typeof slot>, SlotAnswer>(true),
+    same<z.output<typeof verifyReport>, VerifyReport>(true),
     same<z.output<typeof run>, RunAnswer>(true),
     same<z.output<typeof runEvent>, RunEventAnswer>(true),
   ]).not.toContain(false);

@@ -2,13 +2,13 @@
  * `penstock copy`: one query's result into one table, with no servers but the two databases. Killed and started again it
  * goes on from the newest checkpoint; Ctrl-C commits the batches in hand and says what there is.
  */
-import { loadConfig } from '../../config/load-config.ts';
 import { describeError } from '../../domain/describe-error.ts';
 import { cureOf, PenstockError } from '../../domain/errors.ts';
 import type { Receipt } from '../../domain/run-states.ts';
 import { parseDurationMs } from '../../domain/sync-spec.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { textOf } from '../connect-client.ts';
+import { copyEnds, endOptions, stopAtSignal } from '../copy-ends.ts';
 import { specOfFlags, specOptions } from '../copy-spec.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { CopyRequest } from '../../workers/copy-databases.ts';
@@ -16,8 +16,7 @@ import { createRateView, describeReceipt, print, printJson } from '../show.ts';
 
 export const command: Command = {
   options: [
-    { flag: '--from <url>', doc: 'the source; where others see process lists, PENSTOCK_COPY_FROM instead' },
-    { flag: '--to <url>', doc: 'the destination; or PENSTOCK_COPY_TO' },
+    ...endOptions,
     ...specOptions,
     { flag: '--once', doc: 'when an earlier call has done it, copy nothing and print its receipt' },
     { flag: '--reset', doc: 'forget cursor and unfinished load first: everything is read again' },
@@ -30,27 +29,24 @@ export const command: Command = {
     const spec = specOfFlags(input.options);
     const retryForMs = retryForOf(input);
     const first = firstOf(input);
-    const { copyFrom: from, copyTo: to } = endsOf(input);
+    const ends = copyEnds(input);
     const { copyDatabases } = await import('../../workers/copy-databases.ts');
     const view = createRateView();
     const stop = stopAtSignal(() => view.say('stopping: the batches in hand are being committed'));
     const startedMs = performance.now();
     const seconds = (): number => Math.round(performance.now() - startedMs) / 1_000;
     try {
-      const { status, receipt, already } = await copyDatabases(
-        { from, to },
-        {
-          spec,
-          once: input.options['once'] === true,
-          ...first,
-          retryForMs,
-          stop,
-          onLoad: ({ continued }) => continued && view.say('goes on with an unfinished load'),
-          onProgress: ({ rows }) => view.show(rows),
-          onRetry: ({ code, message }, delayMs) =>
-            view.say(`${message} [${code}]; again in ${Math.round(delayMs / 1_000)} s`),
-        },
-      );
+      const { status, receipt, already } = await copyDatabases(ends, {
+        spec,
+        once: input.options['once'] === true,
+        ...first,
+        retryForMs,
+        stop,
+        onLoad: ({ continued }) => continued && view.say('goes on with an unfinished load'),
+        onProgress: ({ rows }) => view.show(rows),
+        onRetry: ({ code, message }, delayMs) =>
+          view.say(`${message} [${code}]; again in ${Math.round(delayMs / 1_000)} s`),
+      });
       view.end();
       if (input.json) printJson({ status, already, receipt, seconds: seconds() });
       else print(describeEnd({ table: spec.destination.table, status, already, receipt }));
@@ -64,13 +60,6 @@ export const command: Command = {
     }
   },
 };
-
-function endsOf({ options, flags }: CommandInput) {
-  const [copyFrom, copyTo] = [textOf(options['from']), textOf(options['to'])];
-  return loadConfig(['copyFrom', 'copyTo'], {
-    flags: { ...flags, ...(copyFrom && { copyFrom }), ...(copyTo && { copyTo }) },
-  });
-}
 
 function firstOf({ options }: CommandInput): Pick<CopyRequest, 'first'> {
   const deleteRows = options['deleteRows'] === true;
@@ -86,18 +75,6 @@ function retryForOf({ options }: CommandInput): number {
   if (ms === undefined)
     throw new PenstockError('CONFIG', '--retry-for must be a duration, such as 90s or 10m');
   return ms;
-}
-
-/** Aborted at the first signal; the second ends the process at once, which loses what is not committed and nothing else. */
-function stopAtSignal(onStop: () => void): AbortSignal {
-  const stop = new AbortController();
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(exitCodes.runUnsuccessful);
-    stop.abort(new PenstockError('RUN_STATE', 'The copy was told to stop.'));
-    onStop();
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return stop.signal;
 }
 
 interface End {

@@ -2,7 +2,8 @@
 import { hashCursor, hashPlan } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
-import type { LoadPlan, OpenLoad } from '../../ports/destination.ts';
+import type { Receipt } from '../../domain/run-states.ts';
+import type { DoneLoad, LoadPlan, OpenLoad } from '../../ports/destination.ts';
 import type { CursorWindow, PartitionBounds } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
@@ -100,6 +101,26 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   const { onlyAdds, staged } = modeOf(open.plan);
   if (onlyAdds && !staged && (await hasCheckpoints(run, open.id))) throw unfinished(open);
   return null;
+}
+
+/** Whether there is a `_penstock` at all; asked by what must not make one. */
+const isPrepared = async (run: Run): Promise<boolean> =>
+  (await run(`select from pg_class where oid = to_regclass('_penstock.load')`)).length > 0;
+
+/** The newest that has ended well and whose window the next one goes on from. */
+export async function fetchLastDone(run: Run, sync: SyncId): Promise<DoneLoad | null> {
+  if (!(await isPrepared(run))) return null;
+  const [load] = await run<LoadRow & { closedAt: string; isFollowed: boolean }>(
+    `select ${loadColumns}, exists (select ${openOfSync}) as "isFollowed", to_char(closed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "closedAt"
+       from _penstock.load l
+      where sync = $1 and phase = 'done' and (plan ->> 'cursor' is null or (plan ->> 'movesCursor')::boolean)
+      order by closed_at desc limit 1`,
+    [sync],
+  );
+  if (!load) return null;
+  const { id: loadId, plan, low, high, closedAt, isFollowed } = load;
+  const receipt = load.receipt as Receipt;
+  return { loadId, plan, window: { low, high }, receipt, closedAt, isFollowed };
 }
 
 const unfinished = (load: LoadRow): PenstockError =>

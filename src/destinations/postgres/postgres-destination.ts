@@ -4,6 +4,7 @@ import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { Destination } from '../../ports/destination.ts';
 import { rowOf } from '../../postgres-client/query.ts';
 import { closeRun, unknownRun } from './close-run.ts';
+import { comparedRows } from './compared-rows.ts';
 import {
   closeIdle,
   defaultTimeouts,
@@ -13,11 +14,19 @@ import {
   type DestinationTimeouts,
 } from './destination-session.ts';
 import { finishLoad, publishingBy, sumReceipt } from './finish-load.ts';
-import { fetchCursor, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openLoadOf } from './load.ts';
+import {
+  fetchCursor,
+  fetchLastDone,
+  fetchLoadRow,
+  fetchOpenLoad,
+  findLoad,
+  insertLoad,
+  openLoadOf,
+} from './load.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, resetSync } from './reset-sync.ts';
 import { ensureSchema } from './schema.ts';
-import { fetchLastDone, takeOver } from './take-over.ts';
+import { takeOver } from './take-over.ts';
 import { describeTarget } from './target.ts';
 
 /** Opens the destination; nothing is connected yet. */
@@ -73,6 +82,7 @@ export function openPostgresDestination(
       inTransaction(context, 'Taking over from earlier copies', (run) => takeOver(run, request)),
     lastDoneLoad: (sync) =>
       inTransaction(context, 'Looking for the last load', (run) => fetchLastDone(run, sync)),
+    compare: (rows) => comparedRows(context, rows),
     acceptLoad: async (sync) => {
       await ensureSchema(context);
       await inTransaction(context, 'Accepting the load', (run) => acceptLoad(run, sync));

@@ -2,8 +2,7 @@
  * Copies without a control database (`penstock copy`): nobody but the destination knows which runs there were, so each
  * notes itself, and makes those before it final (rule 7 of the commit protocol) before it writes.
  */
-import type { LoadId, RunId, SyncId } from '../../domain/ids.ts';
-import type { Receipt } from '../../domain/run-states.ts';
+import type { RunId, SyncId } from '../../domain/ids.ts';
 import { closeRun } from './close-run.ts';
 import type { Run } from './destination-session.ts';
 import { lockRun } from './load.ts';
@@ -23,16 +22,4 @@ export async function takeOver(run: Run, { run: runId, sync }: TakeOverRequest):
   );
   for (const { id } of earlier) await closeRun(run, id);
   await run('update _penstock.run set copy_of = $2 where id = $1', [runId, sync]);
-}
-
-export async function fetchLastDone(
-  run: Run,
-  sync: SyncId,
-): Promise<{ loadId: LoadId; receipt: Receipt } | null> {
-  const [last] = await run<{ loadId: LoadId; receipt: Receipt }>(
-    `select id as "loadId", receipt from _penstock.load
-      where sync = $1 and phase = 'done' order by closed_at desc limit 1`,
-    [sync],
-  );
-  return last ?? null;
 }

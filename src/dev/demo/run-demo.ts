@@ -51,7 +51,7 @@ export async function runDemo(request: Omit<Demo, 'databases' | 'tenantId'>): Pr
   const subscribers = await copySubscribers(demo);
   const changesArrived = await copyChanges(demo, subscribers);
   await api.syncs.pause(subscribers.syncId, { reason: 'the demo is over' });
-  const equal = await compareAll(demo);
+  const equal = (await compareAll(demo)) && (await verifyAll(demo, [cities, subscribers.syncId]));
 
   const runs = [...(await listRuns(api, cities)), ...(await listRuns(api, subscribers.syncId))]
     .filter((run) => run.endedAt !== null)
@@ -172,6 +172,15 @@ async function compareAll({ databases, progress }: Demo): Promise<boolean> {
   const cities = await compare('city', 'acme_city', 1);
   const subscribers = await compare('subscriber', 'acme_subscriber', 2);
   return cities && subscribers;
+}
+
+/** The same, asked of the product: checksums that the two databases compute. */
+async function verifyAll({ api, progress }: Demo, syncIds: readonly string[]): Promise<boolean> {
+  const step = progress.begin('penstock verify: both syncs, by checksums');
+  const reports = await Promise.all(syncIds.map((id) => api.syncs.verify(id, { maxSeconds: 240 })));
+  const isEqual = reports.every(({ equal }) => equal);
+  step.end(isEqual ? 'equal' : 'NOT EQUAL');
+  return isEqual;
 }
 
 const describeDifferences = (found: Differences): string =>

@@ -2,6 +2,7 @@
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { RowMemory, Source, SourceRead } from '../../ports/source.ts';
 import { rowOf } from '../../postgres-client/query.ts';
+import { comparedRows } from './compared-rows.ts';
 import { fetchHigh } from './fetch-high.ts';
 import { probeQuery } from './probe.ts';
 import { shortMs, withSource } from './source-session.ts';
@@ -33,6 +34,7 @@ export function openPostgresSource(access: ConnectionAccess, memory: RowMemory):
         },
       };
     },
+    compare: (rows) => comparedRows(access, rows),
     check: () =>
       withSource(access, 'Connecting to the source', (client) =>
         rowOf<{ version: string }>(

@@ -10,6 +10,7 @@ import type {
   PlannedCursor,
   ResultColumn,
 } from '../../ports/source.ts';
+import { printed } from '../../postgres-client/print-column.ts';
 import { ident, literal } from '../../postgres-client/quote.ts';
 
 export interface ReadStatement {
@@ -38,13 +39,8 @@ export function readStatement(read: ReadStatement): string {
   ];
   const where = conditions.length > 0 ? `\nwhere ${conditions.join('\n  and ')}` : '';
   const order = read.key.length > 0 ? `\norder by ${read.key.map(column).join(', ')}` : '';
-  return `select ${read.columns.map(printed).join(', ')} from ${asSubselect(read.sql)}${where}${order}`;
+  return `select ${read.columns.map(({ name, typeName }) => printed(column(name), typeName)).join(', ')} from ${asSubselect(read.sql)}${where}${order}`;
 }
-
-/** xml prints itself without its default declaration; as text it is what was stored. */
-const printedAs: Readonly<Record<string, string>> = { xml: '::text', 'xml[]': '::text[]' };
-
-const printed = ({ name, typeName }: ResultColumn): string => column(name) + (printedAs[typeName] ?? '');
 
 type TypeOf = (name: string) => string;
 

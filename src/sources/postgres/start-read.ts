@@ -6,7 +6,7 @@ import type { PartitionBounds, ReadRequest, RowMemory, SourceRead } from '../../
 import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { rowOf, rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
-import { cancelStatement } from './cancel-statement.ts';
+import { cancelStatement } from '../../postgres-client/cancel-statement.ts';
 import { classifySourceError } from './classify-error.ts';
 import { CopyReader } from './copy-reader.ts';
 import { CursorReader } from './cursor-reader.ts';

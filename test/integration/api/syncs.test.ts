@@ -152,6 +152,20 @@ describe('a sync', () => {
     expect((await acme('GET', `/v1/syncs/${manual.id}/slots`)).body).toEqual({ items: [], next: null });
   });
 
+  test('is compared with its source; the answer, which holds keys, is not kept for its Idempotency-Key', async () => {
+    const sync = await made();
+    const ask = () =>
+      acme('POST', `/v1/syncs/${sync.name}/verify`, { maxExamples: 5 }, { 'idempotency-key': 'once' });
+    expect(await ask()).toMatchObject({
+      status: 200,
+      body: { equal: false, missing: 1, examples: [{ fault: 'missing', key: '(7)' }] },
+    });
+    await ask();
+    expect(fixture.asked.splice(0)).toEqual([`verify ${sync.id} 5`, `verify ${sync.id} 5`]);
+    const { status, body } = await acme('POST', `/v1/syncs/${sync.id}/verify`, { maxSeconds: 1_000 });
+    expect([status, body.pointer]).toEqual([400, '/maxSeconds']);
+  });
+
   test('is reset through its destination, and not while a run is at work', async () => {
     const sync = await made();
     expect(await acme('POST', `/v1/syncs/${sync.id}/reset`, { deleteRows: true })).toMatchObject({
@@ -192,6 +206,7 @@ describe('another tenant', () => {
       ['POST', `/v1/syncs/${sync.id}/pause`],
       ['POST', `/v1/syncs/${sync.id}/resume`],
       ['POST', `/v1/syncs/${sync.id}/reset`],
+      ['POST', `/v1/syncs/${sync.id}/verify`],
       ['GET', `/v1/syncs/${sync.id}/schedule/next`],
       ['GET', `/v1/syncs/${sync.id}/slots`],
       ['GET', `/v1/syncs/${sync.name}?tenantId=acme`],

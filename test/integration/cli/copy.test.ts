@@ -1,4 +1,4 @@
-/** `penstock copy` as a process of its own, between two databases and nothing else. */
+/** `penstock copy` and `penstock verify` as processes of their own, between two databases and nothing else. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -59,11 +59,13 @@ interface Copying {
 /** Starts a copy of `item` into `target`, in batches of 100 rows. */
 function copy(args: readonly string[] = [], env: Record<string, string> = {}): Copying {
   const ends = 'PENSTOCK_COPY_FROM' in env ? [] : ['--from', urls.from, '--to', urls.to];
-  const child = spawn(
-    process.execPath,
-    ['dist/cli/main.js', 'copy', ...ends, '--table', 'target', '--json', ...defaultsOf(args)],
-    { env: { ...childEnvironment({}), ...env } },
-  );
+  return run(['copy', ...ends, '--table', 'target', '--json', ...defaultsOf(args)], env);
+}
+
+function run(args: readonly string[], env: Record<string, string> = {}): Copying {
+  const child = spawn(process.execPath, ['dist/cli/main.js', ...args], {
+    env: { ...childEnvironment({}), ...env },
+  });
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (bytes: Buffer) => (said.stdout += bytes));
   child.stderr.on('data', (bytes: Buffer) => (said.stderr += bytes));
@@ -107,6 +109,33 @@ const committers = async () =>
         group by run order by min(batch)`,
     )
   ).rows;
+
+describe('penstock verify', () => {
+  const verify = (args: readonly string[] = []) =>
+    run(['verify', '--from', urls.from, '--to', urls.to, '--table', 'target', '--json', ...args]).ended;
+
+  test('compares what a copy has written, and ends with 4 when it differs', async () => {
+    await copy().ended;
+    const equal = await verify();
+    expect(equal).toMatchObject({ code: 0, stderr: '1 of 1 parts · 3,000 rows\n' });
+    expect(JSON.parse(equal.stdout)).toMatchObject({ equal: true, sourceRows: rows, destinationRows: rows });
+    await room.to.query('delete from target where id = 17');
+    const differs = await verify();
+    expect(differs).toMatchObject({ code: 4 });
+    expect(JSON.parse(differs.stdout)).toMatchObject({ examples: [{ fault: 'missing', key: '(17)' }] });
+  });
+
+  test('refuses what was never copied, and says what it needs', async () => {
+    expect(await verify(['--name', 'never'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('CONFLICT'),
+    });
+    expect(await run(['verify', '--json']).ended).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('--table'),
+    });
+  });
+});
 
 describe('penstock copy', () => {
   test('copies every row, makes the table, and prints one line for programs', async () => {

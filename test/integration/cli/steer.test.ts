@@ -102,6 +102,16 @@ describe('penstock runs', () => {
   });
 });
 
+describe('penstock verify', () => {
+  test('asks the API, shows what differs, and ends with 4', async () => {
+    const { stdout, code } = await penstock(['verify', 'subscribers', '--max-examples', '7']);
+    expect(code).toBe(4);
+    expect(stdout).toBe('1 missing: 3 rows at the source, 2 in the target\n  missing (7)\n');
+    expect(fixture.asked).toEqual([expect.stringMatching(/^verify syn_\S+ 7$/)]);
+    fixture.asked.length = 0;
+  });
+});
+
 describe('penstock reset', () => {
   test('resets or accepts', async () => {
     const { id } = await fixture.store.syncs.fetch(fixture.operator, 'subscribers');

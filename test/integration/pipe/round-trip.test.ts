@@ -4,6 +4,7 @@ import { newId } from '../../../src/domain/ids.ts';
 import type { Receipt } from '../../../src/domain/run-states.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
 import { awkwardValues, createTypes, localTypes } from '../../support/type-corpus.ts';
+import { verifySync } from '../../support/verify-sync.ts';
 
 let room: PipeRoom;
 beforeAll(async () => {
@@ -52,6 +53,10 @@ describe.each(ways)('$mode of $table, read by $reader', ({ mode, reader, table }
     const { plan } = await room.prepare(sync, newId('run'));
     expect(plan.format).toBe(reader === 'copy' && table === 'portable' ? 'binary' : 'text');
     await room.destination.acceptLoad(sync.id);
+  });
+
+  test('verify finds both sides equal', async () => {
+    expect(await verifySync(room, sync)).toMatchObject({ equal: true, destinationRows: receipt.read });
   });
 
   test.each(types)('every value of %s arrives unchanged', async (type) => {

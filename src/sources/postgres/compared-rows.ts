@@ -1,0 +1,36 @@
+/** The rows of a query, to be compared with those of a target: the part of them that its loads have read. */
+import type { ConnectionAccess } from '../../ports/connection.ts';
+import type { ComparedRows, SourceRows } from '../../ports/comparison.ts';
+import { listRows, sumBuckets, type ComparedRelation } from '../../postgres-client/compare-statements.ts';
+import { ident, literal } from '../../postgres-client/quote.ts';
+import { parseQuery } from './parse-query.ts';
+import { asSubselect, inWindow } from './read-statement.ts';
+import { withSource } from './source-session.ts';
+
+export function comparedRows(access: ConnectionAccess, rows: SourceRows): ComparedRows {
+  const relation = async (): Promise<ComparedRelation> => ({
+    from: asSubselect((await parseQuery(rows.query)).sql),
+    where: dueBy(rows),
+    columns: rows.columns,
+    key: rows.key,
+  });
+  return {
+    sumBuckets: async (part, signal) => {
+      const from = await relation();
+      return withSource(access, 'Comparing the source', (client) => sumBuckets(client, from, part, signal));
+    },
+    listRows: async (part, buckets, signal) => {
+      const from = await relation();
+      return withSource(access, 'Comparing the source', (client) =>
+        listRows(client, from, { part, buckets }, signal),
+      );
+    },
+  };
+}
+
+function dueBy({ cursor, window, columns, which }: SourceRows): string[] {
+  if (!cursor) return which === 'loaded' ? [] : ['false'];
+  const { typeName } = columns.find((column) => column.name === cursor.column)!;
+  if (which === 'loaded') return [inWindow(cursor, { low: null, high: window.high }, typeName)];
+  return window.high === null ? [] : [`q.${ident(cursor.column)} > ${literal(window.high)}::${typeName}`];
+}
