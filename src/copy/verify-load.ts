@@ -47,9 +47,9 @@ export async function verifyLoad(
   const { sync, signal, sizes = { partRows, leafRows } } = request;
   const load = await destination.lastDoneLoad(sync);
   if (!load) throw new PenstockError('CONFLICT', 'No load of it is done yet: there is nothing to compare.');
-  const { query, columns, key, cursor, target, mode, softDelete } = load.plan;
+  const { query, columns, key, cursor, target, mode, softDelete, runTime } = load.plan;
   const found = await targetColumns(destination, load);
-  const rows = { query, columns, key, cursor, window: load.window };
+  const rows = { query, columns, key, cursor, window: load.window, runTime };
   const ours = destination.compare({ sync, target, columns: found, key, softDelete });
   const report: VerifyReport = {
     equal: false,
@@ -113,7 +113,7 @@ async function splitRows(
   { plan, window }: DoneLoad,
   { found, partRows, signal }: { found: ResultColumn[]; partRows: number; signal: AbortSignal },
 ): Promise<RowsPart[]> {
-  const { query, columns, key, cursor } = plan;
+  const { query, columns, key, cursor, runTime } = plan;
   const [theirs, ours] = [columns, found].map((side) => side.find(({ name }) => name === key[0]));
   if (!theirs || theirs.typeOid !== ours!.typeOid || !orderedTypes.has(theirs.typeOid)) return [{ path: [] }];
   const { sortsForKey } = await source.probe({ query, key, cursor: cursor?.column ?? null });
@@ -123,6 +123,7 @@ async function splitRows(
     columns,
     key,
     cursor,
+    runTime,
     signal,
     window: { low: null, high: window.high },
     ranges: maxParts,

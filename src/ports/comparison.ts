@@ -45,6 +45,7 @@ export interface SourceRows {
   key: readonly string[];
   cursor: PlannedCursor | null;
   window: CursorWindow;
+  runTime: string | undefined;
   /** `loaded`: the rows up to the window's end; `later`: those that the next window brings. */
   which: 'loaded' | 'later';
 }

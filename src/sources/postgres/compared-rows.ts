@@ -3,13 +3,13 @@ import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { ComparedRows, SourceRows } from '../../ports/comparison.ts';
 import { listRows, sumBuckets, type ComparedRelation } from '../../postgres-client/compare-statements.ts';
 import { ident, literal } from '../../postgres-client/quote.ts';
-import { parseQuery } from './parse-query.ts';
+import { parseFilled, type OpenQuery } from './placeholders.ts';
 import { asSubselect, inWindow } from './read-statement.ts';
 import { withSource } from './source-session.ts';
 
 export function comparedRows(access: ConnectionAccess, rows: SourceRows): ComparedRows {
   const relation = async (): Promise<ComparedRelation> => ({
-    from: asSubselect((await parseQuery(rows.query)).sql),
+    from: asSubselect((await parseFilled(filledFor(rows))).sql),
     where: dueBy(rows),
     columns: rows.columns,
     key: rows.key,
@@ -27,6 +27,12 @@ export function comparedRows(access: ConnectionAccess, rows: SourceRows): Compar
     },
   };
 }
+
+/** All windows together: from the beginning to the end of this one, or to whatever there is. */
+const filledFor = ({ window, which, ...query }: SourceRows): OpenQuery => ({
+  ...query,
+  window: { low: null, high: which === 'loaded' ? window.high : null },
+});
 
 function dueBy({ cursor, window, columns, which }: SourceRows): string[] {
   if (!cursor) return which === 'loaded' ? [] : ['false'];

@@ -191,6 +191,23 @@ describe('verify does not mind', () => {
     });
   });
 
+  test('placeholders, which stand for all windows together', async () => {
+    await room.from.query('create table seen (id integer primary key, at integer not null)');
+    await room.from.query('insert into seen select id, id from generate_series(1, 500) id');
+    const query =
+      "select * from seen where at > {{cursor}} and at <= {{window.to}} and now() > {{run_time}} - interval '1 h'";
+    const sync = await copied({ query, cursor: { column: 'at' } });
+    await room.from.query('insert into seen select id, id from generate_series(501, 900) id');
+    expect(await room.run(sync)).toMatchObject({ read: 400 });
+    await room.from.query('update seen set at = 1000 where id = 1');
+    expect(await verifySync(room, sync)).toMatchObject({
+      ...alike,
+      sourceRows: 899,
+      destinationRows: 900,
+      pending: 1,
+    });
+  });
+
   test('rows of one key, of which an upsert keeps one', async () => {
     await room.from.query(
       'create table twice as select id % 1000 as k, id as v from generate_series(1, 1500) id',
