@@ -39,6 +39,15 @@ export interface QueryProbe {
 export interface CursorWindow {
   low: string | null;
   high: string | null;
+  /** Rows at or below `low` that are read once more, as no load could write them. Only where there is a `low`. */
+  again?: readonly KeyAgain[];
+}
+
+/** The rows of a key whose cursor lies above `low`; null is any. */
+export interface KeyAgain {
+  /** By column, as source text. */
+  key: Readonly<Record<string, string | null>>;
+  low: string | null;
 }
 
 /** The incremental part of a plan. */

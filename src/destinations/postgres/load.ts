@@ -4,10 +4,11 @@ import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
 import type { DoneLoad, LoadPlan, OpenLoad } from '../../ports/destination.ts';
-import type { CursorWindow, PartitionBounds } from '../../ports/source.ts';
+import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
+import { fetchKeysAgain } from './rejects.ts';
 import { claimTarget } from './target.ts';
 import { qualifiedName } from './target-name.ts';
 
@@ -22,6 +23,7 @@ export interface LoadRow {
   cursorHash: string;
   low: string | null;
   high: string | null;
+  again: readonly KeyAgain[];
   relation: string;
   /** The target had no rows when the load was opened. */
   wasEmpty: boolean;
@@ -32,7 +34,7 @@ export interface LoadRow {
 }
 
 const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan, plan_hash as "planHash",
-  cursor_hash as "cursorHash", low, high, relation::text, straight as "wasEmpty", phase, receipt,
+  cursor_hash as "cursorHash", low, high, again, relation::text, straight as "wasEmpty", phase, receipt,
   array(select no from _penstock.partition p where p.load = l.id order by no) as partitions,
   (select coalesce(max(epoch), 0)::text from _penstock.lease e where e.load = l.id) as "lastEpoch"`;
 
@@ -65,10 +67,10 @@ export const lockOpenLoad = (run: Run, sync: SyncId): Promise<LoadRow | null> =>
 
 /** FENCED when it was abandoned. */
 export function openLoadOf(row: LoadRow, runId: RunId | null): OpenLoad {
-  const { id, phase, plan, low, high, partitions, lastEpoch } = row;
+  const { id, phase, plan, low, high, again, partitions, lastEpoch } = row;
   if (phase === 'abandoned') throw new PenstockError('FENCED', `The load ${id} was abandoned.`);
   const continued = runId !== null && row.openedBy !== runId;
-  return { loadId: id, phase, continued, plan, window: { low, high }, partitions, lastEpoch };
+  return { loadId: id, phase, continued, plan, window: { low, high, again }, partitions, lastEpoch };
 }
 
 /**
@@ -164,8 +166,8 @@ export async function insertLoad(
   const id = loadIdOf(runId, ordinal);
   await run(
     `insert into _penstock.load
-       (id, sync, opened_by, ordinal, plan, plan_hash, cursor_hash, low, high, relation, straight, phase)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned')`,
+       (id, sync, opened_by, ordinal, plan, plan_hash, cursor_hash, low, high, again, relation, straight, phase)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'planned')`,
     [
       id,
       sync,
@@ -176,6 +178,7 @@ export async function insertLoad(
       hashCursor(plan),
       window.low,
       window.high,
+      JSON.stringify(window.low === null ? [] : await fetchKeysAgain(run, sync, plan)),
       target.relation,
       target.isEmpty,
     ],

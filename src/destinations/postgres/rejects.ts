@@ -7,7 +7,9 @@
  */
 import { createHash } from 'node:crypto';
 import { PenstockError } from '../../domain/errors.ts';
-import type { LeaseRequest, Reject } from '../../ports/destination.ts';
+import { placeholdersIn } from '../../domain/placeholders.ts';
+import type { LeaseRequest, LoadPlan, Reject } from '../../ports/destination.ts';
+import type { KeyAgain } from '../../ports/source.ts';
 import type { RunRows } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
@@ -69,18 +71,36 @@ export async function insertRejects(
   );
 }
 
+/** A query that is written around its window says nothing of the rows below it. */
+const canReadBelow = ({ query }: LoadPlan): boolean =>
+  placeholdersIn(query).every((name) => name === 'run_time');
+
+/** The keys that the next load reads again, though its window begins above them: those of the open rejects. */
+export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan): Promise<KeyAgain[]> {
+  if (!canReadBelow(plan)) return [];
+  const open = await run<{ key: (string | null)[]; low: string | null }>(
+    `select key, low from _penstock.reject
+      where sync = $1 and settled_at is null and not stopped and key_hash is not null order by id`,
+    [sync],
+  );
+  return open.map((reject) => ({
+    key: Object.fromEntries(plan.key.map((name, i) => [name, reject.key[i]!])),
+    low: reject.low,
+  }));
+}
+
 /**
- * A load of everything has read every row again that was rejected before it: what it has not rejected itself is written,
- * or gone from the result.
+ * A load that is done has read every row again that was rejected before it: what it has not rejected itself is written,
+ * gone from the result, or left to the next window by a newer cursor.
  */
-export async function settleRejects(run: RunRows, { id, sync, low }: LoadRow): Promise<void> {
-  if (low !== null) return;
+export async function settleRejects(run: RunRows, { id, sync, low, plan }: LoadRow): Promise<void> {
+  await run('delete from _penstock.reject where sync = $1 and stopped', [sync]);
+  if (low !== null && !canReadBelow(plan)) return;
   await run(
     `update _penstock.reject set settled_at = now(), settled_by = $2, "values" = null
       where sync = $1 and (load <> $2 or batch = 0) and settled_at is null and not stopped`,
     [sync, id],
   );
-  await run('delete from _penstock.reject where sync = $1 and stopped', [sync]);
 }
 
 /** More rows were refused than the sync allows. Names the first one's places, no value. */

@@ -155,6 +155,10 @@ const versions: readonly string[] = [
   -- the table that a replacement has kept
   alter table _penstock.target add column previous oid;
   `,
+  `
+  -- keys below the window that are read once more
+  alter table _penstock.load add column again jsonb not null default '[]';
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

@@ -4,7 +4,7 @@ import type { ComparedRows, SourceRows } from '../../ports/comparison.ts';
 import { listRows, sumBuckets, type ComparedRelation } from '../../postgres-client/compare-statements.ts';
 import { ident, literal } from '../../postgres-client/quote.ts';
 import { parseFilled, type OpenQuery } from './placeholders.ts';
-import { asSubselect, inWindow } from './read-statement.ts';
+import { asSubselect, inWindow, typesOf } from './read-statement.ts';
 import { withSource } from './source-session.ts';
 
 export function comparedRows(access: ConnectionAccess, rows: SourceRows): ComparedRows {
@@ -37,6 +37,6 @@ const filledFor = ({ window, which, ...query }: SourceRows): OpenQuery => ({
 function dueBy({ cursor, window, columns, which }: SourceRows): string[] {
   if (!cursor) return which === 'loaded' ? [] : ['false'];
   const { typeName } = columns.find((column) => column.name === cursor.column)!;
-  if (which === 'loaded') return [inWindow(cursor, { low: null, high: window.high }, typeName)];
+  if (which === 'loaded') return [inWindow(cursor, { low: null, high: window.high }, typesOf(columns))];
   return window.high === null ? [] : [`q.${ident(cursor.column)} > ${literal(window.high)}::${typeName}`];
 }

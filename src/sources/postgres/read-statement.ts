@@ -5,6 +5,7 @@
  */
 import type {
   CursorWindow,
+  KeyAgain,
   KeyText,
   PartitionBounds,
   PlannedCursor,
@@ -31,9 +32,9 @@ const column = (name: string): string => `q.${ident(name)}`;
 
 /** `select … from (…) as q where … order by …` */
 export function readStatement(read: ReadStatement): string {
-  const typeOf = (name: string): string => read.columns.find((each) => each.name === name)!.typeName;
+  const typeOf = typesOf(read.columns);
   const conditions = [
-    ...(read.cursor ? [inWindow(read.cursor, read.window, typeOf(read.cursor.column))] : []),
+    ...(read.cursor ? [inWindow(read.cursor, read.window, typeOf)] : []),
     ...inBounds(read, typeOf),
     ...(read.after ? [afterKey(read.key, read.after, typeOf)] : []),
   ];
@@ -42,7 +43,13 @@ export function readStatement(read: ReadStatement): string {
   return `select ${read.columns.map(({ name, typeName }) => printed(column(name), typeName)).join(', ')} from ${asSubselect(read.sql)}${where}${order}`;
 }
 
+/** As SQL writes the type of a column. */
 type TypeOf = (name: string) => string;
+
+export const typesOf =
+  (columns: readonly ResultColumn[]): TypeOf =>
+  (name) =>
+    columns.find((each) => each.name === name)!.typeName;
 
 /** In (after, upTo] by the first key column; with, or without, a NULL in the key. */
 function inBounds({ key, bounds }: ReadStatement, typeOf: TypeOf): string[] {
@@ -76,13 +83,26 @@ function afterKey(key: readonly string[], after: KeyText, typeOf: TypeOf): strin
 const isSame = (name: string, value: string | null): string =>
   value === null ? `${column(name)} is null` : `${column(name)} = ${value}`;
 
-/** (low, high], and rows without a cursor if every load reads them. */
-export function inWindow(cursor: PlannedCursor, { low, high }: CursorWindow, typeName: string): string {
+/** (low, high], what is read again of the rows below, and rows without a cursor if every load reads them. */
+export function inWindow(
+  cursor: PlannedCursor,
+  { low, high, again = [] }: CursorWindow,
+  typeOf: TypeOf,
+): string {
   const name = column(cursor.column);
+  const value = (text: string): string => `${literal(text)}::${typeOf(cursor.column)}`;
   const lookback = cursor.lookbackMs > 0 ? ` - interval '${cursor.lookbackMs} milliseconds'` : '';
+  const above = low === null ? [] : [`${name} > ${value(low)}${lookback}`, ...again.map(isAgain)];
   const bounds = [
-    ...(low === null ? [] : [`${name} > ${literal(low)}::${typeName}${lookback}`]),
-    high === null ? 'false' : `${name} <= ${literal(high)}::${typeName}`,
+    ...(above.length === 0 ? [] : [`(${above.join(' or ')})`]),
+    high === null ? 'false' : `${name} <= ${value(high)}`,
   ].join(' and ');
   return cursor.nulls === 'read' ? `(${bounds} or ${name} is null)` : `(${bounds})`;
+
+  function isAgain({ key, low: since }: KeyAgain): string {
+    const same = Object.entries(key).map(([each, text]) =>
+      isSame(each, text === null ? null : `${literal(text)}::${typeOf(each)}`),
+    );
+    return [...same, ...(since === null ? [] : [`${name} > ${value(since)}`])].join(' and ');
+  }
 }

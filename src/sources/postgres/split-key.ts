@@ -8,7 +8,7 @@ import type { CursorWindow, PlannedCursor, ResultColumn } from '../../ports/sour
 import { ident, textArray } from '../../postgres-client/quote.ts';
 import { rowOf, rowsOf, withDeadline } from '../../postgres-client/query.ts';
 import { parseFilled } from './placeholders.ts';
-import { asSubselect, inWindow } from './read-statement.ts';
+import { asSubselect, inWindow, typesOf } from './read-statement.ts';
 import { shortMs } from './source-session.ts';
 
 /** A sample evaluates the whole query. */
@@ -128,8 +128,7 @@ async function fromSample(
   column: Column,
   { cursor, window, columns, ranges }: SplitRequest,
 ): Promise<Quantiles> {
-  const cursorType = columns.find((each) => each.name === cursor?.column)?.typeName;
-  const inside = cursor ? inWindow(cursor, window, cursorType!) : 'true';
+  const inside = cursor ? inWindow(cursor, window, typesOf(columns)) : 'true';
   const share = await shareToSample(client, sql, inside);
   const name = `q.${ident(column.name)}`;
   const steps = Array.from({ length: ranges - 1 }, (_, i) => (i + 1) / ranges).join(', ');
