@@ -1,6 +1,6 @@
 /**
  * `penstock dev`: the embedded servers and, as processes of their own, the roles: api, dispatcher and two workers.
- * `<data-dir>/dev.json` always says where everything is.
+ * `<data-dir>/dev.json` always says where everything is, `<data-dir>/env` says it to a shell.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { childEnvironment } from '../config/child-environment.ts';
+import { envNameOf, type OptionName } from '../config/options.ts';
 import { PenstockError } from '../domain/errors.ts';
 import { findFreePort } from './free-port.ts';
 import type { PostgresServer } from './postgres-server.ts';
@@ -27,6 +28,8 @@ export interface DevAddresses {
   readonly postgresUrl: string;
   readonly redisUrl: string;
   readonly dataDir: string;
+  /** What a shell reads (`. <file>`) to use the other commands. */
+  readonly envFile: string;
   /** By role and by server. */
   readonly pids: Readonly<Record<string, readonly number[]>>;
 }
@@ -85,6 +88,7 @@ async function startOn(stack: Stack, log: (line: string) => void, echo: boolean)
   const apiKey = await keptText(join(stack.dataDir, 'api-key'), () => createApiKey(env));
 
   const devJson = join(stack.dataDir, 'dev.json');
+  const envFile = join(stack.dataDir, 'env');
   let running: RoleProcesses | undefined;
   const addresses = (): DevAddresses => ({
     apiUrl,
@@ -94,6 +98,7 @@ async function startOn(stack: Stack, log: (line: string) => void, echo: boolean)
     postgresUrl: stack.postgres.url,
     redisUrl: stack.redis.url,
     dataDir: stack.dataDir,
+    envFile,
     pids: {
       ...running?.pids(),
       ...Object.fromEntries(Object.entries(stack.pids()).map(([name, pid]) => [name, [pid]])),
@@ -119,6 +124,7 @@ async function startOn(stack: Stack, log: (line: string) => void, echo: boolean)
     onChange: save,
   });
   save();
+  writePrivately(envFile, shellOf({ ...serverOptions(stack), apiUrl, apiKey }));
   const { refused, letGo } = running;
   await Promise.race([refused, untilApiAnswers(apiUrl)]);
   return {
@@ -128,23 +134,34 @@ async function startOn(stack: Stack, log: (line: string) => void, echo: boolean)
     stop: async () => {
       letGo();
       await stack.stop();
-      rmSync(devJson, { force: true });
+      for (const file of [devJson, envFile]) rmSync(file, { force: true });
     },
   };
 }
 
-function roleEnvironment(
-  { postgres, redis, temporal, dataDir }: Stack,
-  apiPort: number,
-): Record<string, string> {
+type Options = Partial<Record<OptionName, string>>;
+
+/** For `.`: sets and exports the options. */
+const shellOf = (options: Options): string =>
+  Object.entries(options)
+    .map(([name, text]) => `export ${envNameOf(name as OptionName)}='${text}'\n`)
+    .join('');
+
+function serverOptions({ postgres, redis, temporal, dataDir }: Stack): Options {
   const masterKeyFile = join(dataDir, 'master-key');
   if (!existsSync(masterKeyFile)) writePrivately(masterKeyFile, `dev:${randomBytes(32).toString('base64')}`);
-  return childEnvironment({
+  return {
     databaseUrl: postgres.urlOf(controlDatabase),
     redisUrl: redis.url,
     temporalAddress: temporal.address,
-    temporalUiUrl: temporal.uiUrl,
     masterKey: readFileSync(masterKeyFile, 'utf8'),
+  };
+}
+
+function roleEnvironment(stack: Stack, apiPort: number): Record<string, string> {
+  return childEnvironment({
+    ...serverOptions(stack),
+    temporalUiUrl: stack.temporal.uiUrl,
     apiHost: '127.0.0.1',
     apiPort: String(apiPort),
     publicUrl: `http://127.0.0.1:${apiPort}`,

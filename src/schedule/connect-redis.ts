@@ -38,7 +38,8 @@ export function connectRedis({ url, purpose, log }: ConnectOptions): Redis {
   };
   redis.on('ready', () => become('up'));
   redis.on('error', (error) => become('down', error));
-  redis.on('close', () => become('down'));
+  // Not `close`, which is said of a connection that is ended on purpose as well.
+  redis.on('reconnecting', () => become('down'));
   return redis;
 }
 

@@ -44,6 +44,9 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
   const redis = connectRedis({ url, purpose: 'index', log });
   const { run: command, keys } = bindCommands(redis, namespace);
   const clock = redisClock(redis);
+  const isSettled = new Promise<void>((resolve) => {
+    for (const event of ['ready', 'error', 'end']) redis.once(event, () => resolve());
+  });
   let subscriber: Redis | undefined;
   let isClosed = false;
 
@@ -95,6 +98,8 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
     returnTickets: (tickets) => runChunks('returnTickets', tickets, (t) => [t.runId, t.token, t.next]),
 
     async check() {
+      // The first connection is under way: neither is Redis away, nor does it answer yet.
+      await isSettled;
       const info = await redis.info('memory').catch((error: unknown) => {
         throw unavailable(error);
       });

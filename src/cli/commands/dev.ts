@@ -1,5 +1,6 @@
 /** `penstock dev`: runs until it is told to stop, then drains the roles before the servers go. */
 import { once } from 'node:events';
+import { relative } from 'node:path';
 import { startDevStack, type DevAddresses } from '../../dev/dev-stack.ts';
 import type { Command } from '../command.ts';
 
@@ -29,7 +30,8 @@ export const command: Command = {
   },
 };
 
-function describe({ apiUrl, apiKey, temporalUiUrl, postgresUrl, redisUrl, dataDir }: DevAddresses): string {
+function describe(addresses: DevAddresses): string {
+  const { apiUrl, apiKey, temporalUiUrl, postgresUrl, redisUrl, dataDir, envFile } = addresses;
   return `
 Penstock is running. Ctrl-C stops it; its data stays.
 
@@ -40,6 +42,10 @@ Penstock is running. Ctrl-C stops it; its data stays.
   PostgreSQL       ${postgresUrl}
   Redis            ${redisUrl}
   data and logs    ${dataDir}
+
+In another terminal, before penstock doctor, trigger, runs …:
+
+  . ${relative('.', envFile)}
 
 `;
 }

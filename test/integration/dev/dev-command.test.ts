@@ -1,12 +1,13 @@
 /** `penstock dev`: everything up, said in one line, kept current, drained at Ctrl-C, gone with its parent. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { DevAddresses } from '../../../src/dev/dev-stack.ts';
 import { identifyProcess } from '../../../src/dev/process-identity.ts';
@@ -54,7 +55,7 @@ describe('penstock dev', () => {
     const { addresses, printed } = dev;
     expect(printed).toHaveLength(1);
     expect(Object.keys(addresses).sort()).toEqual(
-      'apiKey apiUrl dataDir pids postgresUrl redisUrl temporalAddress temporalUiUrl'.split(' '),
+      'apiKey apiUrl dataDir envFile pids postgresUrl redisUrl temporalAddress temporalUiUrl'.split(' '),
     );
     expect(Object.entries(addresses.pids).map(([name, pids]) => [name, pids.length])).toEqual([
       ['api', 1],
@@ -68,6 +69,14 @@ describe('penstock dev', () => {
     expect(await readDevJson()).toEqual(addresses);
     // It holds a key and a password.
     expect((await stat(join(dataDir, 'dev.json'))).mode & 0o777).toBe(0o600);
+  });
+
+  test('leaves a file for the shell, after which the other commands need nothing more', async () => {
+    const { envFile } = dev.addresses;
+    expect((await stat(envFile)).mode & 0o777).toBe(0o600);
+    const script = `. "${envFile}" && node dist/cli/main.js doctor && node dist/cli/main.js runs`;
+    const { stdout } = await promisify(execFile)('sh', ['-c', script]);
+    expect(stdout).toMatch(/ok +temporal[^]*no runs/);
   });
 
   test('has an API that takes the key, a Web UI that answers and a database for the superuser', async () => {
@@ -114,7 +123,9 @@ describe('penstock dev', () => {
     dev.process.kill('SIGINT');
     const [code] = (await once(dev.process, 'exit')) as [number];
     expect([code, running()]).toEqual([0, []]);
-    expect(existsSync(join(dataDir, 'dev.json'))).toBe(false);
+    for (const name of ['dev.json', 'env']) expect(existsSync(join(dataDir, name))).toBe(false);
+    // Neither while it connects nor when it ends on purpose is Redis said to be away.
+    expect(dev.logged.filter((line) => /not reachable|isn't writeable/.test(line))).toEqual([]);
     // Of the api, the dispatcher and two workers.
     expect(dev.logged.filter((line) => line.includes('"msg":"stopped"'))).toHaveLength(4);
     const { apiKey } = dev.addresses;
