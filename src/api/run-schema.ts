@@ -13,13 +13,15 @@ const receipt = z
     unchanged: count,
     deduplicated: count,
     rejected: count,
+    tombstones: count.default(0).describe('Rows that say that their key is gone.'),
     deleted: count,
     batches: count,
     bytes: count,
   })
   .meta({
     id: 'Receipt',
-    description: 'Final numbers: read = inserted + updated + unchanged + deduplicated + rejected.',
+    description:
+      'Final numbers: read = inserted + updated + unchanged + deduplicated + rejected + tombstones.',
   });
 
 export const run = z

@@ -23,6 +23,7 @@ const members: Readonly<Record<string, string>> = {
   'limits.batchBytes': '--batch-bytes',
   'limits.maxDeletePercent': '--max-delete-percent',
   softDelete: '--soft-delete',
+  deletedWhen: '--deleted-when',
 };
 
 export const specOptions: readonly CommandOption[] = [
@@ -37,7 +38,8 @@ export const specOptions: readonly CommandOption[] = [
   { flag: '--parallel <n>', doc: 'partitions copied at once' },
   { flag: '--batch-rows <n>', doc: 'rows that one transaction commits at most' },
   { flag: '--batch-bytes <size>', doc: 'bytes that one transaction commits at most, as 16MiB' },
-  { flag: '--soft-delete <column>', doc: 'mark rows in this column instead of deleting them (mirror)' },
+  { flag: '--deleted-when <column>', doc: 'delete the keys of rows where it is true or not NULL (upsert)' },
+  { flag: '--soft-delete <column>', doc: 'mark rows in this column instead of deleting them' },
   { flag: '--max-delete-percent <n>', doc: 'delete as many of the rows at most, else none (mirror; 20)' },
   {
     flag: '--name <name>',
@@ -60,6 +62,7 @@ export function specOfFlags(flags: Flags): SyncSpec {
       cursor: { column: flags['cursor'], lookback: flags['lookback'], lag: flags['lag'] },
     }),
     softDelete: flags['softDelete'],
+    deletedWhen: flags['deletedWhen'],
     limits: {
       parallel: numberOf(flags['parallel']),
       batchRows: numberOf(flags['batchRows']),

@@ -91,7 +91,9 @@ export function createRateView(stream: NodeJS.WriteStream = process.stderr): {
 
 /** `1,000 rows read: 990 inserted, 10 unchanged; 3 batches`. */
 export function describeReceipt(receipt: Receipt): string {
-  const fates = (['inserted', 'updated', 'unchanged', 'deduplicated', 'rejected', 'deleted'] as const)
+  const fates = (
+    ['inserted', 'updated', 'unchanged', 'deduplicated', 'rejected', 'tombstones', 'deleted'] as const
+  )
     .filter((fate) => receipt[fate] > 0)
     .map((fate) => `${numbers.format(receipt[fate])} ${fate}`)
     .join(', ');

@@ -2,7 +2,7 @@
 import { PenstockError } from '../domain/errors.ts';
 import { placeholdersIn } from '../domain/placeholders.ts';
 import { parseDurationMs, type SyncSpec } from '../domain/sync-spec.ts';
-import type { LoadPlan, SoftDelete, TableName } from '../ports/destination.ts';
+import type { LoadPlan, TableName } from '../ports/destination.ts';
 import type { PlannedCursor, QueryProbe, ResultColumn } from '../ports/source.ts';
 import { chooseFormat } from './choose-format.ts';
 
@@ -45,6 +45,7 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
     movesCursor: movesCursor && cursor !== null,
     ...planSoftDelete(spec, probe, target.columns),
     ...(placeholdersIn(spec.source.query).includes('run_time') && { runTime: probe.now }),
+    ...planDeletedWhen(spec, probe),
   };
 }
 
@@ -88,7 +89,7 @@ function planSoftDelete(
   { softDelete: column }: SyncSpec,
   { columns }: QueryProbe,
   present: readonly ResultColumn[] | null,
-): { softDelete?: SoftDelete } {
+): Pick<LoadPlan, 'softDelete'> {
   if (column === undefined) return {};
   const pointer = '/softDelete';
   if (columns.some(({ name }) => name === column))
@@ -108,4 +109,17 @@ function planSoftDelete(
       { pointer },
     );
   return { softDelete: { column, kind: typeName === 'boolean' ? 'boolean' : 'time' } };
+}
+
+function planDeletedWhen(
+  { deletedWhen: column }: SyncSpec,
+  { columns }: QueryProbe,
+): Pick<LoadPlan, 'deletedWhen'> {
+  if (column === undefined) return {};
+  const found = columns.find(({ name }) => name === column);
+  if (!found)
+    throw new PenstockError('BAD_REQUEST', `The result has no column ${column}.`, {
+      pointer: '/deletedWhen',
+    });
+  return { deletedWhen: { column, isBoolean: found.typeName === 'boolean' } };
 }

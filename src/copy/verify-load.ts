@@ -47,9 +47,10 @@ export async function verifyLoad(
   const { sync, signal, sizes = { partRows, leafRows } } = request;
   const load = await destination.lastDoneLoad(sync);
   if (!load) throw new PenstockError('CONFLICT', 'No load of it is done yet: there is nothing to compare.');
-  const { query, columns, key, cursor, target, mode, softDelete, runTime } = load.plan;
+  const { query, key, cursor, target, mode, softDelete, deletedWhen, runTime } = load.plan;
   const found = await targetColumns(destination, load);
-  const rows = { query, columns, key, cursor, window: load.window, runTime };
+  const columns = load.plan.columns.filter(({ name }) => found.some((each) => each.name === name));
+  const rows = { query, columns, key, cursor, window: load.window, runTime, deletedWhen };
   const ours = destination.compare({ sync, target, columns: found, key, softDelete });
   const report: VerifyReport = {
     equal: false,
@@ -90,12 +91,13 @@ export async function verifyLoad(
 /** The columns that the load fills, in its order, as the target has them now. */
 async function targetColumns(
   destination: Destination,
-  { plan: { target, columns } }: DoneLoad,
+  { plan: { target, columns, deletedWhen } }: DoneLoad,
 ): Promise<ResultColumn[]> {
   const { columns: present } = await destination.describeTarget(target);
-  return columns.map(({ name }) => {
+  return columns.flatMap(({ name }) => {
     const there = present?.find((column) => column.name === name);
-    if (there) return there;
+    if (there) return [there];
+    if (present && name === deletedWhen?.column) return [];
     const what = present ? `has no column ${name} any more` : 'does not exist any more';
     throw new PenstockError('TARGET_MISMATCH', `The target ${target.schema}.${target.table} ${what}.`);
   });

@@ -16,7 +16,7 @@ const reservedSchema = /^(_penstock|penstock|pg_.*|information_schema)\./;
  * @throws PenstockError BAD_REQUEST with a pointer, or as `checkSchedule` does
  */
 export function checkSyncSpec(spec: SyncSpec): void {
-  const { mode, key, cursor, destination, softDelete } = spec;
+  const { mode, key, cursor, destination, softDelete, deletedWhen } = spec;
   checkSchedule(spec.schedule);
   checkPlaceholders(spec);
   if (mode !== 'append' && key.length === 0)
@@ -30,8 +30,18 @@ export function checkSyncSpec(spec: SyncSpec): void {
       'a mirror reads everything in every run, or it could not tell which rows are gone: remove the cursor, or use upsert',
       '/cursor',
     );
-  if (softDelete !== undefined && mode !== 'mirror')
-    refuse(`mode ${mode} deletes no rows: remove softDelete, or use mirror`, '/softDelete');
+  if (deletedWhen !== undefined && mode !== 'upsert')
+    refuse(
+      `deletedWhen goes with mode upsert: remove it, or leave such rows out in the query`,
+      '/deletedWhen',
+    );
+  if (deletedWhen !== undefined && key.includes(deletedWhen))
+    refuse('deletedWhen cannot be a column of the key', '/deletedWhen');
+  if (softDelete !== undefined && mode !== 'mirror' && deletedWhen === undefined)
+    refuse(
+      `mode ${mode} marks no rows: softDelete goes with mirror, and with upsert and deletedWhen`,
+      '/softDelete',
+    );
   if (softDelete !== undefined && key.includes(softDelete))
     refuse('softDelete cannot be a column of the key', '/softDelete');
   if (mode === 'replace') checkReplace(spec);

@@ -104,7 +104,9 @@ export interface Receipt {
   unchanged: number;
   deduplicated: number;
   rejected: number;
-  /** rows removed from the target; counted apart, not part of `read` */
+  /** rows that say that their key is gone (`deletedWhen`), whether the target had it or not */
+  tombstones: number;
+  /** rows removed from the target, or marked; counted apart, not part of `read` */
   deleted: number;
   batches: number;
   bytes: number;
@@ -112,4 +114,4 @@ export interface Receipt {
 
 /** P4: a run may be `succeeded` only when its receipt adds up. */
 export const addsUp = (r: Receipt): boolean =>
-  r.read === r.inserted + r.updated + r.unchanged + r.deduplicated + r.rejected;
+  r.read === r.inserted + r.updated + r.unchanged + r.deduplicated + r.rejected + r.tombstones;

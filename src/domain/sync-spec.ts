@@ -88,6 +88,11 @@ export const syncSpecSchema = z.strictObject({
   cursor: z
     .strictObject({ column: identifier, lookback: duration.optional(), lag: duration.optional() })
     .optional(),
+  /**
+   * A column of the result that says that the row's key is gone: when it is true (boolean), or not NULL (any other). With
+   * upsert. It is written only where the target has such a column.
+   */
+  deletedWhen: identifier.optional(),
   /** A column of the target, boolean or a timestamp, that marks rows instead of deleting them. */
   softDelete: identifier.optional(),
   schedule: scheduleSchema.default({ manual: true }),

@@ -4,7 +4,7 @@
  * both sides; sums of hashes do not depend on the order of rows.
  */
 import type { SyncId } from '../domain/ids.ts';
-import type { SoftDelete, TableName } from './destination.ts';
+import type { LoadPlan, SoftDelete, TableName } from './destination.ts';
 import type { CursorWindow, PlannedCursor, ResultColumn } from './source.ts';
 
 /** How many buckets a part is split into by the hash of the key. */
@@ -46,6 +46,8 @@ export interface SourceRows {
   cursor: PlannedCursor | null;
   window: CursorWindow;
   runTime: string | undefined;
+  /** Rows that it buries are in no target. */
+  deletedWhen: LoadPlan['deletedWhen'] | undefined;
   /** `loaded`: the rows up to the window's end; `later`: those that the next window brings. */
   which: 'loaded' | 'later';
 }

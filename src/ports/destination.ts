@@ -51,6 +51,8 @@ export interface LoadPlan {
   softDelete?: SoftDelete;
   /** What {{run_time}} stands for in the query, if it is there. */
   runTime?: string;
+  /** Column of the result that says, when true (boolean) or not NULL (any other), that the row's key is gone. */
+  deletedWhen?: { column: string; isBoolean: boolean };
 }
 
 /** What the run that finishes a load allows it to do. */
@@ -99,7 +101,7 @@ export interface Checkpoint {
 }
 
 /** What one batch did, in rows; `deduplicated` are rows whose key came again in the batch. */
-export type BatchCounts = Omit<Receipt, 'read' | 'batches' | 'bytes' | 'rejected' | 'deleted'>;
+export type BatchCounts = Omit<Receipt, 'read' | 'batches' | 'bytes' | 'rejected'>;
 
 /** Why the target refused rows. */
 export interface Refusal {

@@ -26,6 +26,7 @@ export interface SyncInput {
   cursor?: { column: string; lookback?: string; lag?: string };
   keepPrevious?: boolean;
   softDelete?: string;
+  deletedWhen?: string;
   limits?: SyncSpecInput['limits'];
 }
 
@@ -118,6 +119,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         cursor: input.cursor,
         keepPrevious: input.keepPrevious,
         softDelete: input.softDelete,
+        deletedWhen: input.deletedWhen,
         limits: input.limits,
       }),
     }),

@@ -9,6 +9,7 @@ const receipt = {
   updated: 5_000,
   unchanged: 0,
   deduplicated: 0,
+  tombstones: 0,
   rejected: 0,
   deleted: 0,
   batches: 21,

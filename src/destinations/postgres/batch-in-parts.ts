@@ -1,6 +1,7 @@
 /** A batch that is sent in parts, each in a savepoint: what is refused of it leaves no trace, and the rest stays. */
 import type { BatchCounts, Refusal } from '../../ports/destination.ts';
 import type { CopyIn } from './copy-in.ts';
+import { noCounts } from './modes/mode.ts';
 import { refusalOf } from './refusal.ts';
 
 export interface PartsOptions {
@@ -14,7 +15,7 @@ export interface PartsOptions {
 
 export class BatchInParts {
   /** What became of the rows that were taken. */
-  readonly counts: BatchCounts = { inserted: 0, updated: 0, unchanged: 0, deduplicated: 0 };
+  readonly counts: BatchCounts = { ...noCounts };
   readonly #options: PartsOptions;
   /** Ends the savepoint of the part before. */
   #end = '';

@@ -12,6 +12,7 @@ const emptyReceipt: Receipt = {
   unchanged: 0,
   deduplicated: 0,
   rejected: 0,
+  tombstones: 0,
   deleted: 0,
   batches: 0,
   bytes: 0,
@@ -34,7 +35,7 @@ export async function closeRun(run: Run, runId: RunId): Promise<RunOutcome> {
   const outcome = unknownRun();
   for (const { receipt } of loads)
     for (const name of Object.keys(emptyReceipt) as (keyof Receipt)[])
-      outcome.receipt[name] += (receipt as Receipt)[name];
+      outcome.receipt[name] += (receipt as Receipt)[name] ?? 0;
   return {
     ...outcome,
     succeeded: loads.some((load) => !leavesWork(load, runId)),

@@ -12,7 +12,8 @@
  *  3. Nothing commits for a run whose row is final.
  *  4. A load does what its frozen plan says, whoever executes it.
  *  5. The cursor moves once per load, from its low to its high, in the transaction that makes the load done.
- *  6. read = inserted + updated + unchanged + deduplicated + rejected, for each checkpoint and for each load.
+ *  6. read = inserted + updated + unchanged + deduplicated + rejected + tombstones, for each checkpoint and for each load.
+ *     What is deleted is counted apart: by the checkpoints whose tombstones did it, and by the deletions of a mirror.
  *
  * States of a load: planned → loading → done, or abandoned from either. A mode whose publishing takes more than one
  * transaction (modes/mode.ts) has `loaded` and `published` between loading and done.
@@ -110,6 +111,8 @@ export function commitBatch({ lease, known, end, counts, target, relation }: Com
     counts.unchanged,
     counts.deduplicated,
     rejectedRows(end),
+    counts.tombstones,
+    counts.deleted,
     end.bytes,
     end.final,
     sameTarget,
@@ -117,5 +120,6 @@ export function commitBatch({ lease, known, end, counts, target, relation }: Com
     `${literal(lease.epoch)}::bigint`,
   ];
   return `insert into _penstock.checkpoint (load, partition, batch, key_lo, key_hi, rows, inserted, updated, unchanged,
-      deduplicated, rejected, bytes, final, relation, run, epoch) values (${values.join(', ')}); commit`;
+      deduplicated, rejected, tombstones, deleted, bytes, final, relation, run, epoch)
+    values (${values.join(', ')}); commit`;
 }

@@ -117,7 +117,8 @@ async function proveComplete(run: Run, load: LoadRow): Promise<void> {
 const receiptColumns = `coalesce(sum(rows), 0)::text as read, coalesce(sum(inserted), 0)::text as inserted,
   coalesce(sum(updated), 0)::text as updated, coalesce(sum(unchanged), 0)::text as unchanged,
   coalesce(sum(deduplicated), 0)::text as deduplicated, coalesce(sum(rejected), 0)::text as rejected,
-  (select coalesce(sum(deleted), 0) from _penstock.deletion where load = $1)::text as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
+  coalesce(sum(tombstones), 0)::text as tombstones,
+  (coalesce(sum(deleted), 0) + (select coalesce(sum(deleted), 0) from _penstock.deletion where load = $1))::text as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
 
 /** What is committed of a load. */
 export async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {

@@ -1,5 +1,6 @@
 /** The unique index of a target's key: `on conflict` needs one, and it says what "the same key" means. */
-import type { Run } from './destination-session.ts';
+import { ident } from '../../postgres-client/quote.ts';
+import type { Run, RunRows } from './destination-session.ts';
 
 /** On exactly these columns, in any order; for `select …` of it and its key columns. */
 const ofKeyIndex = `from pg_index i
@@ -13,18 +14,17 @@ const ofKeyIndex = `from pg_index i
 export const hasKeyIndex = async (run: Run, relation: string, key: readonly string[]): Promise<boolean> =>
   (await run(`select ${ofKeyIndex}`, [relation, key])).length > 0;
 
+/** "The two rows have the same key", by their aliases. */
+export type SameKey = (a: string, b: string) => string;
+
 /**
- * The index's own equality of each key column, as `operator(schema.=)`: under the transaction's search path a plain `=`
- * may be another one, or none (citext, which then compares as text).
+ * By the index's own equality, with the operators' schemas: under the transaction's search path a plain `=` may be another
+ * one, or none (citext then compares as text).
  */
-export async function fetchKeyOperators(
-  run: Run,
-  relation: string,
-  key: readonly string[],
-): Promise<string[]> {
+export async function fetchSameKey(run: RunRows, relation: string, key: readonly string[]): Promise<SameKey> {
   const rows = await run<{ operator: string }>(
     `select format('operator(%I.%s)', n.nspname, o.oprname) as operator
-       from (select i.indexrelid, i.indrelid, i.indclass::oid[] as classes, i.indkey::int2[] as numbers
+       from (select i.indrelid, i.indclass::oid[] as classes, i.indkey::int2[] as numbers
                ${ofKeyIndex} order by i.indexrelid limit 1) as i
        cross join unnest(i.classes) with ordinality as class(id, position)
        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.numbers[class.position - 1]
@@ -36,5 +36,6 @@ export async function fetchKeyOperators(
       order by array_position($2::text[], a.attname::text)`,
     [relation, key],
   );
-  return rows.map((row) => row.operator);
+  return (a, b) =>
+    key.map((name, i) => `${a}.${ident(name)} ${rows[i]!.operator} ${b}.${ident(name)}`).join(' and ');
 }

@@ -20,6 +20,7 @@ import { BatchInParts } from './batch-in-parts.ts';
 import { beginBatch, checkBegun, commitBatch, rejectedRows } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
 import type { DestinationContext, RunRows } from './destination-session.ts';
+import { fetchSameKey } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -38,11 +39,14 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const { answerMs } = context.timeouts;
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
+    const ask: RunRows = (sql, values) => rowsOf(client!, answerMs, sql, values);
+    const sameKey = await fetchSameKey(ask, relation, plan.key);
     const verify = await maySwallowRows(client, answerMs, relation);
     const route = modeOf(plan).route({
       client,
       load: taken.load,
       columns,
+      sameKey,
       verify,
       role: context.access.databaseRole,
       answerMs,

@@ -159,6 +159,16 @@ const versions: readonly string[] = [
   -- keys below the window that are read once more
   alter table _penstock.load add column again jsonb not null default '[]';
   `,
+  `
+  -- rows of the result that say that their key is gone, and what they deleted
+  alter table _penstock.checkpoint
+    add column tombstones bigint not null default 0,
+    add column deleted bigint not null default 0,
+    drop constraint checkpoint_adds_up,
+    add constraint checkpoint_adds_up
+      check (rows = inserted + updated + unchanged + deduplicated + rejected + tombstones),
+    add constraint checkpoint_deletes_by_tombstones check (deleted between 0 and tombstones);
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

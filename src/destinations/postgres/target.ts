@@ -86,7 +86,8 @@ async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
     [plan.columns.map((column) => column.typeName)],
   );
   const isKnown = new Set(known.filter((type) => type.known).map((type) => type.name));
-  const columns = plan.columns.map(
+  const written = plan.columns.filter(({ name }) => name !== plan.deletedWhen?.column);
+  const columns = written.map(
     ({ name, typeName }) => `${ident(name)} ${isKnown.has(typeName) ? typeName : 'text'}`,
   );
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
@@ -98,6 +99,7 @@ async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
 function checkColumns(plan: LoadPlan, present: readonly ResultColumn[]): void {
   for (const column of plan.columns) {
     const there = present.find((each) => each.name === column.name);
+    if (!there && column.name === plan.deletedWhen?.column) continue;
     if (!there) throw mismatch(plan, `has no column ${column.name}`);
     if (!keepsValues(column.typeName, there.typeName))
       throw mismatch(

@@ -10,7 +10,7 @@ import { withSource } from './source-session.ts';
 export function comparedRows(access: ConnectionAccess, rows: SourceRows): ComparedRows {
   const relation = async (): Promise<ComparedRelation> => ({
     from: asSubselect((await parseFilled(filledFor(rows))).sql),
-    where: dueBy(rows),
+    where: [...dueBy(rows), ...notBuried(rows)],
     columns: rows.columns,
     key: rows.key,
   });
@@ -33,6 +33,11 @@ const filledFor = ({ window, which, ...query }: SourceRows): OpenQuery => ({
   ...query,
   window: { low: null, high: which === 'loaded' ? window.high : null },
 });
+
+function notBuried({ deletedWhen }: SourceRows): string[] {
+  if (!deletedWhen) return [];
+  return [`q.${ident(deletedWhen.column)} is ${deletedWhen.isBoolean ? 'not true' : 'null'}`];
+}
 
 function dueBy({ cursor, window, columns, which }: SourceRows): string[] {
   if (!cursor) return which === 'loaded' ? [] : ['false'];

@@ -397,6 +397,17 @@ test('a granted role that may not touch _penstock writes and deletes', async () 
   );
 });
 
+test('a row that the target refuses was in the result: what the target has under its key stays', async () => {
+  const sync = mirror({ limits: { maxRejects: 1 } });
+  await room.run(sync);
+  await room.to.query(`alter table target add constraint known check (name <> 'refused')`);
+  await room.from.query(`update people set name = 'refused' where id = 7`);
+  await drop('id = 8');
+  const limits = { rows: 30, bytes: 1 << 20, timeMs: 5_000, maxRejects: 1 };
+  expect(await room.run(sync, { limits })).toMatchObject({ unchanged: 98, rejected: 1, deleted: 1 });
+  expect((await room.to.query('select name from target where id = 7')).rows).toEqual([{ name: 'name 7' }]);
+});
+
 test('a trigger that keeps rows from being deleted is found', async () => {
   const sync = mirror();
   await room.run(sync);

@@ -260,6 +260,21 @@ describe('verify does not mind', () => {
     await room.to.query('update target set deleted_at = now() where id = 50');
     expect(await verifySync(room, sync)).toMatchObject({ missing: 1 });
   });
+
+  test('rows of the result that say that their key is gone', async () => {
+    await room.from.query('create table buried (id integer primary key, gone boolean)');
+    await room.from.query('insert into buried select i, i <= 5 from generate_series(1, 100) as i');
+    const sync = room.sync({
+      query: 'select * from buried',
+      key: ['id'],
+      mode: 'upsert',
+      deletedWhen: 'gone',
+    });
+    await room.run(sync);
+    expect(await verifySync(room, sync)).toMatchObject({ ...alike, sourceRows: 95, destinationRows: 95 });
+    await room.to.query('insert into target values (5)');
+    expect(await verifySync(room, sync)).toMatchObject({ extra: 1 });
+  });
 });
 
 describe('verify', () => {

@@ -73,6 +73,11 @@ describe('a run', () => {
       'run_that_succeeded_has_a_receipt',
     ],
     ['whose receipt loses a row', { receipt: receipt({ inserted: 3 }) }, 'run_receipt_adds_up'],
+    [
+      'whose receipt has a tombstone too many',
+      { receipt: receipt({ tombstones: 1 }) },
+      'run_receipt_adds_up',
+    ],
     ['whose receipt lacks a count', { receipt: { read: 0 } }, 'run_receipt_adds_up'],
     ['with a priority of 6', { priority: 6 }, 'run_priority_check'],
     ['of a version that its sync does not have', { sync_version: 2 }, 'run_has_a_version_of_its_sync'],

@@ -22,6 +22,7 @@ const receipt: Receipt = {
   updated: 1,
   unchanged: 0,
   deduplicated: 0,
+  tombstones: 0,
   rejected: 0,
   deleted: 0,
   batches: 1,

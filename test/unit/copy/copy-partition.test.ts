@@ -83,7 +83,7 @@ const writer = (): PartitionWriter => ({
   commit: async (end) => {
     calls.push('commit');
     committed.push(end);
-    return { inserted: end.rows, updated: 0, unchanged: 0, deduplicated: 0 };
+    return { inserted: end.rows, updated: 0, unchanged: 0, deduplicated: 0, tombstones: 0, deleted: 0 };
   },
   rollback: async () => void calls.push('rollback'),
   close: async () => {

@@ -5,7 +5,7 @@
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { sumCheckpoints } from '../sum-checkpoints.ts';
 import { writingTarget } from '../writing-target.ts';
-import type { Mode, Route, Writing } from './mode.ts';
+import { noCounts, type Mode, type Route, type Writing } from './mode.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
 
 export const append: Mode = {
@@ -39,7 +39,7 @@ export function straight({ load }: Writing): Route {
 export function allNew(into: string): Route {
   return {
     into,
-    apply: (rows) => Promise.resolve({ inserted: rows, updated: 0, unchanged: 0, deduplicated: 0 }),
+    apply: (rows) => Promise.resolve({ ...noCounts, inserted: rows }),
     otherwise: () => null,
   };
 }

@@ -9,23 +9,29 @@ import type { Client } from 'pg';
 import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
+import type { SameKey } from '../key-index.ts';
 import { differs, type TargetColumn } from '../target-columns.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
-import { isMarked, unmark } from './soft-delete.ts';
+import { isLive, isMarked, removeRows, unmark } from './soft-delete.ts';
 
 export const stagingTable = 'pg_temp.penstock_stage';
 
 const columnList = (names: readonly string[]): string => names.map(ident).join(', ');
 
 /** Created in the batch's transaction and gone with it: right behind a transaction pooler, and nothing to clean up. */
-export function createStaging(plan: LoadPlan): string {
-  const columns = columnList(plan.columns.map((column) => column.name));
-  return `create temporary table penstock_stage on commit drop as select ${columns} from ${qualifiedName(plan.target)} with no data`;
+export function createStaging({ plan, columns }: Pick<MergeRequest, 'plan' | 'columns'>): string {
+  const names = columns.map((column) => ident(column.name));
+  const extra = plan.columns
+    .filter(({ name }) => !columns.some((column) => column.name === name))
+    .map(({ name, typeName }) => `null::${plan.format === 'binary' ? typeName : 'text'} as ${ident(name)}`);
+  return `create temporary table penstock_stage on commit drop as select ${[...names, ...extra].join(', ')} from ${qualifiedName(plan.target)} with no data`;
 }
 
 export interface MergeRequest {
   plan: LoadPlan;
+  /** Of the target. */
   columns: readonly TargetColumn[];
+  sameKey: SameKey;
   /** Rows in the staging table. */
   rows: number;
   /** A trigger may swallow rows: look for every key afterwards. */
@@ -35,34 +41,67 @@ export interface MergeRequest {
 
 /** Merges the staged rows; true counts. ROWS_SWALLOWED. */
 export async function mergeStaged(client: Client, request: MergeRequest): Promise<BatchCounts> {
-  const { plan, rows, answerMs } = request;
+  const { rows, answerMs } = request;
   let merged = await merge(client, request, false);
   if (merged.distinct < rows) {
     // Which of the duplicates stayed was left to chance: once more, by the rule.
     await runAll(client, 'rollback to savepoint merge', answerMs);
     merged = await merge(client, request, true);
   }
-  if (request.verify) await findSwallowed(client, plan, answerMs);
-  const { inserted, updated, distinct } = merged;
-  return { inserted, updated, unchanged: distinct - inserted - updated, deduplicated: rows - distinct };
+  if (request.verify) await findSwallowed(client, request);
+  const { inserted, updated, distinct, tombstones, deleted } = merged;
+  const unchanged = distinct - tombstones - inserted - updated;
+  return { inserted, updated, unchanged, deduplicated: rows - distinct, tombstones, deleted };
 }
 
 interface Merged {
   distinct: number;
   inserted: number;
   updated: number;
+  tombstones: number;
+  deleted: number;
 }
 
 async function merge(client: Client, request: MergeRequest, byRule: boolean): Promise<Merged> {
   const sql = `set local work_mem = '64MB'; savepoint merge; ${mergeStatement(request, byRule)}`;
   const results = await runAll(client, sql, request.answerMs);
   const row = results.at(-1)!.rows[0] as Record<keyof Merged, string>;
-  return { distinct: Number(row.distinct), inserted: Number(row.inserted), updated: Number(row.updated) };
+  return Object.fromEntries(
+    Object.entries(row).map(([name, count]) => [name, Number(count)]),
+  ) as unknown as Merged;
 }
 
-function mergeStatement({ plan, columns }: MergeRequest, byRule: boolean): string {
+/** "The staged row says that its key is gone"; never NULL. */
+function isTombstone({ deletedWhen }: LoadPlan): string {
+  if (!deletedWhen) return 'false';
+  const column = `s.${ident(deletedWhen.column)}`;
+  return deletedWhen.isBoolean ? `(${column}::text::boolean is true)` : `(${column} is not null)`;
+}
+
+function mergeStatement({ plan, columns, sameKey }: MergeRequest, byRule: boolean): string {
   const names = columnList(columns.map((column) => column.name));
   const key = columnList(plan.key);
+  const cursor = plan.cursor ? `, ${ident(plan.cursor.column)} desc nulls last` : '';
+  const tieBreak = byRule ? `${cursor}, s::text collate "C" desc` : '';
+  const removed = plan.deletedWhen
+    ? removeRows(plan, { from: 'candidate as c', where: `c.penstock_gone and ${sameKey('t', 'c')}` })
+    : '';
+  return `with candidate as materialized (
+      select distinct on (${key}) ${names}, ${isTombstone(plan)} as penstock_gone
+        from ${stagingTable} as s order by ${key}${tieBreak}),
+    merged as (
+      insert into ${qualifiedName(plan.target)} as t (${names}) select ${names} from candidate where not penstock_gone
+      on conflict (${key}) do ${conflictAction(plan, columns)}
+      returning t.xmax = 0 as is_new)
+    ${removed === '' ? '' : `, removed as (${removed} returning 1)`}
+    select (select count(*) from candidate) as distinct,
+      (select count(*) from candidate where penstock_gone) as tombstones,
+      ${removed === '' ? '0' : '(select count(*) from removed)'} as deleted,
+      count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from merged`;
+}
+
+/** Only rows that differ are rewritten; a row whose key has come again is no longer marked as deleted. */
+function conflictAction(plan: LoadPlan, columns: readonly TargetColumn[]): string {
   const others = columns.filter((column) => !plan.key.includes(column.name));
   const set = others.map(({ name }) => `${ident(name)} = excluded.${ident(name)}`);
   const isOld = others.map(differs);
@@ -70,25 +109,20 @@ function mergeStatement({ plan, columns }: MergeRequest, byRule: boolean): strin
     set.push(unmark(plan.softDelete));
     isOld.push(isMarked('t', plan.softDelete));
   }
-  const action = set.length === 0 ? 'nothing' : `update set ${set.join(', ')} where ${isOld.join(' or ')}`;
-  const cursor = plan.cursor ? `, ${ident(plan.cursor.column)} desc nulls last` : '';
-  const tieBreak = byRule ? `${cursor}, s::text collate "C" desc` : '';
-  return `with candidate as materialized (
-      select distinct on (${key}) ${names} from ${stagingTable} as s order by ${key}${tieBreak}),
-    merged as (
-      insert into ${qualifiedName(plan.target)} as t (${names}) select ${names} from candidate
-      on conflict (${key}) do ${action}
-      returning t.xmax = 0 as is_new)
-    select (select count(*) from candidate) as distinct,
-      count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from merged`;
+  return set.length === 0 ? 'nothing' : `update set ${set.join(', ')} where ${isOld.join(' or ')}`;
 }
 
-async function findSwallowed(client: Client, plan: LoadPlan, answerMs: number): Promise<void> {
-  const sameKey = plan.key.map((name) => `t.${ident(name)} = s.${ident(name)}`).join(' and ');
+/** Keys that are not there although they should be, or the other way round; not those of which both was said. */
+async function findSwallowed(client: Client, { plan, sameKey, answerMs }: MergeRequest): Promise<void> {
+  const target = qualifiedName(plan.target);
+  const isThere = `exists (select from ${target} as t where ${sameKey('t', 's')} and ${isLive(plan)})`;
+  const saidOnce = plan.deletedWhen
+    ? `not exists (select from said as d where ${sameKey('d', 's')} and d.penstock_gone <> s.penstock_gone)`
+    : 'true';
   const [missing] = await runAll(
     client,
-    `select from ${stagingTable} as s
-      where not exists (select from ${qualifiedName(plan.target)} as t where ${sameKey}) limit 1`,
+    `with said as (select ${columnList(plan.key)}, ${isTombstone(plan)} as penstock_gone from ${stagingTable} as s)
+     select from said as s where penstock_gone = ${isThere} and ${saidOnce} limit 1`,
     answerMs,
   );
   if (missing!.rows.length > 0) throw rowsSwallowed(plan);

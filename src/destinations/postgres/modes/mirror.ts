@@ -13,7 +13,7 @@
 import { ident, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
 import type { Run } from '../destination-session.ts';
-import { fetchKeyOperators } from '../key-index.ts';
+import { fetchSameKey } from '../key-index.ts';
 import type { LoadRow } from '../load.ts';
 import { refusalOf } from '../refusal.ts';
 import { mismatch, qualifiedName, rowsSwallowed } from '../target-name.ts';
@@ -21,7 +21,7 @@ import { writingTarget } from '../writing-target.ts';
 import { tooManyDeletes } from './delete-guard.ts';
 import { stagingTable } from './merge.ts';
 import type { Mode, Published, Publishing, Route, Writing } from './mode.ts';
-import { isMarked, mark } from './soft-delete.ts';
+import { isLive, removeRows } from './soft-delete.ts';
 import { staged, upsert } from './upsert.ts';
 
 export const mirror: Mode = {
@@ -97,19 +97,17 @@ async function publish(run: Run, load: LoadRow, publishing: Publishing): Promise
   return { phase: (await deleteChunk(run, load, publishing)) ? 'done' : 'loaded' };
 }
 
-const isLive = ({ plan: { softDelete } }: LoadRow): string =>
-  softDelete === undefined ? 'true' : `not ${isMarked('t', softDelete)}`;
-
 /** Finds what is to go, and whether that many may. */
 async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing): Promise<Published> {
-  const same = await sameKey(run, load, 't', 's');
-  const isThere = isLive(load);
+  const sameKey = await fetchSameKey(run, load.relation, load.plan.key);
+  const isThere = isLive(load.plan);
   const target = qualifiedName(load.plan.target);
+  await noteRejected(run, load);
   await run(`analyze ${seen(load)}`);
   await run(
     `create table ${doomed(load)} as
      select row_number() over () as penstock_no, ${columnsOf(load)} from ${target} as t
-      where ${isThere} and not exists (select from ${seen(load)} as s where ${same})`,
+      where ${isThere} and not exists (select from ${seen(load)} as s where ${sameKey('t', 's')})`,
   );
   await run(`alter table ${doomed(load)} add primary key (penstock_no)`);
   const [count] = await run<Record<'gone' | 'there' | 'inserted', string>>(
@@ -130,6 +128,17 @@ async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing):
   return { phase: gone === 0 ? 'done' : 'loaded' };
 }
 
+/** A row that the target refused was in the result: what the target has under its key stays. Compared as text, as it was read. */
+async function noteRejected(run: Run, load: LoadRow): Promise<void> {
+  const same = load.plan.key.map((name, i) => `t.${ident(name)}::text = r.key[${i + 1}]`).join(' and ');
+  await run(
+    `insert into ${seen(load)} select ${load.plan.key.map((name) => `t.${ident(name)}`).join(', ')}
+       from ${qualifiedName(load.plan.target)} as t join _penstock.reject as r on ${same}
+      where r.load = $1 and r.batch > 0 and not r.stopped`,
+    [load.id],
+  );
+}
+
 /** Deletes (or marks) the next chunk, and records it; whether it was the last. ROWS_SWALLOWED. */
 async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publishing): Promise<boolean> {
   const [at] = await run<{ chunk: number; after: string; last: string }>(
@@ -145,9 +154,9 @@ async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publish
      select ${columnsOf(load)} from ${doomed(load)} where penstock_no > ${after} and penstock_no <= ${through}`,
   );
   if (role !== undefined) await run(`grant select on pg_temp.penstock_chunk to ${ident(role)}`);
-  const same = await sameKey(run, load, 't', 'c');
+  const sameKey = await fetchSameKey(run, load.relation, load.plan.key);
   const deleted = await writingTarget(run, { load, role }, () =>
-    removeChunk(run, load, same, through - after),
+    removeChunk(run, load, sameKey('t', 'c'), through - after),
   );
   await run(
     `insert into _penstock.deletion (load, chunk, after, through, deleted) values ($1, $2, $3, $4, $5)`,
@@ -158,22 +167,13 @@ async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publish
 
 /** How many rows it took away; somebody else may have been faster. */
 async function removeChunk(run: Run, load: LoadRow, same: string, rows: number): Promise<number> {
-  const { target, softDelete } = load.plan;
-  const from = `${qualifiedName(target)} as t`;
   const chunk = 'pg_temp.penstock_chunk as c';
-  const isThere = isLive(load);
-  const remove =
-    softDelete === undefined
-      ? `delete from ${from} using ${chunk} where ${same}`
-      : `update ${from} set ${mark(softDelete)} from ${chunk} where ${same} and ${isThere}`;
-  const removed = await run.count(remove);
+  const isThere = isLive(load.plan);
+  const removed = await run.count(removeRows(load.plan, { from: chunk, where: same }));
   if (removed === rows) return removed;
-  const left = await run(`select from ${from} join ${chunk} on ${same} where ${isThere} limit 1`);
+  const left = await run(
+    `select from ${qualifiedName(load.plan.target)} as t join ${chunk} on ${same} where ${isThere} limit 1`,
+  );
   if (left.length > 0) throw rowsSwallowed(load.plan);
   return removed;
-}
-
-async function sameKey(run: Run, { relation, plan }: LoadRow, a: string, b: string): Promise<string> {
-  const operators = await fetchKeyOperators(run, relation, plan.key);
-  return plan.key.map((name, i) => `${a}.${ident(name)} ${operators[i]!} ${b}.${ident(name)}`).join(' and ');
 }

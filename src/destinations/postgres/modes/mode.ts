@@ -8,6 +8,7 @@ import type { PenstockError } from '../../../domain/errors.ts';
 import type { BatchCounts, PublishLimits } from '../../../ports/destination.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
+import type { SameKey } from '../key-index.ts';
 import type { TargetColumn } from '../target-columns.ts';
 
 export interface Mode {
@@ -64,12 +65,24 @@ export interface Writing {
   readonly load: LoadRow;
   /** The target's columns that the result fills, in its order. */
   readonly columns: readonly TargetColumn[];
+  /** Of a keyed target only. */
+  readonly sameKey: SameKey;
   /** A trigger of the target may swallow rows. */
   readonly verify: boolean;
   /** The role that the batches' transactions run as; the login's own when absent. */
   readonly role: string | undefined;
   readonly answerMs: number;
 }
+
+/** Of rows that did nothing. */
+export const noCounts: BatchCounts = {
+  inserted: 0,
+  updated: 0,
+  unchanged: 0,
+  deduplicated: 0,
+  tombstones: 0,
+  deleted: 0,
+};
 
 /**
  * The way of rows within a batch's transaction. A batch may be sent in parts, each a COPY of its own: `prepare` once,

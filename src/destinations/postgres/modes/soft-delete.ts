@@ -1,15 +1,25 @@
-/** Rows that are marked instead of deleted, in SQL. */
-import type { SoftDelete } from '../../../ports/destination.ts';
+/** Removing rows from the target: deleted, or marked where the sync wants that. In SQL, the target's alias being `t`. */
+import type { LoadPlan, SoftDelete } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
+import { qualifiedName } from '../target-name.ts';
 
 /** "The row is marked"; never NULL. */
 export const isMarked = (alias: string, { column, kind }: SoftDelete): string =>
   `(${alias}.${ident(column)} is ${kind === 'boolean' ? 'true' : 'not null'})`;
 
-/** Of an update's `set`. */
-export const mark = ({ column, kind }: SoftDelete): string =>
-  `${ident(column)} = ${kind === 'boolean' ? 'true' : 'pg_catalog.now()'}`;
+/** "The row is there for its readers"; never NULL. */
+export const isLive = ({ softDelete }: LoadPlan): string =>
+  softDelete === undefined ? 'true' : `not ${isMarked('t', softDelete)}`;
 
 /** Of an update's `set`. */
 export const unmark = ({ column, kind }: SoftDelete): string =>
   `${ident(column)} = ${kind === 'boolean' ? 'false' : 'null'}`;
+
+/** Removes the live rows of the target that match one of another relation. */
+export function removeRows(plan: LoadPlan, { from, where }: { from: string; where: string }): string {
+  const { softDelete } = plan;
+  const target = `${qualifiedName(plan.target)} as t`;
+  if (softDelete === undefined) return `delete from ${target} using ${from} where ${where}`;
+  const mark = `${ident(softDelete.column)} = ${softDelete.kind === 'boolean' ? 'true' : 'pg_catalog.now()'}`;
+  return `update ${target} set ${mark} from ${from} where ${where} and ${isLive(plan)}`;
+}

@@ -1,6 +1,7 @@
 /**
  * Upsert: a batch is merged by key. Into a table that was empty when the load was opened its rows go straight, without a
- * second write, until a key is met that is there: that batch and those after it are staged and merged.
+ * second write, until a key is met that is there: that batch and those after it are staged and merged. With `deletedWhen`
+ * all are, since rows that say that their key is gone must not go in.
  */
 import { sqlstateOf } from '../classify-error.ts';
 import { straight } from './append.ts';
@@ -12,7 +13,8 @@ const uniqueViolation = '23505';
 export const upsert: Mode = {
   onlyAdds: false,
   keyed: true,
-  route: (writing) => (writing.load.wasEmpty ? straightUntilMet(writing) : staged(writing)),
+  route: (writing) =>
+    writing.load.wasEmpty && !writing.load.plan.deletedWhen ? straightUntilMet(writing) : staged(writing),
 };
 
 const straightUntilMet = (writing: Writing): Route => ({
@@ -25,11 +27,12 @@ const straightUntilMet = (writing: Writing): Route => ({
 
 /** Rows go into a table of the transaction, and are merged from there. */
 export function staged(writing: Writing): Route {
-  const { client, load, columns, verify, answerMs } = writing;
+  const { client, load } = writing;
+  const { plan } = load;
   return {
-    prepare: createStaging(load.plan),
+    prepare: createStaging({ plan, columns: writing.columns }),
     into: stagingTable,
-    apply: (rows) => mergeStaged(client, { plan: load.plan, columns, rows, verify, answerMs }),
+    apply: (rows) => mergeStaged(client, { ...writing, plan, rows }),
     clear: `truncate ${stagingTable}`,
     otherwise: () => null,
   };
