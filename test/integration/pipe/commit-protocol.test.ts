@@ -348,7 +348,7 @@ describe.each(['append', 'upsert', 'replace'] as const)('%s', (mode) => {
     await room.to.query(`create or replace function wait_here() returns trigger language plpgsql as
       $$ begin perform pg_advisory_xact_lock_shared(23); return new; end $$`);
     await room.to.query(
-      'create trigger gate before insert on target for each row when (new.id = 50) execute function wait_here()',
+      `create trigger gate before insert on ${written()} for each row when (new.id = 50) execute function wait_here()`,
     );
     await room.to.query('select pg_advisory_lock(23)');
     const attempt = room.attempt(run, load, { limits: { ...limits, rows: 10 } });
@@ -364,6 +364,7 @@ describe.each(['append', 'upsert', 'replace'] as const)('%s', (mode) => {
       outcome: 'yielded',
       error: { code: expect.stringMatching(/^SOURCE_/) },
     });
+    await room.to.query(`drop trigger gate on ${written()}`);
     await finishBy(run);
     await expectEqual();
   });
