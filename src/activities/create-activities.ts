@@ -7,6 +7,7 @@ import { hasCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
 import { parseDurationMs } from '../domain/sync-spec.ts';
+import type { Destination } from '../ports/destination.ts';
 import { closeRun, recordEnd } from './close-run.ts';
 import type {
   CancelInput,
@@ -87,9 +88,19 @@ async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promi
     const { read: rows, batches, bytes } = finished.load;
     if (finished.outcome === 'another') return { outcome: 'another', rows, batches, bytes };
     const status = await deps.runs.succeed(work.runId, finished.receipt, finished.loads);
+    await cleanUp(deps, destination);
     return { outcome: status === 'succeeded' ? 'succeeded' : 'stale', rows, batches, bytes };
   } finally {
     await destination.close();
+  }
+}
+
+/** What is not forgotten now is forgotten by the next run. */
+async function cleanUp({ logger }: ActivityDeps, destination: Destination): Promise<void> {
+  try {
+    await destination.cleanUp();
+  } catch (err) {
+    logger.warn({ err }, 'finish: old loads are not forgotten');
   }
 }
 

@@ -5,7 +5,7 @@ import { pageQuery, ref, timestamp } from './common-schema.ts';
 
 const count = z.number();
 
-const receipt = z
+export const receipt = z
   .object({
     read: count,
     inserted: count,

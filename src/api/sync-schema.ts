@@ -1,6 +1,8 @@
 /** Syncs in the API: the spec as users write it, and around it what Penstock knows of it. */
 import { z } from 'zod';
+import { resetWays } from '../domain/reset-ways.ts';
 import { slotOutcomes } from '../domain/run-states.ts';
+import { receipt } from './run-schema.ts';
 import { syncSpecSchema } from '../domain/sync-spec.ts';
 import { instant, pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
 
@@ -50,13 +52,31 @@ export const pauseBody = z.strictObject({
 
 export const resetBody = z.strictObject({
   how: z
-    .enum(['reset', 'accept'])
+    .enum(resetWays)
     .default('reset')
     .describe(
-      'reset: the next run reads everything; accept: rows of an unfinished append are kept as they are.',
+      'reset: the next run reads everything; accept: rows of an unfinished append are kept as they are; keep: the cursor is kept although query, key, cursor, table or source have changed.',
     ),
   deleteRows: z.boolean().default(false).describe('Also empties the target. Only with reset.'),
 });
+
+export const resetPreview = z
+  .object({
+    id: z.string(),
+    unfinished: z
+      .object({
+        loadId: z.string(),
+        mode: z.string(),
+        staged: z.boolean().describe('None of its rows can be seen yet: accept would keep none.'),
+        committed: receipt,
+      })
+      .nullable(),
+    cursorMovedAt: timestamp.nullable().describe('null: the next run reads from the beginning anyway.'),
+    tables: z
+      .array(z.object({ table: z.string(), rows: z.number(), shared: z.boolean() }))
+      .describe('What deleteRows would empty; a shared table is refused.'),
+  })
+  .meta({ id: 'ResetPreview', description: 'What a reset of the sync would meet.' });
 
 export const nextQuery = tenantQuery.extend({ count: z.coerce.number().int().min(1).max(100).default(5) });
 

@@ -50,6 +50,14 @@ export interface ConnectionAnswer {
   updatedAt: Timestamp;
 }
 
+export interface ResetPreviewAnswer {
+  id: string;
+  /** `staged`: none of its rows can be seen yet. */
+  unfinished: { loadId: string; mode: string; staged: boolean; committed: Receipt } | null;
+  cursorMovedAt: Timestamp | null;
+  tables: { table: string; rows: number; shared: boolean }[];
+}
+
 export interface SyncAnswer extends SyncSpec {
   id: string;
   tenantId: string;

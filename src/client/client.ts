@@ -1,5 +1,6 @@
 /** The API as functions, for producers: `const run = await client.syncs.trigger('subscribers'); await run.result()`. */
 import type { ApiKeyRole } from '../domain/access.ts';
+import type { ResetWay } from '../domain/reset-ways.ts';
 import type { RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
 import type { SyncSpecInput } from '../domain/sync-spec.ts';
@@ -7,6 +8,7 @@ import type {
   ApiKeyAnswer,
   ConnectionAnswer,
   Page,
+  ResetPreviewAnswer,
   RunAnswer,
   RunEventAnswer,
   SlotAnswer,
@@ -127,12 +129,12 @@ const syncsOf = (send: Send) => ({
   pause: (ref: string, { reason, until, ...of }: Whose & { reason?: string; until?: string } = {}) =>
     send<SyncAnswer>('POST', `${at('syncs', ref)}/pause`, { ...whose(of), body: { reason, until } }),
   resume: (ref: string, of?: Whose) => send<SyncAnswer>('POST', `${at('syncs', ref)}/resume`, whose(of)),
-  /** Forgets what it has read, or accepts an unfinished load. */
-  reset: (
-    ref: string,
-    { how, deleteRows, ...of }: Whose & { how?: 'reset' | 'accept'; deleteRows?: boolean } = {},
-  ) =>
-    send<{ id: string; how: 'reset' | 'accept' }>('POST', `${at('syncs', ref)}/reset`, {
+  /** What a reset would meet: unfinished rows, cursor, tables with their rows. */
+  describeReset: (ref: string, of?: Whose) =>
+    send<ResetPreviewAnswer>('GET', `${at('syncs', ref)}/reset`, whose(of)),
+  /** Forgets what it has read, keeps its cursor, or accepts an unfinished load. */
+  reset: (ref: string, { how, deleteRows, ...of }: Whose & { how?: ResetWay; deleteRows?: boolean } = {}) =>
+    send<{ id: string; how: ResetWay }>('POST', `${at('syncs', ref)}/reset`, {
       ...whose(of),
       body: { how, deleteRows },
     }),

@@ -63,6 +63,8 @@ export async function copyOnce(deps: CopyDeps, request: CopyOnceRequest): Promis
   if (done) return { status: 'succeeded', sync, receipt: done.receipt, already: true };
   try {
     const receipt = await untilStopped(stop, (hard) => copyLoads(deps, request, { sync, hard }));
+    // What is not forgotten now is forgotten by the next copy.
+    if (receipt) await destination.cleanUp().catch(() => {});
     if (receipt) return { status: 'succeeded', sync, receipt, already: false };
   } catch (error) {
     // Where the destination is away the next call makes the run final.

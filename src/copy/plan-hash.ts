@@ -13,10 +13,13 @@ function digest(value: unknown): string {
 
 /**
  * Everything that decides what is read and written; not the sync's version, which also counts edits of its schedule, nor
- * the time, which is another for every run and stays that of the run that opened the load.
+ * the time, which is another for every run and stays that of the run that opened the load. Limits make no other load
+ * either: how far to look back, how long to wait for writers.
  */
-export const hashPlan = (plan: LoadPlan): string =>
-  digest({ ...plan, syncVersion: undefined, runTime: undefined });
+export const hashPlan = (plan: LoadPlan): string => {
+  const cursor = plan.cursor && { ...plan.cursor, lookbackMs: undefined, lagMs: undefined };
+  return digest({ ...plan, cursor, syncVersion: undefined, runTime: undefined });
+};
 
 /** What a cursor's value is valid for. */
 export const hashCursor = ({ query, cursor, key, target, sourceIdentity }: LoadPlan): string =>

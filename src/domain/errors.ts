@@ -329,7 +329,7 @@ export const errorTable = {
     status: 409,
     retry: 'never',
     title: 'The cursor belongs to another query, key or table',
-    cure: 'Reset the sync: an append would otherwise load rows twice.',
+    cure: 'Reset the sync, and every row is read again; or keep the cursor (`how: keep`) if it is right for what the sync reads now.',
   },
   CURSOR_MOVED: {
     status: 409,

@@ -1,5 +1,6 @@
 /** Trying a connection out, and forgetting what a sync has read: what the API needs of the databases themselves. */
 import type { ConnectionId, SyncId } from '../domain/ids.ts';
+import type { ResetPreview } from './destination.ts';
 
 export interface ConnectionTester {
   /** Connects, logs in, reads the version. SOURCE_UNREACHABLE, SOURCE_AUTH and other SOURCE_ errors; never a secret. */
@@ -14,4 +15,8 @@ export interface SyncResetter {
   reset(syncId: SyncId, options: { deleteRows: boolean }): Promise<void>;
   /** Keeps the rows of the unfinished load as they are and abandons the rest of it. */
   accept(syncId: SyncId): Promise<void>;
+  /** Keeps the cursor for the next run, although what it was kept for has changed. */
+  keep(syncId: SyncId): Promise<void>;
+  /** What each of them would meet. */
+  describe(syncId: SyncId): Promise<ResetPreview>;
 }

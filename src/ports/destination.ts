@@ -210,6 +210,16 @@ export interface FinishRequest {
   signal?: AbortSignal;
 }
 
+/** What is there of a sync, before anybody resets it. */
+export interface ResetPreview {
+  /** `staged`: none of its rows can be seen yet. */
+  unfinished: { loadId: LoadId; mode: LoadPlan['mode']; staged: boolean; committed: Receipt } | null;
+  /** Null: the next run reads from the beginning anyway. */
+  cursorMovedAt: string | null;
+  /** What it writes, quoted; `shared`: other syncs write it as well. */
+  tables: { table: string; rows: number; shared: boolean }[];
+}
+
 export interface Destination {
   /** Creates or upgrades `_penstock`. Safe from any number of processes at once. */
   ensureSchema(): Promise<void>;
@@ -266,6 +276,10 @@ export interface Destination {
   lastDoneLoad(sync: SyncId): Promise<DoneLoad | null>;
   /** The rows of a target, to be compared with the source's. Keeps no snapshot between its questions. */
   compare(rows: DestinationRows): ComparedTarget;
+  /** What a reset of the sync would meet: what is unfinished, and what `deleteRows` would delete. */
+  describeReset(sync: SyncId): Promise<ResetPreview>;
+  /** Keeps the cursor for the next load although its plan is another: that load reads on from it. */
+  keepCursor(sync: SyncId): Promise<void>;
   /** Abandons the unfinished load and keeps its rows: what is there is accepted. */
   acceptLoad(sync: SyncId): Promise<void>;
   /**
@@ -273,6 +287,8 @@ export interface Destination {
    * empties the target, refused with TARGET_OWNED when another sync writes to it.
    */
   resetSync(sync: SyncId, options: { deleteRows: boolean }): Promise<void>;
+  /** Forgets the details of loads that were closed long ago; never anything of one that is open. */
+  cleanUp(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -2,6 +2,7 @@
  * Syncs: saved query, destination, mode and schedule; versioned. Every change settles the sync under its old spec
  * first, in the same transaction, so that no due time is lost or doubled, and tells the index after the commit.
  */
+import type { ResetWay } from '../domain/reset-ways.ts';
 import type { ConnectionId, PauseId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { SlotOutcome } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
@@ -60,8 +61,8 @@ export interface SyncStore {
   /** Slots during a pause are recorded and not run. Paused again, reason and end are replaced. */
   pause(scope: Scope, ref: string, pause: { reason: string | null; until: string | null }): Promise<Sync>;
   resume(scope: Scope, ref: string): Promise<Sync>;
-  /** Notes that its rows are about to be read again (`reset`) or kept (`accept`). RUN_STATE while a run is at work. */
-  recordReset(scope: Scope, ref: string, how: 'reset' | 'accept'): Promise<SyncId>;
+  /** Notes that its rows are about to be read again (`reset`) or kept (`accept`, `keep`). RUN_STATE while a run is at work. */
+  recordReset(scope: Scope, ref: string, how: ResetWay): Promise<SyncId>;
   /** Newest first. */
   listSlots(scope: Scope, ref: string, page: PageRequest): Promise<Page<Slot>>;
 }

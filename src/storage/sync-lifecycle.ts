@@ -5,6 +5,7 @@
 import { PenstockError } from '../domain/errors.ts';
 import { newId, type RunId, type SyncId } from '../domain/ids.ts';
 import { activeStatuses } from '../domain/run-states.ts';
+import type { ResetWay } from '../domain/reset-ways.ts';
 import type { Scope } from '../ports/scope.ts';
 import { checkVersion } from './database-errors.ts';
 import { insertAudit, insertEvent } from './in-scope.ts';
@@ -108,7 +109,7 @@ export async function resumeSync(tx: Tx, scope: Scope, ref: string): Promise<Syn
 export async function recordReset(
   tx: Tx,
   scope: Scope,
-  { ref, how }: { ref: string; how: 'reset' | 'accept' },
+  { ref, how }: { ref: string; how: ResetWay },
 ): Promise<SyncId> {
   const { id, tenantId, spec } = await lockSync(tx, scope, ref);
   const { rows } = await tx.query<{ id: RunId }>(

@@ -1,6 +1,6 @@
 /** What the API needs of tenants' databases (src/ports/connection-tester.ts), through the same adapters as the workers. */
 import type { Pool } from 'pg';
-import type { ConnectionAccess } from '../ports/connection.ts';
+import type { SyncId } from '../domain/ids.ts';
 import type { ConnectionTester, SyncResetter } from '../ports/connection-tester.ts';
 import type { Destination } from '../ports/destination.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
@@ -33,26 +33,22 @@ export const createConnectionTester = ({
 
 /** Works on the destination that the sync has now. */
 export function createSyncResetter({ pool, secretBox, adapters }: DatabaseAccessOptions): SyncResetter {
-  const withDestination = async (
-    access: Promise<ConnectionAccess>,
-    work: (destination: Destination) => Promise<void>,
-  ): Promise<void> => {
-    const destination = adapters.openDestination(await access);
+  const withDestination = async <T>(
+    syncId: SyncId,
+    work: (destination: Destination) => Promise<T>,
+  ): Promise<T> => {
+    const destination = adapters.openDestination(await fetchDestinationAccess(pool, secretBox, syncId));
     try {
       await destination.ensureSchema();
-      await work(destination);
+      return await work(destination);
     } finally {
       await destination.close();
     }
   };
   return {
-    reset: (syncId, options) =>
-      withDestination(fetchDestinationAccess(pool, secretBox, syncId), (destination) =>
-        destination.resetSync(syncId, options),
-      ),
-    accept: (syncId) =>
-      withDestination(fetchDestinationAccess(pool, secretBox, syncId), (destination) =>
-        destination.acceptLoad(syncId),
-      ),
+    reset: (id, options) => withDestination(id, (destination) => destination.resetSync(id, options)),
+    accept: (id) => withDestination(id, (destination) => destination.acceptLoad(id)),
+    keep: (id) => withDestination(id, (destination) => destination.keepCursor(id)),
+    describe: (id) => withDestination(id, (destination) => destination.describeReset(id)),
   };
 }

@@ -5,7 +5,7 @@ import type { ApiDeps } from '../../src/api/api-deps.ts';
 import { createApiServer } from '../../src/api/server.ts';
 import { createHostGuard } from '../../src/config/host-guard.ts';
 import type { ApiKeyRole } from '../../src/domain/access.ts';
-import type { TenantId } from '../../src/domain/ids.ts';
+import type { LoadId, TenantId } from '../../src/domain/ids.ts';
 import type { VerifyReport } from '../../src/domain/verify-report.ts';
 import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
@@ -61,6 +61,19 @@ const verified: VerifyReport = {
   unfinished: false,
 };
 
+const noRows = {
+  read: 0,
+  inserted: 0,
+  updated: 0,
+  unchanged: 0,
+  deduplicated: 0,
+  rejected: 0,
+  deleted: 0,
+  tombstones: 0,
+  batches: 0,
+  bytes: 0,
+};
+
 export async function createApiFixture(): Promise<ApiFixture> {
   const control = await createControlFixture();
   const { logger, lines: apiLines } = createKeptLogger();
@@ -96,6 +109,16 @@ export async function createApiFixture(): Promise<ApiFixture> {
     resetter: {
       reset: (id, options) => ask(`reset ${id} ${JSON.stringify(options)}`),
       accept: (id) => ask(`accept ${id}`),
+      keep: (id) => ask(`keep ${id}`),
+      describe: async (id) => {
+        await ask(`describe ${id}`);
+        const committed = { ...noRows, read: 7, inserted: 7, batches: 1, bytes: 9 };
+        return {
+          unfinished: { loadId: 'lod_1' as LoadId, mode: 'append', staged: false, committed },
+          cursorMovedAt: '2026-01-01T00:00:00.000Z',
+          tables: [{ table: 'public.t', rows: 7, shared: false }],
+        };
+      },
     },
     links: {
       publicUrl: 'https://penstock.test',

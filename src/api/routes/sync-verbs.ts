@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
+import { resetWays } from '../../domain/reset-ways.ts';
 import { nextDue } from '../../domain/schedule.ts';
 import type { Schedule } from '../../domain/sync-spec.ts';
 import type { Scope } from '../../ports/scope.ts';
@@ -14,7 +15,7 @@ import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerRun } from '../run-answer.ts';
 import { emptyBody, pageOf, pageQuery, refParams, tenantQuery, timestamp } from '../common-schema.ts';
 import { accepted, run, triggerBody } from '../run-schema.ts';
-import { nextQuery, pauseBody, resetBody, slot, sync } from '../sync-schema.ts';
+import { nextQuery, pauseBody, resetBody, resetPreview, slot, sync } from '../sync-schema.ts';
 import { isFinal } from '../../domain/run-states.ts';
 import { answerSync } from '../sync-answer.ts';
 
@@ -80,20 +81,35 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
       config: { access: 'editor' },
       schema: {
         ...common,
-        summary: 'Forget what the sync has read, or accept an unfinished load',
+        summary: 'Forget what the sync has read, keep its cursor, or accept an unfinished load',
         body: resetBody,
-        response: { 200: z.object({ id: z.string(), how: z.enum(['reset', 'accept']) }) },
+        response: { 200: z.object({ id: z.string(), how: z.enum(resetWays) }) },
       },
     },
     async (request) => {
       const { how, deleteRows } = request.body;
-      if (how === 'accept' && deleteRows)
-        throw new PenstockError('BAD_REQUEST', 'accept keeps the rows: deleteRows is for reset', {
+      if (how !== 'reset' && deleteRows)
+        throw new PenstockError('BAD_REQUEST', `${how} keeps the rows: deleteRows is for reset`, {
           pointer: '/deleteRows',
         });
       const id = await syncs.recordReset(await scope(request), request.params.ref, how);
-      await (how === 'reset' ? deps.resetter.reset(id, { deleteRows }) : deps.resetter.accept(id));
+      await (how === 'reset' ? deps.resetter.reset(id, { deleteRows }) : deps.resetter[how](id));
       return { id, how };
+    },
+  );
+  app.get(
+    '/v1/syncs/:ref/reset',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        ...common,
+        summary: 'What a reset would meet, and delete',
+        response: { 200: resetPreview },
+      },
+    },
+    async (request) => {
+      const { id } = await syncs.fetch(await scope(request), request.params.ref);
+      return { id, ...(await deps.resetter.describe(id)) };
     },
   );
   app.get(

@@ -200,15 +200,15 @@ export async function insertLoad(
 /** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
 async function lockCursor(run: Run, sync: SyncId, hash: string, low: string | null): Promise<void> {
   // An update that changes nothing locks the row also when somebody deletes it meanwhile: then it inserts.
-  const [cursor] = await run<{ hash: string; value: string | null }>(
+  const [cursor] = await run<{ hash: string | null; value: string | null }>(
     `insert into _penstock.cursor (sync, cursor_hash) values ($1, $2)
       on conflict (sync) do update set sync = excluded.sync returning cursor_hash as hash, value`,
     [sync, hash],
   );
   const { value, hash: of } = cursor!;
-  if ((of === hash ? value : null) !== low) throw cursorMoved();
+  if ((of === hash || of === null ? value : null) !== low) throw cursorMoved();
   if (of !== hash)
-    await run('update _penstock.cursor set cursor_hash = $2, value = null where sync = $1', [sync, hash]);
+    await run('update _penstock.cursor set cursor_hash = $2, value = $3 where sync = $1', [sync, hash, low]);
 }
 
 const cursorMoved = (): PenstockError =>
@@ -216,11 +216,12 @@ const cursorMoved = (): PenstockError =>
 
 /** The cursor's value for a plan. CURSOR_CHANGED when it belongs to another and an append would load rows twice. */
 export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promise<string | null> {
-  const [cursor] = await run<{ hash: string; value: string | null }>(
+  const [cursor] = await run<{ hash: string | null; value: string | null }>(
     'select cursor_hash as hash, value from _penstock.cursor where sync = $1',
     [sync],
   );
   if (!cursor || cursor.value === null) return null;
+  if (cursor.hash === null) return cursor.value;
   if (cursor.hash === hashCursor(plan))
     return (await isForAnotherTable(run, sync, plan)) ? forgetValue(run, sync) : cursor.value;
   if (modeOf(plan).onlyAdds) {

@@ -3,6 +3,7 @@ import { hasCode } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { Destination } from '../../ports/destination.ts';
 import { rowOf } from '../../postgres-client/query.ts';
+import { cleanUp } from './clean-up.ts';
 import { closeRun, unknownRun } from './close-run.ts';
 import { comparedRows } from './compared-rows.ts';
 import {
@@ -24,7 +25,7 @@ import {
   openLoadOf,
 } from './load.ts';
 import { openWriter } from './partition-writer.ts';
-import { acceptLoad, resetSync } from './reset-sync.ts';
+import { acceptLoad, describeReset, keepCursor, resetSync } from './reset-sync.ts';
 import { ensureSchema } from './schema.ts';
 import { takeOver } from './take-over.ts';
 import { describeTarget } from './target.ts';
@@ -86,6 +87,17 @@ export function openPostgresDestination(
     acceptLoad: async (sync) => {
       await ensureSchema(context);
       await inTransaction(context, 'Accepting the load', (run) => acceptLoad(run, sync));
+    },
+    describeReset: async (sync) => {
+      await ensureSchema(context);
+      return inTransaction(context, 'Looking what a reset would meet', (run) => describeReset(run, sync));
+    },
+    keepCursor: async (sync) => {
+      await ensureSchema(context);
+      await inTransaction(context, 'Keeping the cursor', (run) => keepCursor(run, sync));
+    },
+    cleanUp: async () => {
+      await inTransaction(context, 'Forgetting old loads', cleanUp);
     },
     resetSync: async (sync, { deleteRows }) => {
       await ensureSchema(context);

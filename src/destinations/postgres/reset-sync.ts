@@ -1,13 +1,63 @@
-/** What a user may do about an unfinished load: keep its rows, or begin again. */
+/** What a user may do about what a sync has read: keep rows or cursor, or begin again; and what there is of both. */
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
+import type { ResetPreview } from '../../ports/destination.ts';
 import type { Run } from './destination-session.ts';
-import { abandonLoad, lockOpenLoad } from './load.ts';
+import { sumReceipt } from './finish-load.ts';
+import { abandonLoad, fetchOpenLoad, lockOpenLoad } from './load.ts';
+import { modeOf } from './modes/modes.ts';
 
 export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
   const open = await lockOpenLoad(run, sync);
   if (open) await abandonLoad(run, open);
 }
+
+/** The cursor's value is taken over by the next load, whatever its plan is. */
+export const keepCursor = (run: Run, sync: SyncId): Promise<unknown> =>
+  run('update _penstock.cursor set cursor_hash = null where sync = $1', [sync]);
+
+/** Takes no lock, and may be out of date when it is read. */
+export async function describeReset(run: Run, sync: SyncId): Promise<ResetPreview> {
+  const open = await fetchOpenLoad(run, sync);
+  const [cursor] = await run<{ movedAt: string }>(
+    `select to_char(moved_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "movedAt"
+       from _penstock.cursor where sync = $1 and value is not null`,
+    [sync],
+  );
+  const tables: ResetPreview['tables'] = [];
+  for (const { name, others } of await fetchTables(run, sync)) {
+    const [count] = await run<{ rows: string }>(`select count(*)::text as rows from ${name}`);
+    tables.push({ table: name, rows: Number(count!.rows), shared: others > 0 });
+  }
+  return {
+    unfinished: open && {
+      loadId: open.id,
+      mode: open.plan.mode,
+      staged: modeOf(open.plan).staged ?? false,
+      committed: await sumReceipt(run, open.id),
+    },
+    cursorMovedAt: cursor?.movedAt ?? null,
+    tables,
+  };
+}
+
+interface WrittenTable {
+  /** Quoted. */
+  name: string;
+  /** Other syncs that write it. */
+  others: number;
+}
+
+const fetchTables = (run: Run, sync: SyncId): Promise<WrittenTable[]> =>
+  run<WrittenTable>(
+    `select format('%I.%I', n.nspname, c.relname) as name,
+            (select count(*)::int from _penstock.target o where o.relation = t.relation and o.sync <> $1) as others
+       from _penstock.target t
+       join pg_class c on c.oid = t.relation
+       join pg_namespace n on n.oid = c.relnamespace
+      where t.sync = $1`,
+    [sync],
+  );
 
 /** TARGET_OWNED when rows are to be deleted that may be another sync's. */
 export async function resetSync(run: Run, sync: SyncId, deleteRows: boolean): Promise<void> {
@@ -17,16 +67,7 @@ export async function resetSync(run: Run, sync: SyncId, deleteRows: boolean): Pr
   await acceptLoad(run, sync);
   await run('delete from _penstock.reject where sync = $1', [sync]);
   if (!deleteRows) return;
-  const tables = await run<{ relation: string; name: string; others: number }>(
-    `select t.relation::text, format('%I.%I', n.nspname, c.relname) as name,
-            (select count(*)::int from _penstock.target o where o.relation = t.relation and o.sync <> $1) as others
-       from _penstock.target t
-       join pg_class c on c.oid = t.relation
-       join pg_namespace n on n.oid = c.relnamespace
-      where t.sync = $1`,
-    [sync],
-  );
-  for (const { name, others } of tables) {
+  for (const { name, others } of await fetchTables(run, sync)) {
     if (others > 0) throw new PenstockError('TARGET_OWNED', `Another sync writes to ${name} as well.`);
     await run(`truncate ${name}`);
   }

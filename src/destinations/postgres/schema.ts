@@ -169,6 +169,11 @@ const versions: readonly string[] = [
       check (rows = inserted + updated + unchanged + deduplicated + rejected + tombstones),
     add constraint checkpoint_deletes_by_tombstones check (deleted between 0 and tombstones);
   `,
+  `
+  -- null: the value is kept for whatever plan comes next
+  alter table _penstock.cursor alter column cursor_hash drop not null;
+  create index load_closed on _penstock.load (closed_at) where closed_at is not null;
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

@@ -175,20 +175,32 @@ describe('a sync', () => {
     expect(await acme('POST', `/v1/syncs/${sync.id}/reset`, { how: 'accept' })).toMatchObject({
       status: 200,
     });
-    expect(fixture.asked).toEqual([`reset ${sync.id} {"deleteRows":true}`, `accept ${sync.id}`]);
-    expect(
-      await acme('POST', `/v1/syncs/${sync.id}/reset`, { how: 'accept', deleteRows: true }),
-    ).toMatchObject({
-      status: 400,
-      body: { pointer: '/deleteRows' },
+    expect(await acme('POST', `/v1/syncs/${sync.id}/reset`, { how: 'keep' })).toMatchObject({
+      status: 200,
+      body: { how: 'keep' },
     });
+    expect(await acme('GET', `/v1/syncs/${sync.id}/reset`)).toMatchObject({
+      status: 200,
+      body: { id: sync.id, unfinished: { committed: { read: 7 } }, tables: [{ rows: 7 }] },
+    });
+    expect(fixture.asked).toEqual([
+      `reset ${sync.id} {"deleteRows":true}`,
+      `accept ${sync.id}`,
+      `keep ${sync.id}`,
+      `describe ${sync.id}`,
+    ]);
+    for (const how of ['accept', 'keep'])
+      expect(await acme('POST', `/v1/syncs/${sync.id}/reset`, { how, deleteRows: true })).toMatchObject({
+        status: 400,
+        body: { pointer: '/deleteRows' },
+      });
     const { body } = await acme('POST', `/v1/syncs/${sync.id}/trigger`);
     await fixture.pool.query(`update penstock.run set status = 'running' where id = $1`, [body.id]);
     expect(await acme('POST', `/v1/syncs/${sync.id}/reset`)).toMatchObject({
       status: 409,
       body: { code: 'RUN_STATE', meta: { runId: body.id } },
     });
-    expect(fixture.asked).toHaveLength(2);
+    expect(fixture.asked).toHaveLength(4);
   });
 });
 

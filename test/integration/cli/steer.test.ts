@@ -113,14 +113,24 @@ describe('penstock verify', () => {
 });
 
 describe('penstock reset', () => {
-  test('resets or accepts', async () => {
+  test('resets, accepts or keeps, and shows first what it would meet', async () => {
     const { id } = await fixture.store.syncs.fetch(fixture.operator, 'subscribers');
     expect(JSON.parse((await penstock(['reset', 'subscribers', '--delete-rows', '--json'])).stdout)).toEqual({
       id,
       how: 'reset',
     });
     expect((await penstock(['reset', 'subscribers', '--accept'])).stdout).toContain('accepted');
-    expect(fixture.asked).toEqual([`reset ${id} {"deleteRows":true}`, `accept ${id}`]);
+    expect((await penstock(['reset', 'subscribers', '--keep-cursor'])).stdout).toContain('reads on');
+    const { stdout } = await penstock(['reset', 'subscribers', '--dry-run']);
+    expect(stdout).toMatch(
+      /unfinished load: lod_1, append, 7 rows\ncursor: moved at .*\ntable public.t: 7 rows\n/,
+    );
+    expect(fixture.asked).toEqual([
+      `reset ${id} {"deleteRows":true}`,
+      `accept ${id}`,
+      `keep ${id}`,
+      `describe ${id}`,
+    ]);
   });
 });
 

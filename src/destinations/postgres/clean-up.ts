@@ -1,0 +1,50 @@
+/**
+ * Forgets loads that are over. Only `_penstock` says which are: one that is neither done nor abandoned stays, however old it
+ * is and whoever opened it, also when no control database knows of it. Checkpoints go together with the tables that they
+ * vouched for; the receipt stays with the load's row, and in the control database.
+ */
+import type { LoadId } from '../../domain/ids.ts';
+import type { Run } from './destination-session.ts';
+import { fetchLoadRow } from './load.ts';
+import { modeOf } from './modes/modes.ts';
+
+/** How a load was copied is of interest while somebody may ask why. */
+const detailsKept = '7 days';
+/** As long as the control database keeps runs: until then one of them may ask for its receipt. */
+const loadsKept = '90 days';
+/** So that no finish waits for an old destination to be put in order. */
+const atOnce = 100;
+
+/** One transaction; what somebody else is working on waits for the next. How many loads have lost their details. */
+export async function cleanUp(run: Run): Promise<number> {
+  const closed = await run<{ id: LoadId }>(
+    `select id from _penstock.load l
+      where phase in ('done', 'abandoned') and closed_at < now() - interval '${detailsKept}'
+        and exists (select from _penstock.partition where load = l.id)
+      order by closed_at limit ${atOnce} for update skip locked`,
+  );
+  const ids = closed.map(({ id }) => id);
+  for (const id of ids) {
+    const load = (await fetchLoadRow(run, id))!;
+    await modeOf(load.plan).clear?.(run, load);
+  }
+  for (const table of ['checkpoint', 'deletion', 'lease'])
+    await run(`delete from _penstock.${table} where load = any ($1)`, [ids]);
+  await run('delete from _penstock.partition where load = any ($1)', [ids]);
+  await run(
+    `delete from _penstock.load where id in (
+       select id from _penstock.load l
+        where phase in ('done', 'abandoned') and closed_at < now() - interval '${loadsKept}'
+          and not exists (select from _penstock.partition where load = l.id)
+          and not exists (select from _penstock.run where id in (l.opened_by, l.finished_by) and not final)
+        order by closed_at limit ${atOnce} for update skip locked)`,
+  );
+  await run(
+    `delete from _penstock.run where id in (
+       select id from _penstock.run r
+        where final and first_seen_at < now() - interval '${loadsKept}'
+          and not exists (select from _penstock.load where r.id in (opened_by, finished_by))
+        limit ${atOnce} for update skip locked)`,
+  );
+  return ids.length;
+}
