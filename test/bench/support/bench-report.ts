@@ -25,6 +25,8 @@ export interface SubjectResult {
   readonly rssMiB: number | null;
   readonly rssIdleMiB: number | null;
   readonly cpuSeconds: number | null;
+  /** Of the servers' log, which all databases share; left out where the amount tells nothing. */
+  readonly walMiB?: number | null;
 }
 
 /** What was promised, and whether it holds here. */
@@ -40,7 +42,7 @@ export interface BenchResult {
   readonly name: string;
   /** Of the checkout; `-dirty` when files differ from it. */
   readonly commit: string;
-  /** Rows copied in each run. */
+  /** Rows copied in each run, by each subject that does not say otherwise. */
   readonly rows: number;
   readonly machine: Machine;
   readonly subjects: readonly SubjectResult[];
@@ -50,14 +52,10 @@ export interface BenchResult {
 }
 
 /** Medians of one subject's runs. */
-export function summarize(
-  subject: string,
-  rows: number,
-  turns: readonly Turn[],
-  rssIdleMiB: number | null,
-): SubjectResult {
+export function summarize(subject: string, rows: number, turns: readonly Turn[]): SubjectResult {
   const median = (of: (turn: Turn) => number | undefined): number | null =>
     medianOf(turns.flatMap((turn) => of(turn) ?? [])) ?? null;
+  const walBytes = median((turn) => turn.walBytes);
   return {
     subject,
     runs: turns.length,
@@ -65,57 +63,65 @@ export function summarize(
     seconds: turns.map((turn) => turn.seconds),
     // A peak counts as it is: the highest of all runs.
     rssMiB: turns.some((turn) => turn.rssMiB) ? Math.max(...turns.map((turn) => turn.rssMiB ?? 0)) : null,
-    rssIdleMiB,
+    rssIdleMiB: turns[0]?.rssIdleMiB ?? null,
     cpuSeconds: median((turn) => turn.cpuSeconds),
+    ...(walBytes === null ? {} : { walMiB: walBytes / 1024 / 1024 }),
   };
 }
 
-/** Compares `penstock` with its peers, against the bars of an append copy. */
-export function judgeCopy(
-  name: string,
-  rows: number,
+const rateOf = (subjects: readonly SubjectResult[], name: string): number | undefined =>
+  subjects.find(({ subject }) => subject === name)?.rowsPerSecond;
+
+/** Our rows/s divided by a peer's. A peer that was not measured leaves the bar open. */
+export function rateBar(
   subjects: readonly SubjectResult[],
-  servers: Pick<Machine, 'postgres' | 'redis' | 'temporal'>,
-): BenchResult {
-  const ours = subjects.find(({ subject }) => subject === 'penstock')!;
-  const peers = subjects.filter((peer) => peer !== ours);
-  const ratios = Object.fromEntries(
-    peers.map((peer) => [peer.subject, ours.rowsPerSecond / peer.rowsPerSecond]),
-  );
-  const atLeast = (peer: string, wanted: number): Bar => {
-    const measured = ratios[peer] ?? null;
-    return {
-      bar: `rows/s ÷ ${peer}`,
-      wanted: `≥ ${wanted}`,
-      measured,
-      holds: measured === null ? null : measured >= wanted,
-    };
-  };
-  const growth = ours.rssMiB === null || ours.rssIdleMiB === null ? null : ours.rssMiB - ours.rssIdleMiB;
+  peer: string,
+  wanted: number,
+  ours = 'penstock',
+): Bar {
+  const [mine, theirs] = [rateOf(subjects, ours), rateOf(subjects, peer)];
+  const measured = mine === undefined || theirs === undefined ? null : mine / theirs;
   return {
-    name,
-    commit: describeCommit(),
-    rows,
-    machine: {
-      cpus: availableParallelism(),
-      memoryMiB: Math.round(totalmem() / 1024 / 1024),
-      node: process.versions.node,
-      ...servers,
-    },
-    subjects,
-    ratios,
-    bars: [
-      atLeast('psql-text', 1.25),
-      atLeast('psql-binary', 0.95),
-      {
-        bar: 'worker RSS above idle, MiB',
-        wanted: '≤ 100',
-        measured: growth,
-        holds: growth === null ? null : growth <= 100,
-      },
-    ],
+    bar: `rows/s ÷ ${peer}`,
+    wanted: `≥ ${wanted}`,
+    measured,
+    holds: measured === null ? null : measured >= wanted,
   };
 }
+
+/** A figure that must not be larger. */
+export const atMost = (bar: string, wanted: number, measured: number | null): Bar => ({
+  bar,
+  wanted: `≤ ${wanted}`,
+  measured,
+  holds: measured === null ? null : measured <= wanted,
+});
+
+/** A copying worker's peak above what it held when idle, of all its subjects the largest. */
+export function memoryBar(subjects: readonly SubjectResult[]): Bar {
+  const growths = subjects.flatMap(({ rssMiB, rssIdleMiB }) =>
+    rssMiB === null || rssIdleMiB === null ? [] : [rssMiB - rssIdleMiB],
+  );
+  return atMost('worker RSS above idle, MiB', 100, growths.length > 0 ? Math.max(...growths) : null);
+}
+
+/** Our rate divided by each other subject's. A subject `x (where)` is compared with `penstock (where)`. */
+export function ratiosOf(subjects: readonly SubjectResult[]): Record<string, number> {
+  const ours = (name: string): string => `penstock${/ \(.*\)$/.exec(name)?.[0] ?? ''}`;
+  return Object.fromEntries(
+    subjects.flatMap(({ subject, rowsPerSecond }) => {
+      const rate = subject.startsWith('penstock') ? undefined : rateOf(subjects, ours(subject));
+      return rate === undefined ? [] : [[subject, rate / rowsPerSecond]];
+    }),
+  );
+}
+
+export const describeMachine = (servers: Pick<Machine, 'postgres' | 'redis' | 'temporal'>): Machine => ({
+  cpus: availableParallelism(),
+  memoryMiB: Math.round(totalmem() / 1024 / 1024),
+  node: process.versions.node,
+  ...servers,
+});
 
 /** Writes `bench-results/<name>.json` and returns the result. */
 export function saveResult(result: BenchResult): BenchResult {
@@ -125,7 +131,8 @@ export function saveResult(result: BenchResult): BenchResult {
   return result;
 }
 
-function describeCommit(): string {
+/** Of the checkout; `-dirty` when files differ from it. */
+export function describeCommit(): string {
   const git = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'], {
     cwd: packageDir,
   });

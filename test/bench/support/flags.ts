@@ -1,4 +1,4 @@
-/** Flags of a benchmark, `--name=number`. */
+/** Flags of a benchmark: `--name=number`, `--name`. */
 
 /** @throws Error when it is not a whole number above 0 */
 export function numberFlag(name: string, otherwise: number): number {
@@ -7,3 +7,5 @@ export function numberFlag(name: string, otherwise: number): number {
   if (Number.isInteger(value) && value > 0) return value;
   throw new Error(`--${name} must be a whole number above 0, not "${text ?? ''}"`);
 }
+
+export const hasFlag = (name: string): boolean => process.argv.includes(`--${name}`);

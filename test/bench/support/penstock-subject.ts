@@ -1,6 +1,12 @@
 /** Ours: the whole product in charge, from the POST that triggers a sync to the end of its run. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client, ConnectionInput, RunAnswer, RunHandle } from '../../../src/client/index.ts';
+import type {
+  Client,
+  ConnectionInput,
+  RunAnswer,
+  RunHandle,
+  SyncSpecInput,
+} from '../../../src/client/index.ts';
 import { forgetPeak, readCpuSeconds, readMemory } from './process-usage.ts';
 import type { Turn } from './take-turns.ts';
 
@@ -9,6 +15,8 @@ export interface Penstock {
   readonly tenantId: string;
   /** The running workers: any of them may get the run. */
   readonly workers: () => readonly number[];
+  /** Resident memory of the largest worker before it had work. */
+  readonly idleMiB: number | null;
 }
 
 /** Creates the tenant and its two connections, `bench-source` and `bench-destination`. */
@@ -16,53 +24,70 @@ export async function linkBench(
   api: Client,
   connections: { source: ConnectionInput; destination: ConnectionInput },
   workers: () => readonly number[],
+  startedMs: number,
 ): Promise<Penstock> {
   const { id: tenantId } = await api.tenants.create({ name: 'bench' });
   await api.connections.create({ ...connections.source, tenantId });
   await api.connections.create({ ...connections.destination, tenantId });
-  return { api, tenantId, workers };
+  return { api, tenantId, workers, idleMiB: await measureIdle(workers, startedMs) };
 }
 
-/** Resident memory in MiB of the largest worker, ten seconds after the workers' start at the latest of them. */
-export async function measureIdle({ workers }: Penstock, startedMs: number): Promise<number | null> {
+/** Resident memory in MiB of the largest worker, ten seconds after the workers' start. */
+async function measureIdle(workers: Penstock['workers'], startedMs: number): Promise<number | null> {
   await delay(Math.max(0, startedMs + 10_000 - performance.now()));
   return largest(workers().map((pid) => readMemory(pid)?.nowMiB));
 }
 
-/** Copies the source's `lineitem` into a table that the run creates: a new sync for each turn. */
-export async function runPenstock(
-  { api, tenantId, workers }: Penstock,
-  { table, turn, batchRows }: { table: string; turn: number; batchRows: number },
-): Promise<Turn> {
+export interface PenstockCopy {
+  name: string;
+  query: string;
+  table: string;
+  mode: SyncSpecInput['mode'];
+  key: readonly string[];
+  limits?: SyncSpecInput['limits'];
+}
+
+/** Creates the sync of a copy; its id. */
+export async function createSync(
+  { api, tenantId }: Penstock,
+  { query, table, key, ...spec }: PenstockCopy,
+): Promise<string> {
   const { id } = await api.syncs.create({
+    ...spec,
     tenantId,
-    name: `lineitem-${turn}`,
-    source: { connection: 'bench-source', query: 'select * from lineitem' },
+    key: [...key],
+    source: { connection: 'bench-source', query },
     destination: { connection: 'bench-destination', table },
-    mode: 'append',
-    key: ['l_orderkey', 'l_linenumber'],
     schedule: { manual: true },
-    limits: { batchRows },
   });
+  return id;
+}
+
+/** One run of a sync. `during` may follow it, or disturb it. */
+export async function runSync(
+  { api, workers, idleMiB }: Penstock,
+  syncId: string,
+  during?: (run: RunHandle) => Promise<unknown>,
+): Promise<Turn & { run: RunAnswer }> {
   const pids = workers();
   pids.forEach(forgetPeak);
   const cpuBefore = cpuOf(pids);
-  const start = performance.now();
-  const triggered = await api.syncs.trigger(id);
-  const run = await untilEnd(triggered);
-  const seconds = (performance.now() - start) / 1000;
+  const triggeredMs = Date.now();
+  const handle = await api.syncs.trigger(syncId);
+  const [run] = await Promise.all([handle.wait(), during?.(handle)]);
   if (run.status !== 'succeeded') throw new Error(`the run ended ${run.status}: ${run.error?.code}`);
+  // By the control database's clock, which is this machine's: looking often would cost the copy time.
+  const seconds = (Date.parse(run.endedAt!) - triggeredMs) / 1000;
   const rssMiB = largest(pids.map((pid) => readMemory(pid)?.peakMiB));
-  return { seconds, cpuSeconds: cpuOf(pids) - cpuBefore, ...(rssMiB === null ? {} : { rssMiB }) };
-}
-
-/** Looks far more often than `wait` does, since that rounds up to a second. */
-async function untilEnd(handle: RunHandle): Promise<RunAnswer> {
-  for (;;) {
-    const run = await handle.fetch();
-    if (run.endedAt !== null) return run;
-    await delay(50);
-  }
+  return {
+    run,
+    seconds,
+    ...(pids.every((pid) => readCpuSeconds(pid) !== undefined)
+      ? { cpuSeconds: cpuOf(pids) - cpuBefore }
+      : {}),
+    ...(rssMiB === null ? {} : { rssMiB }),
+    ...(idleMiB === null ? {} : { rssIdleMiB: idleMiB }),
+  };
 }
 
 const cpuOf = (pids: readonly number[]): number =>

@@ -14,19 +14,30 @@ export function requirePsql(): void {
   process.exit(1);
 }
 
-/** Copies a whole table into an empty one of the same shape. */
-export async function runPsqlPipe(request: {
-  format: 'text' | 'binary';
-  source: { url: string; table: string };
-  destination: { url: string; table: string };
-}): Promise<Turn> {
-  const { format, source, destination } = request;
+export type CopyFormat = 'text' | 'binary';
+
+export interface PsqlPipe {
+  format: CopyFormat;
+  /** `rows`: a table, or a query in parentheses. */
+  source: { url: string; rows: string };
+  /** With statements before or after, all of it is one transaction. */
+  destination: { url: string; table: string; before?: readonly string[]; after?: readonly string[] };
+}
+
+/** Runs `psql COPY | psql COPY`. */
+export async function runPsqlPipe({ format, source, destination }: PsqlPipe): Promise<Turn> {
+  const { before = [], after = [] } = destination;
+  const copyIn = `copy ${destination.table} from stdin (format ${format})`;
+  const statements =
+    before.length + after.length > 0 ? ['begin', ...before, copyIn, ...after, 'commit'] : [copyIn];
   const script =
-    `psql -X "$1" -c 'copy ${source.table} to stdout (format ${format})' | ` +
-    `psql -X -q "$2" -v ON_ERROR_STOP=1 -c 'copy ${destination.table} from stdin (format ${format})'`;
+    `psql -X "$1" -c "$2" | ` +
+    `psql -X -q "$3" -v ON_ERROR_STOP=1 ${statements.map((_, i) => `-c "\${${i + 4}}"`).join(' ')}`;
+  const copyOut = `copy ${source.rows} to stdout (format ${format})`;
+  const args = [source.url, copyOut, destination.url, ...statements];
   const cpuBefore = readCpuSeconds(process.pid, 'children') ?? 0;
   const start = performance.now();
-  const shell = spawn('sh', ['-c', script, 'sh', source.url, destination.url], {
+  const shell = spawn('sh', ['-c', script, 'sh', ...args], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const ended = new Promise<number>((resolve, reject) => {

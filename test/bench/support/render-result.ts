@@ -6,8 +6,18 @@ import type { BenchResult } from './bench-report.ts';
 
 /** The result as Markdown, which reads as well on a terminal. */
 export function renderResult({ name, commit, rows, machine, subjects, ratios, bars }: BenchResult): string {
+  const showsWal = subjects.some((s) => s.walMiB !== undefined);
   const table = renderTable(
-    ['subject', 'rows/s', 'ours ÷ it', 'seconds', 'peak RSS MiB', 'idle RSS MiB', 'CPU s'],
+    [
+      'subject',
+      'rows/s',
+      'ours ÷ it',
+      'seconds',
+      'peak RSS MiB',
+      'idle RSS MiB',
+      'CPU s',
+      ...(showsWal ? ['WAL MiB'] : []),
+    ],
     subjects.map((s) => [
       s.subject,
       Math.round(s.rowsPerSecond).toLocaleString('en-US'),
@@ -16,6 +26,7 @@ export function renderResult({ name, commit, rows, machine, subjects, ratios, ba
       s.rssMiB?.toFixed(0) ?? '',
       s.rssIdleMiB?.toFixed(0) ?? '',
       s.cpuSeconds?.toFixed(1) ?? '',
+      ...(showsWal ? [s.walMiB?.toFixed(0) ?? ''] : []),
     ]),
   );
   const verdict = { true: 'holds', false: 'falls short', null: 'not measured here' };
@@ -26,7 +37,7 @@ export function renderResult({ name, commit, rows, machine, subjects, ratios, ba
   return [
     `### ${name}: ${rows.toLocaleString('en-US')} rows`,
     table,
-    barTable,
+    ...(bars.length > 0 ? [barTable] : []),
     `${machine.cpus} CPUs, ${Math.round(machine.memoryMiB / 1024)} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}, ` +
       `Redis ${machine.redis}, Temporal ${machine.temporal}; commit ${commit}. Medians of runs that took turns.`,
   ].join('\n\n');

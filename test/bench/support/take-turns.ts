@@ -5,8 +5,12 @@ export interface Turn {
   readonly seconds: number;
   /** Peak resident memory of the copying process. */
   readonly rssMiB?: number;
+  /** What it holds when idle. */
+  readonly rssIdleMiB?: number;
   /** Processor time of the mover, without the servers. */
   readonly cpuSeconds?: number;
+  /** What the destination's server has logged. */
+  readonly walBytes?: number;
 }
 
 export interface Subject {
