@@ -138,6 +138,7 @@ async function attempt(
 const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyRequest) => ({
   query: load.plan.query,
   runTime: load.plan.runTime,
+  mapping: load.plan.mapping,
   columns: load.plan.columns,
   format: load.plan.format,
   reader: load.plan.reader,

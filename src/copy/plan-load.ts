@@ -34,6 +34,7 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
     query: spec.source.query,
     sourceIdentity: probe.identity,
     columns: probe.columns,
+    ...(probe.mapping && { mapping: probe.mapping }),
     format: reader === 'cursor' ? 'text' : chooseFormat(probe.columns, order, target.columns),
     reader,
     key: spec.key,

@@ -34,7 +34,7 @@ export async function planPartitions(
 ): Promise<PartitionBounds[]> {
   if (!plan.resumable) return [{}];
   const { parallel, batchRows } = spec.limits;
-  const { query, columns, key, cursor, runTime } = plan;
+  const { query, columns, key, cursor, runTime, mapping } = plan;
   const ranges = parallel * rangesPerSlot;
   const splits =
     parallel === 1
@@ -46,6 +46,7 @@ export async function planPartitions(
           cursor,
           window,
           runTime,
+          mapping,
           ranges,
           minRows: batchRows,
           signal,

@@ -32,7 +32,12 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const { source, destination } = deps;
   const { run, sync, spec } = request;
   const cursorColumn = spec.cursor?.column ?? null;
-  const probe = await source.probe({ query: spec.source.query, key: spec.key, cursor: cursorColumn });
+  const probe = await source.probe({
+    query: spec.source.query,
+    key: spec.key,
+    cursor: cursorColumn,
+    columns: spec.columns,
+  });
   await destination.ensureSchema();
   const target = await destination.describeTarget(parseTableName(spec.destination.table));
   const { syncVersion, movesCursor, reader = 'copy' } = request;
@@ -53,7 +58,7 @@ async function takeWindow(
   plan: LoadPlan,
 ): Promise<CursorWindow> {
   if (!plan.cursor) return { low: null, high: null };
-  const { query, cursor, columns, runTime } = plan;
+  const { query, cursor, columns, runTime, mapping } = plan;
   const low = await destination.fetchCursor(sync, plan);
-  return { low, high: await source.fetchHigh({ query, cursor, columns, low, runTime, signal }) };
+  return { low, high: await source.fetchHigh({ query, cursor, columns, low, runTime, mapping, signal }) };
 }

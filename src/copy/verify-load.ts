@@ -47,10 +47,10 @@ export async function verifyLoad(
   const { sync, signal, sizes = { partRows, leafRows } } = request;
   const load = await destination.lastDoneLoad(sync);
   if (!load) throw new PenstockError('CONFLICT', 'No load of it is done yet: there is nothing to compare.');
-  const { query, key, cursor, target, mode, softDelete, deletedWhen, runTime } = load.plan;
+  const { query, key, cursor, target, mode, softDelete, deletedWhen, runTime, mapping } = load.plan;
   const found = await targetColumns(destination, load);
   const columns = load.plan.columns.filter(({ name }) => found.some((each) => each.name === name));
-  const rows = { query, columns, key, cursor, window: load.window, runTime, deletedWhen };
+  const rows = { query, columns, key, cursor, window: load.window, runTime, mapping, deletedWhen };
   const ours = destination.compare({ sync, target, columns: found, key, softDelete });
   const report: VerifyReport = {
     equal: false,
@@ -115,10 +115,10 @@ async function splitRows(
   { plan, window }: DoneLoad,
   { found, partRows, signal }: { found: ResultColumn[]; partRows: number; signal: AbortSignal },
 ): Promise<RowsPart[]> {
-  const { query, columns, key, cursor, runTime } = plan;
+  const { query, columns, key, cursor, runTime, mapping } = plan;
   const [theirs, ours] = [columns, found].map((side) => side.find(({ name }) => name === key[0]));
   if (!theirs || theirs.typeOid !== ours!.typeOid || !orderedTypes.has(theirs.typeOid)) return [{ path: [] }];
-  const { sortsForKey } = await source.probe({ query, key, cursor: cursor?.column ?? null });
+  const { sortsForKey } = await source.probe({ query, key, cursor: cursor?.column ?? null, mapping });
   if (sortsForKey) return [{ path: [] }];
   const ends = await source.splitKey({
     query,
@@ -126,6 +126,7 @@ async function splitRows(
     key,
     cursor,
     runTime,
+    mapping,
     signal,
     window: { low: null, high: window.high },
     ranges: maxParts,

@@ -1,6 +1,7 @@
 /** What a sync spec must hold beyond its shape: members that need or exclude each other. */
 import { checkSchedule } from './check-schedule.ts';
 import { PenstockError } from './errors.ts';
+import { checkColumnMapping } from './column-mapping-spec.ts';
 import { checkPlaceholders } from './placeholders.ts';
 import type { SyncSpec } from './sync-spec.ts';
 
@@ -19,6 +20,7 @@ export function checkSyncSpec(spec: SyncSpec): void {
   const { mode, key, cursor, destination, softDelete, deletedWhen } = spec;
   checkSchedule(spec.schedule);
   checkPlaceholders(spec);
+  if (spec.columns) checkColumnMapping(spec.columns);
   if (mode !== 'append' && key.length === 0)
     refuse(`mode ${mode} needs a key: name the columns that identify a row`, '/key');
   const double = key.findIndex((column, index) => key.indexOf(column) < index);

@@ -3,6 +3,7 @@
  * types, of validation and of OpenAPI. Shapes that need a database to check (columns, permissions) are checked by plan.
  */
 import { z } from 'zod';
+import { columnMappingSchema } from './column-mapping-spec.ts';
 
 /** Names of tenants, connections and syncs: they become part of workflow ids, so they are slugs. */
 export const nameSchema = z
@@ -81,13 +82,14 @@ export const syncSpecSchema = z.strictObject({
     table: z.string().regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes'),
   }),
   mode: z.enum(['append', 'upsert', 'mirror', 'replace']),
-  /** Result columns that identify a row; required by upsert and mirror, and by append and replace to be resumable. */
+  /** Columns, as they arrive, that identify a row; required by upsert and mirror, and by append and replace to be resumable. */
   key: z.array(identifier).max(16).default([]),
   /** Replace only: the table before stays as `<table>_previous`. */
   keepPrevious: z.boolean().optional(),
   cursor: z
     .strictObject({ column: identifier, lookback: duration.optional(), lag: duration.optional() })
     .optional(),
+  columns: columnMappingSchema.optional(),
   /**
    * A column of the result that says that the row's key is gone: when it is true (boolean), or not NULL (any other). With
    * upsert. It is written only where the target has such a column.

@@ -5,7 +5,7 @@
  */
 import type { SyncId } from '../domain/ids.ts';
 import type { LoadPlan, SoftDelete, TableName } from './destination.ts';
-import type { CursorWindow, PlannedCursor, ResultColumn } from './source.ts';
+import type { CursorWindow, MappedColumn, PlannedCursor, ResultColumn } from './source.ts';
 
 /** How many buckets a part is split into by the hash of the key. */
 export const bucketBits = 8;
@@ -46,6 +46,7 @@ export interface SourceRows {
   cursor: PlannedCursor | null;
   window: CursorWindow;
   runTime: string | undefined;
+  mapping: readonly MappedColumn[] | undefined;
   /** Rows that it buries are in no target. */
   deletedWhen: LoadPlan['deletedWhen'] | undefined;
   /** `loaded`: the rows up to the window's end; `later`: those that the next window brings. */

@@ -10,6 +10,7 @@ import type { ConnectionAccess } from './connection.ts';
 import type {
   CursorWindow,
   KeyText,
+  MappedColumn,
   PartitionBounds,
   PlannedCursor,
   ResultColumn,
@@ -49,6 +50,8 @@ export interface LoadPlan {
   movesCursor: boolean;
   /** Rows are marked instead of deleted. */
   softDelete?: SoftDelete;
+  /** How the source makes the columns of the query's, if it is not what the query has. */
+  mapping?: readonly MappedColumn[];
   /** What {{run_time}} stands for in the query, if it is there. */
   runTime?: string;
   /** Column of the result that says, when true (boolean) or not NULL (any other), that the row's key is gone. */

@@ -2,6 +2,7 @@
  * What the pipe needs of a database that is read from. Rows travel as bytes: whole rows in one of COPY's two formats,
  * so that nothing is converted on the way. An adapter classifies its own errors (SOURCE_*, QUERY_NOT_ALLOWED …).
  */
+import type { ColumnMapping } from '../domain/column-mapping-spec.ts';
 import type { ComparedRows, SourceRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
 
@@ -14,9 +15,23 @@ export interface ResultColumn {
   typeName: string;
 }
 
+/** A column as it arrives, made of one of the query's. */
+export interface MappedColumn {
+  name: string;
+  /** In the query. */
+  from: string;
+  /** Converted to this type by the source. */
+  cast?: string;
+  /** The SHA-256 of its text in UTF-8, in hex. */
+  hash?: true;
+}
+
 /** What can be known of a query without running it. */
 export interface QueryProbe {
+  /** As they arrive: mapped, if the spec maps any. */
   columns: readonly ResultColumn[];
+  /** How they are made of the query's; absent: they are the query's. */
+  mapping?: readonly MappedColumn[];
   /** Which database this is, so that a cursor is never applied to another one. */
   identity: string;
   /**
@@ -102,6 +117,7 @@ export interface ReadRequest {
   /** As the user wrote it; its placeholders (src/domain/placeholders.ts) stand for the window and the run's time. */
   query: string;
   runTime?: string | undefined;
+  mapping?: readonly MappedColumn[] | undefined;
   columns: readonly ResultColumn[];
   format: RowFormat;
   /** `copy` streams COPY; `cursor` reads a portal and encodes (always text), where COPY is not available. */
@@ -133,7 +149,15 @@ export interface SourceRead {
 
 export interface Source {
   /** Parses and describes the query; refuses what is not one SELECT (QUERY_NOT_ALLOWED) or what the source refuses. */
-  probe(request: { query: string; key: readonly string[]; cursor: string | null }): Promise<QueryProbe>;
+  probe(request: {
+    query: string;
+    /** Names columns as they arrive, as `cursor` does. */
+    key: readonly string[];
+    cursor: string | null;
+    columns?: ColumnMapping | undefined;
+    /** As an earlier probe found it, instead of `columns`. */
+    mapping?: readonly MappedColumn[] | undefined;
+  }): Promise<QueryProbe>;
   /**
    * The greatest cursor value up to which nothing can still be committed: the maximum in the result, taken and then
    * waited for. Returns `low` when there is nothing new, or when it is not safe within the lag.
@@ -144,6 +168,7 @@ export interface Source {
     columns: readonly ResultColumn[];
     low: string | null;
     runTime?: string | undefined;
+    mapping?: readonly MappedColumn[] | undefined;
     signal: AbortSignal;
   }): Promise<string | null>;
   /**
@@ -157,6 +182,7 @@ export interface Source {
     cursor: PlannedCursor | null;
     window: CursorWindow;
     runTime?: string | undefined;
+    mapping?: readonly MappedColumn[] | undefined;
     ranges: number;
     minRows: number;
     signal: AbortSignal;

@@ -28,6 +28,7 @@ export interface SyncInput {
   softDelete?: string;
   deletedWhen?: string;
   limits?: SyncSpecInput['limits'];
+  columns?: SyncSpecInput['columns'];
 }
 
 /** One sync, and the runs that a test makes of it. */
@@ -121,6 +122,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         softDelete: input.softDelete,
         deletedWhen: input.deletedWhen,
         limits: input.limits,
+        columns: input.columns,
       }),
     }),
     prepare: ({ id, spec, reader }, run, ends = {}) =>

@@ -1,8 +1,17 @@
 /** Values that have bitten somebody, for every built-in type and for kinds of user-defined ones. */
 import type { Client } from 'pg';
 
+/** They come with PostgreSQL's contrib package. */
+const extensions = ['hstore', 'citext', 'ltree', 'cube', 'isn', 'seg'];
+
 /** Types that are not built in; the same on both sides. */
 export async function createTypes(client: Client): Promise<void> {
+  for (const name of extensions)
+    await client.query(`create extension ${name}`).catch((cause: unknown) => {
+      throw new Error(`PostgreSQL has no ${name}: install its contrib package (postgresql-contrib)`, {
+        cause,
+      });
+    });
   await client.query(`create type mood as enum ('sad', 'ok', 'o''k "\\ ,x')`);
   await client.query('create type pair as (a integer, b text)');
   await client.query('create domain short_text as varchar(10)');
@@ -162,6 +171,27 @@ export const awkwardValues: Readonly<Record<string, readonly string[]>> = {
   'pair[]': ['{"(1,x)","(,)"}'],
   short_text: ['', 'ten chars!'],
   float_range: ['[1.5,2.5)', 'empty'],
+  aclitem: ['=r/postgres', 'postgres=arwdDxt/postgres'],
+  refcursor: ['', 'c1'],
+  regcollation: ['"C"'],
+  regconfig: ['english'],
+  regdictionary: ['simple'],
+  regnamespace: ['pg_catalog'],
+  regoper: ['||/'],
+  regoperator: ['+(integer,integer)'],
+  regrole: ['postgres'],
+  txid_snapshot: ['10:20:10,14,15'],
+  int8multirange: ['{[1,9223372036854775807)}'],
+  datemultirange: ['{[-infinity,2024-01-01),[2024-02-01,)}'],
+  tsmultirange: ['{["2024-01-01 00:00:00.000001",infinity)}'],
+  tstzmultirange: ['{}', '{(,"2024-01-01 00:00:00+00"]}'],
+  hstore: ['', 'a=>1, "b c"=>NULL, "\\"d"=>"e\\\\f"'],
+  citext: ['', 'MiXed', 'é'],
+  ltree: ['', 'Top.Science.Astronomy'],
+  lquery: ['*.a|b{2}'],
+  cube: ['(1,2),(3,4.5)', '(0)'],
+  isbn13: ['978-0-11-000533-1'],
+  seg: ['1.5 .. 2.50', '~3.0', '<7'],
 };
 
 /** Those that cannot travel as binary: user-defined, local numbers, no binary form, or one that does not round-trip. */
@@ -178,5 +208,21 @@ export const localTypes: readonly string[] = [
   'mood[]',
   'pair',
   'pair[]',
+  'short_text[]',
   'float_range',
+  'aclitem',
+  'regcollation',
+  'regconfig',
+  'regdictionary',
+  'regnamespace',
+  'regoper',
+  'regoperator',
+  'regrole',
+  'hstore',
+  'citext',
+  'ltree',
+  'lquery',
+  'cube',
+  'isbn13',
+  'seg',
 ];

@@ -1,4 +1,5 @@
 /** The table that a sync writes: found or created, owned, and fit for the result. */
+import { findMisfits } from '../../copy/column-fit.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, TableName } from '../../ports/destination.ts';
@@ -97,40 +98,14 @@ async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
 }
 
 function checkColumns(plan: LoadPlan, present: readonly ResultColumn[]): void {
-  for (const column of plan.columns) {
-    const there = present.find((each) => each.name === column.name);
-    if (!there && column.name === plan.deletedWhen?.column) continue;
-    if (!there) throw mismatch(plan, `has no column ${column.name}`);
-    if (!keepsValues(column.typeName, there.typeName))
-      throw mismatch(
-        plan,
-        `has ${there.typeName} for the column ${column.name}, which may not hold every ${column.typeName} unchanged`,
-      );
-  }
-}
-
-/** Types that hold every value of the narrower one, printed the same. */
-const widenings: Readonly<Record<string, readonly string[]>> = {
-  smallint: ['integer', 'bigint', 'numeric'],
-  integer: ['bigint', 'numeric'],
-  bigint: ['numeric'],
-  real: ['double precision'],
-};
-
-/** Whether a column of the second type keeps every value of the first, as text, byte for byte. */
-function keepsValues(from: string, to: string): boolean {
-  if (from === to || to === 'text' || to === 'character varying') return true;
-  if (widenings[from]?.includes(to)) return true;
-  const [narrow, wide] = [withoutModifier(from), withoutModifier(to)];
-  if (narrow.name !== wide.name || narrow.length === null) return false;
-  const mayGrow = ['character varying', 'numeric', 'timestamp without time zone', 'timestamp with time zone'];
-  if (wide.length === null) return mayGrow.includes(narrow.name);
-  return narrow.name === 'character varying' && wide.length >= narrow.length;
-}
-
-function withoutModifier(typeName: string): { name: string; length: number | null } {
-  const match = /^(.*?)\((\d+)(?:,-?\d+)?\)(.*)$/.exec(typeName);
-  return match ? { name: match[1]! + match[3]!, length: Number(match[2]) } : { name: typeName, length: null };
+  const { deletedWhen, columns } = plan;
+  const mayLack = ({ name }: ResultColumn): boolean =>
+    name === deletedWhen?.column && !present.some((each) => each.name === name);
+  const misfits = findMisfits(
+    columns.filter((column) => !mayLack(column)),
+    present,
+  );
+  if (misfits.length > 0) throw mismatch(plan, misfits.join(', '));
 }
 
 /** Columns that the result does not fill must be able to fill themselves. */

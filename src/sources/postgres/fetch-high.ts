@@ -9,7 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { PenstockError } from '../../domain/errors.ts';
-import type { PlannedCursor, ResultColumn } from '../../ports/source.ts';
+import type { MappedColumn, PlannedCursor, ResultColumn } from '../../ports/source.ts';
 import { ident, literal, textArray } from '../../postgres-client/quote.ts';
 import { rowOf, runAll } from '../../postgres-client/query.ts';
 import { parseFilled } from './placeholders.ts';
@@ -50,6 +50,7 @@ export interface HighRequest {
   columns: readonly ResultColumn[];
   low: string | null;
   runTime?: string | undefined;
+  mapping?: readonly MappedColumn[] | undefined;
   signal: AbortSignal;
 }
 

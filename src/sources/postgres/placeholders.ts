@@ -6,17 +6,19 @@ import { loadModule, parseSync } from 'libpg-query';
 import { PenstockError } from '../../domain/errors.ts';
 import { placeholderNames, placeholdersIn, replacePlaceholders } from '../../domain/placeholders.ts';
 import type { PlaceholderName } from '../../domain/placeholders.ts';
-import type { CursorWindow, PlannedCursor, ResultColumn } from '../../ports/source.ts';
+import type { CursorWindow, MappedColumn, PlannedCursor, ResultColumn } from '../../ports/source.ts';
 import { literal } from '../../postgres-client/quote.ts';
+import { mapColumns } from './map-columns.ts';
 import { parseQuery, type ParsedQuery } from './parse-query.ts';
 
-/** A query with what its placeholders stand for. */
+/** A query with what its placeholders stand for and what becomes of its columns. */
 export interface OpenQuery {
   query: string;
   columns: readonly ResultColumn[];
   cursor: PlannedCursor | null;
   window: CursorWindow;
   runTime?: string | undefined;
+  mapping?: readonly MappedColumn[] | undefined;
 }
 
 /** What the placeholders stand for. */
@@ -65,12 +67,14 @@ export const cursorTypes: Readonly<Record<string, CursorType>> = {
 /** Without length, scale or precision, into which the ends of a type may not fit. */
 const unmodified = (typeName: string): string => typeName.replace(/\(.*?\)/, '');
 
-/** Fills in the query of a load and parses it. */
+/** Fills in the query of a load, parses it, and maps its columns. */
 export async function parseFilled(request: OpenQuery): Promise<ParsedQuery> {
-  const { query, columns, cursor, window, runTime } = request;
+  const { query, columns, cursor, window, runTime, mapping } = request;
   await checkPlaces(query);
   const cursorType = columns.find((column) => column.name === cursor?.column)?.typeName ?? null;
-  return parseQuery(fillIn(query, { cursorType, lookbackMs: cursor?.lookbackMs ?? 0, window, runTime }));
+  const lookbackMs = cursor?.lookbackMs ?? 0;
+  const parsed = await parseQuery(fillIn(query, { cursorType, lookbackMs, window, runTime }));
+  return { ...parsed, sql: mapColumns(parsed.sql, mapping) };
 }
 
 /** BAD_REQUEST for a placeholder that does not suit the cursor's type, which must be one of `cursorTypes`. */

@@ -1,8 +1,9 @@
 /** What can be known of a query without running it: its columns, how large it is, whether it can be continued. */
 import type { Client, FieldDef } from 'pg';
+import type { ColumnMapping } from '../../domain/column-mapping-spec.ts';
 import { PenstockError, type ErrorCode } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
-import type { QueryProbe, ResultColumn } from '../../ports/source.ts';
+import type { MappedColumn, QueryProbe, ResultColumn } from '../../ports/source.ts';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { describeQuery } from './describe-query.ts';
@@ -14,15 +15,17 @@ export interface ProbeRequest {
   query: string;
   key: readonly string[];
   cursor: string | null;
+  columns?: ColumnMapping | undefined;
+  mapping?: readonly MappedColumn[] | undefined;
 }
 
 /** Parses, describes and explains the query inside a read-only transaction. */
 export async function probeQuery(
   client: Client,
   access: ConnectionAccess,
-  { query, key, cursor }: ProbeRequest,
+  { key, cursor, ...request }: ProbeRequest,
 ): Promise<QueryProbe> {
-  const { parsed, fields, now } = await describeQuery(client, query, cursor);
+  const { parsed, fields, mapping, now } = await describeQuery(client, { cursor, ...request });
   checkNames(
     fields.map((field) => field.name),
     key,
@@ -35,6 +38,7 @@ export async function probeQuery(
   const estimate = await explain(client, parsed.sql, key);
   return {
     columns: await nameTypes(client, fields),
+    ...(mapping && { mapping }),
     now,
     identity: `postgres://${access.host}:${access.port}/${access.database}`,
     keyMayBeNull,

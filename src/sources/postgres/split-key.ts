@@ -4,7 +4,7 @@
  * values are sorted last of all by the comparison that reads them.
  */
 import type { Client } from 'pg';
-import type { CursorWindow, PlannedCursor, ResultColumn } from '../../ports/source.ts';
+import type { CursorWindow, MappedColumn, PlannedCursor, ResultColumn } from '../../ports/source.ts';
 import { ident, textArray } from '../../postgres-client/quote.ts';
 import { rowOf, rowsOf, withDeadline } from '../../postgres-client/query.ts';
 import { parseFilled } from './placeholders.ts';
@@ -23,6 +23,7 @@ export interface SplitRequest {
   cursor: PlannedCursor | null;
   window: CursorWindow;
   runTime?: string | undefined;
+  mapping?: readonly MappedColumn[] | undefined;
   ranges: number;
   minRows: number;
 }
