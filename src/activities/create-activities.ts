@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import { finishRun, publishLimitsOf } from '../copy/finish-run.ts';
 import { callOf } from '../copy/epoch.ts';
 import { prepareLoad } from '../copy/prepare-load.ts';
-import { hasCode } from '../domain/errors.ts';
+import { hasCode, PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
 import { parseDurationMs } from '../domain/sync-spec.ts';
@@ -69,10 +69,24 @@ async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
       lastCall: callOf(load.lastEpoch),
       ...(maxDurationMs !== undefined && { maxDurationMs }),
     };
+  } catch (error) {
+    throw (await isBeingReleased(deps, error)) ? beingReleased(work.spec.destination.table) : error;
   } finally {
     await Promise.allSettled([source.close(), destination.close()]);
   }
 }
+
+/** Whether the table is still a deleted sync's: it gives it up as soon as its runs have ended and its destination answers. */
+async function isBeingReleased({ runs }: ActivityDeps, error: unknown): Promise<boolean> {
+  const owner = hasCode(error, 'TARGET_OWNED') ? (error as PenstockError).meta?.['owner'] : undefined;
+  return typeof owner === 'string' && (await runs.isSyncDeleted(owner));
+}
+
+const beingReleased = (table: string): PenstockError =>
+  new PenstockError(
+    'DESTINATION_BUSY',
+    `The table ${table} is still held by a sync that was deleted, and is about to be given up.`,
+  );
 
 async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promise<FinishedLoad> {
   const work = await deps.runs.fetchWork(runId as RunId);

@@ -290,6 +290,11 @@ export interface Destination {
    * empties the target, refused with TARGET_OWNED when another sync writes to it.
    */
   resetSync(sync: SyncId, options: { deleteRows: boolean }): Promise<void>;
+  /**
+   * Gives up whatever the sync holds here: its targets, which others may write from now on, its cursor, its unfinished
+   * load. Rows stay. For a sync whose runs are all final.
+   */
+  releaseSync(sync: SyncId): Promise<void>;
   /** Forgets the details of loads that were closed long ago; never anything of one that is open. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;

@@ -54,6 +54,8 @@ export interface RunStore {
   fail(runId: RunId, error: { code: string; message: string }): Promise<RunStatus>;
   /** Makes the run cancelled, for a reason other than that somebody asked when there is one. The status it has now. */
   settleCancel(runId: RunId, reason?: string): Promise<RunStatus>;
+  /** Whether that sync was deleted. */
+  isSyncDeleted(syncId: string): Promise<boolean>;
   beginAttempt(attempt: AttemptKey & { worker: string }): Promise<void>;
   reportAttempt(attempt: AttemptKey, counts: AttemptCounts): Promise<void>;
   endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;

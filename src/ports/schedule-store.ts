@@ -94,6 +94,12 @@ export interface SweepStore {
   fetchSilentRuns(olderThanMs: number): Promise<(RunAtWork & { readonly status: RunStatus })[]>;
   /** Notes that the engine still has the run. */
   noteSeen(runId: RunId): Promise<void>;
+  /** Deleted syncs without a run that may still write, whose tables are to be given up now, longest due first. */
+  fetchReleases(): Promise<SyncId[]>;
+  /** Notes that the deleted sync holds no table any more. */
+  noteReleased(syncId: SyncId): Promise<void>;
+  /** A destination did not let it be released: again later. */
+  postponeRelease(syncId: SyncId, byMs: number): Promise<void>;
 }
 
 /** What an empty index is filled from. */

@@ -23,7 +23,7 @@
  *     · ticket → it runs out and admit hands it on · starting → the sweep starts it again
  *     · place of a final run → the sweep frees it · the whole index → refill.ts writes it from the rows
  */
-import type { RunId } from '../domain/ids.ts';
+import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { RefillStore, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
@@ -43,6 +43,8 @@ export interface DispatcherDeps {
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun?: (runId: RunId) => Promise<void>;
+  /** Gives up the tables of a deleted sync in its destinations; without it they stay its own. */
+  readonly releaseSync?: (syncId: SyncId) => Promise<void>;
   readonly options: DispatcherOptions;
 }
 
@@ -180,6 +182,9 @@ async function sweepStep(deps: DispatcherDeps, { settings, launcher }: StepConte
 
 async function reconcileStep(deps: DispatcherDeps, settings: Settings): Promise<number> {
   const { overdueMs: cancelAgainMs, silentMs, sweepEveryMs } = settings;
-  await reconcile({ ...deps, closeRun: deps.closeRun }, { cancelAgainMs, silentMs });
+  await reconcile(
+    { ...deps, closeRun: deps.closeRun, releaseSync: deps.releaseSync },
+    { cancelAgainMs, silentMs },
+  );
   return sweepEveryMs;
 }

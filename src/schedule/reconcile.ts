@@ -1,10 +1,10 @@
 /**
  * Reconciles rows with the engine: runs that should be cancelling are asked again, and runs that have been silent are
- * looked up; one whose workflow is gone is made final. Apart from the sweep, because a destination that does not
+ * looked up; one whose workflow is gone is made final. Deleted syncs give up their tables. Apart from the sweep, because a destination that does not
  * answer may hold it up.
  */
 import { codeOf } from '../domain/errors.ts';
-import type { RunId } from '../domain/ids.ts';
+import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
@@ -13,11 +13,16 @@ import type { Logger } from '../telemetry/logger.ts';
 
 export interface ReconcileDeps {
   readonly index: Pick<ScheduleAnnouncer, 'releaseRuns'>;
-  readonly store: Pick<SweepStore, 'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen'>;
+  readonly store: Pick<
+    SweepStore,
+    'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen' | 'fetchReleases' | 'noteReleased' | 'postponeRelease'
+  >;
   readonly starter: Pick<RunStarter, 'describe' | 'cancel' | 'pause' | 'resume'>;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun: ((runId: RunId) => Promise<void>) | undefined;
+  /** Gives up the tables of a deleted sync in its destinations. */
+  readonly releaseSync: ((syncId: SyncId) => Promise<void>) | undefined;
 }
 
 type SilentRun = RunAtWork & { readonly status: RunStatus };
@@ -38,6 +43,21 @@ export async function reconcile(deps: ReconcileDeps, options: ReconcileOptions):
   const cancelling = await store.fetchCancelling(options.cancelAgainMs);
   await inParallel(cancelling, async ({ workflowId }) => void (await starter.cancel(workflowId)));
   await inParallel(await store.fetchSilentRuns(options.silentMs), (run) => lookUp(deps, run));
+  await releaseSyncs(deps, options.silentMs);
+}
+
+/** Whatever happens, the row knows: what a destination that is away does not let go is tried again. */
+async function releaseSyncs({ store, releaseSync, log }: ReconcileDeps, againMs: number): Promise<void> {
+  if (!releaseSync) return;
+  await inParallel(await store.fetchReleases(), async (sync) => {
+    try {
+      await releaseSync(sync);
+      await store.noteReleased(sync);
+    } catch (error) {
+      log.warn({ sync, error, code: codeOf(error) }, 'reconcile: a deleted sync keeps its tables for now');
+      await store.postponeRelease(sync, againMs);
+    }
+  });
 }
 
 async function lookUp(deps: ReconcileDeps, run: SilentRun): Promise<void> {

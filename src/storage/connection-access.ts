@@ -53,6 +53,21 @@ export const fetchDestinationAccess = (
     what: 'sync',
   });
 
+/**
+ * Every connection that any version of the sync writes through, as it is now, without roles: for its bookkeeping. Those
+ * that were deleted are not among them. CONFIG when a password does not open.
+ */
+export async function fetchFormerDestinations(
+  pool: Pool,
+  secretBox: SecretBox,
+  syncId: SyncId,
+): Promise<ConnectionAccess[]> {
+  const used = `select spec->'destination'->>'connection' from penstock.sync_version where sync_id = $1`;
+  const sql = `${selection('penstock.connection c', 'null')} where c.id in (${used}) and c.deleted_at is null`;
+  const { rows } = await asEngine(pool, (tx) => tx.query<AccessRow>(sql, [syncId]));
+  return rows.map((row) => accessOf(secretBox, row));
+}
+
 async function fetchAccess(
   pool: Pool,
   secretBox: SecretBox,
@@ -61,11 +76,13 @@ async function fetchAccess(
   const { rows } = await asEngine(pool, (tx) => tx.query<AccessRow>(sql, [id]));
   const row = rows[0];
   if (!row) throw new PenstockError('NOT_FOUND', `there is no ${what} ${id}`);
-  return {
-    ...row.settings,
-    connectionId: row.id,
-    kind: row.kind,
-    password: openPassword(secretBox, row),
-    ...(row.databaseRole === null ? {} : { databaseRole: row.databaseRole }),
-  };
+  return accessOf(secretBox, row);
 }
+
+const accessOf = (secretBox: SecretBox, row: AccessRow): ConnectionAccess => ({
+  ...row.settings,
+  connectionId: row.id,
+  kind: row.kind,
+  password: openPassword(secretBox, row),
+  ...(row.databaseRole === null ? {} : { databaseRole: row.databaseRole }),
+});

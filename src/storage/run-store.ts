@@ -70,6 +70,11 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       }),
     settleCancel: (runId, reason) =>
       change(runId, 'settleCancel', reason === undefined ? {} : { endReason: reason }),
+    isSyncDeleted: (syncId) =>
+      asEngine(pool, async (tx) => {
+        const sql = `select from penstock.sync where id = $1 and status = 'deleted'`;
+        return (await tx.query(sql, [syncId])).rowCount === 1;
+      }),
     beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
     reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
     endAttempt: (attempt, end) => asEngine(pool, (tx) => finishAttempt(tx, attempt, end)),

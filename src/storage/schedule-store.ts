@@ -37,6 +37,9 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     fetchCancelling: inEngine(sweep.fetchCancelling),
     fetchSilentRuns: inEngine(sweep.fetchSilentRuns),
     noteSeen: inEngine(sweep.noteSeen),
+    fetchReleases: inEngine(sweep.fetchReleases),
+    noteReleased: inEngine(sweep.noteReleased),
+    postponeRelease: inEngine(sweep.postponeRelease),
     fetchDueEntries: inEngine(sweep.fetchDueEntries),
     fetchWeights: inEngine(sweep.fetchWeights),
   };

@@ -147,6 +147,27 @@ export async function noteSeen(tx: Tx, runId: RunId): Promise<void> {
   ]);
 }
 
+export async function fetchReleases(tx: Tx): Promise<SyncId[]> {
+  const { rows } = await tx.query<{ id: SyncId }>(
+    `select s.id from penstock.sync s
+     where s.release_at <= ${now}
+       and not exists (select from penstock.run r where r.sync_id = s.id and r.ended_at is null)
+     order by s.release_at limit 100`,
+  );
+  return rows.map((row) => row.id);
+}
+
+export async function noteReleased(tx: Tx, syncId: SyncId): Promise<void> {
+  await tx.query('update penstock.sync set release_at = null where id = $1', [syncId]);
+}
+
+export async function postponeRelease(tx: Tx, syncId: SyncId, byMs: number): Promise<void> {
+  await tx.query(
+    `update penstock.sync set release_at = clock_timestamp() + $2 * interval '1 millisecond' where id = $1`,
+    [syncId, byMs],
+  );
+}
+
 export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promise<Page<DueEntry>> {
   const size = 1_000;
   const { rows } = await tx.query<DueEntry & Keyed>(

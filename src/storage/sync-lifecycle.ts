@@ -17,7 +17,10 @@ import { newsOf, type SyncChange } from './sync-change.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
 import type { Tx } from './transaction.ts';
 
-/** Ends a sync: settles it a last time, drops its queued runs and asks the active ones to cancel. */
+/**
+ * Ends a sync: settles it a last time, drops its queued runs and asks the active ones to cancel. Its tables are given up
+ * by the dispatcher, once its runs have ended.
+ */
 export async function deleteSync(
   tx: Tx,
   scope: Scope,
@@ -28,7 +31,7 @@ export async function deleteSync(
   await settle(tx, [id]);
   await tx.query(
     `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null,
-       updated_at = clock_timestamp()
+       release_at = clock_timestamp(), updated_at = clock_timestamp()
      where id = $1`,
     [id],
   );

@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { closeGoneRun } from '../activities/close-gone-run.ts';
 import type { RoleConfig } from '../config/load-config.ts';
 import { createDispatcher, type Dispatcher } from '../schedule/dispatcher.ts';
+import { fetchFormerDestinations } from '../storage/connection-access.ts';
 import { createScheduleStore } from '../storage/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Adapters } from './adapters.ts';
@@ -25,7 +26,7 @@ export function createDispatcherRole({ config, parts, adapters, logger }: Dispat
   return {
     name: 'dispatcher',
     async start(stopping) {
-      const { pool, index, runs } = await parts.open(stopping);
+      const { pool, secretBox, index, runs } = await parts.open(stopping);
       client = connectClient({ address: config.temporalAddress, namespace: config.temporalNamespace });
       const starting = createDispatcher({
         index,
@@ -39,6 +40,17 @@ export function createDispatcherRole({ config, parts, adapters, logger }: Dispat
         closeRun: async (runId) => {
           const status = await closeGoneRun({ runs, ...adapters }, runId);
           logger.warn({ run: runId, status }, 'made a run final whose workflow is gone');
+        },
+        releaseSync: async (syncId) => {
+          for (const access of await fetchFormerDestinations(pool, secretBox, syncId)) {
+            const destination = adapters.openDestination(access);
+            try {
+              await destination.releaseSync(syncId);
+            } finally {
+              await destination.close();
+            }
+          }
+          logger.info({ sync: syncId }, 'a deleted sync has given up its tables');
         },
         options: { globalCap: config.workerSlots },
       });

@@ -26,6 +26,7 @@ import {
 } from './load.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, describeReset, keepCursor, resetSync } from './reset-sync.ts';
+import { holdsNothing, releaseSync } from './release-sync.ts';
 import { ensureSchema } from './schema.ts';
 import { takeOver } from './take-over.ts';
 import { describeTarget } from './target.ts';
@@ -102,6 +103,11 @@ export function openPostgresDestination(
     resetSync: async (sync, { deleteRows }) => {
       await ensureSchema(context);
       await inTransaction(context, 'Resetting the sync', (run) => resetSync(run, sync, deleteRows));
+    },
+    releaseSync: async (sync) => {
+      if (await inTransaction(context, 'Looking for _penstock', holdsNothing)) return;
+      await ensureSchema(context);
+      await inTransaction(context, 'Releasing the sync', (run) => releaseSync(run, sync));
     },
     close: () => closeIdle(context),
   };

@@ -123,8 +123,8 @@ async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Prom
 /** Syncs that only add rows may share a table; any other owns its table alone. */
 async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
   const shared = modeOf(plan).onlyAdds;
-  const [other] = await run(
-    'select from _penstock.target where relation = $1 and sync <> $2 and not ($3 and shared) limit 1',
+  const [other] = await run<{ sync: string }>(
+    'select sync from _penstock.target where relation = $1 and sync <> $2 and not ($3 and shared) limit 1',
     [relation, sync, shared],
   );
   if (other)
@@ -133,6 +133,7 @@ async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Pr
       `Another sync writes to ${plan.target.schema}.${plan.target.table}.`,
       {
         pointer: '/destination/table',
+        meta: { owner: other.sync },
       },
     );
   // A sync that has moved lets go of the table it wrote before: another may have it, and no reset empties it.

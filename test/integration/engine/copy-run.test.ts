@@ -133,6 +133,27 @@ describe('a run', () => {
     expect((await room.destination.query('select from synced.mirrored')).rowCount).toBe(450);
   });
 
+  test('into the table of a sync that was deleted waits until that one has given it up', async () => {
+    await startWorker();
+    await room.source.query(`create table handed_on as select generate_series(1, 10) as id`);
+    await room.source.query(`alter table handed_on add primary key (id)`);
+    await room.addSync({ name: 'handed_on', mode: 'upsert', key: ['id'] });
+    await (await room.startRun('handed_on')).handle.result();
+    const { id } = await room.store.syncs.fetch(room.scope, 'handed_on');
+    await room.store.syncs.delete(room.scope, id, undefined);
+    await room.addSync({ name: 'handed_on', mode: 'upsert', key: ['id'] });
+    const run = await room.startRun('handed_on');
+    await waitUntil('it waits', async () => {
+      const { raw } = await run.handle.describe();
+      const failure = raw.pendingActivities?.[0]?.lastFailure?.message ?? '';
+      return failure.includes('held by a sync that was deleted');
+    });
+    const destination = openPostgresDestination(accessOf(room.destination.options.connectionString!));
+    await destination.releaseSync(id);
+    await destination.close();
+    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows: 10 });
+  });
+
   test('is done by workers that only copy beside others that only decide', async () => {
     await startWorker('workflows');
     await startWorker('copy');

@@ -167,6 +167,32 @@ describe('targets', () => {
     await room.to.query('drop table moved');
   });
 
+  test('a sync that is released holds nothing any more: another may have its table, and its rows stay', async () => {
+    await room.from.query(`insert into people values (1, 'x')`);
+    const sync = room.sync({ query, key: ['id'], mode: 'mirror' });
+    await room.run(sync);
+    const load = await room.prepare(sync, newId('run'));
+    await expect(room.prepare(people(), newId('run'))).rejects.toMatchObject({
+      code: 'TARGET_OWNED',
+      meta: { owner: sync.id },
+    });
+    await room.destination.releaseSync(sync.id);
+    await room.destination.releaseSync(sync.id);
+    await expect(room.destination.fetchLoad(load.loadId)).rejects.toMatchObject({ code: 'FENCED' });
+    const left = await room.to.query(`select from pg_tables where tablename like 'seen_%'`);
+    expect(left.rowCount).toBe(0);
+    expect(await room.run(people())).toMatchObject({ read: 1, unchanged: 1 });
+  });
+
+  test('releasing makes nothing where nothing ever was', async () => {
+    const fresh = await createPipeRoom();
+    await fresh.destination.releaseSync(newId('sync'));
+    expect((await fresh.to.query(`select to_regnamespace('_penstock') as there`)).rows).toEqual([
+      { there: null },
+    ]);
+    await fresh.close();
+  });
+
   test('two syncs cannot upsert one table, nor can an append join an upsert; appends may share', async () => {
     await room.prepare(people(), newId('run'));
     await expect(room.prepare(people(), newId('run'))).rejects.toMatchObject({ code: 'TARGET_OWNED' });

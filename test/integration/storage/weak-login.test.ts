@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client, Pool } from 'pg';
 import { fetchInstallation } from '../../../src/storage/installation.ts';
 import { createControlStore } from '../../../src/storage/control-store.ts';
+import { fetchFormerDestinations } from '../../../src/storage/connection-access.ts';
 import { createRunStore } from '../../../src/storage/run-store.ts';
 import { createScheduleStore } from '../../../src/storage/schedule-store.ts';
 import {
@@ -71,6 +72,11 @@ test('a login that may only take the roles can do everything but migrate', async
   await store.runs.cancel(acme, run.id);
   expect(await runs.settleCancel(run.id)).toBe('cancelled');
   await store.syncs.delete(acme, sync.id, undefined);
+  expect(await fetchFormerDestinations(pool, secretBox, sync.id)).toHaveLength(2);
+  expect(await schedule.fetchReleases()).toEqual([sync.id]);
+  await schedule.postponeRelease(sync.id, 60_000);
+  expect(await schedule.fetchReleases()).toEqual([]);
+  await schedule.noteReleased(sync.id);
   await store.connections.revokeGrant(operator, 'app-db', tenantId);
   await store.connections.delete(operator, shared.id, undefined);
   await expect(pool.query('select from penstock.tenant')).rejects.toThrow('permission denied');
