@@ -1,5 +1,5 @@
 /** `Prefer: wait=N` (RFC 7240 §4.3): the answer is held until the run is final, at most N seconds. */
-import { promises as timers } from 'node:timers';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isFinal } from '../domain/run-states.ts';
 import type { Run } from '../ports/run-control.ts';
@@ -32,7 +32,7 @@ export async function waitForRun(
   const signal = AbortSignal.any([closing, gone.signal, AbortSignal.timeout(seconds * 1000)]);
   let found = run;
   for (let pauseMs = firstLookMs; !isFinal(found.status) && !signal.aborted; pauseMs *= 1.5) {
-    await timers.setTimeout(Math.min(pauseMs, longestPauseMs), undefined, { signal }).catch(() => {});
+    await delay(Math.min(pauseMs, longestPauseMs), undefined, { signal }).catch(() => {});
     found = await look();
   }
   return found;

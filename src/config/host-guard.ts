@@ -1,5 +1,5 @@
 /** Checks what a connection's host resolves to against the networks that the operator allows. */
-import { promises as dns } from 'node:dns';
+import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { PenstockError } from '../domain/errors.ts';
 import { isAddressAllowed, type Network } from './networks.ts';
@@ -17,11 +17,11 @@ export function createHostGuard(allowed: readonly Network[], lookup: Lookup = lo
   return {
     resolve: async (host) => {
       const addresses = isIP(host) ? [host] : await lookupOrRefuse(host, lookup);
-      const refused = addresses.find((address) => !isAddressAllowed(address, allowed));
-      if (refused !== undefined)
+      // Not which address: a tenant could ask what the operator's own names resolve to.
+      if (!addresses.every((address) => isAddressAllowed(address, allowed)))
         throw new PenstockError(
           'HOST_NOT_ALLOWED',
-          `${host} is in a private or loopback network (${refused}), which connections may not reach`,
+          `${host} is in a private or loopback network, which connections may not reach`,
           { pointer: '/host' },
         );
       return addresses;

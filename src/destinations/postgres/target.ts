@@ -80,10 +80,17 @@ export async function claimTarget(
   return facts;
 }
 
-/** Columns take the source's types; a type that is not known here becomes text, which holds any value as it is printed. */
+/**
+ * Columns take the source's types; a type that is not known here becomes text, which holds any value as it is printed. So
+ * does a table's row type: a column of it would keep whoever owns that table from changing it.
+ */
 async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
   const known = await run<{ name: string; known: boolean }>(
-    'select name, to_regtype(name) is not null as known from unnest($1::text[]) as t(name)',
+    `select n.name, t.oid is not null and not exists (select from pg_class c
+            where c.oid in (t.typrelid, element.typrelid) and c.relkind <> 'c') as known
+       from unnest($1::text[]) as n(name)
+       left join pg_type t on t.oid = to_regtype(n.name)
+       left join pg_type element on element.oid = t.typelem`,
     [plan.columns.map((column) => column.typeName)],
   );
   const isKnown = new Set(known.filter((type) => type.known).map((type) => type.name));

@@ -140,3 +140,15 @@ test('deleting rows at a reset is refused when another sync writes to the table 
   await expect(reset).rejects.toMatchObject({ code: 'TARGET_OWNED' });
   expect(await rowsAsText(room.to, 'select * from "both"')).toHaveLength(200);
 });
+
+test('a column is never of a table’s row type: whoever owns that table could not change it any more', async () => {
+  await room.to.query('create table theirs (id integer)');
+  await room.from.query('create type theirs as (id integer)');
+  const query = 'select 1 as id, row(1)::theirs as one, array[row(1)::theirs] as many';
+  await room.run(room.sync({ query, key: ['id'], table: 'mine' }));
+  const { rows } = await room.to.query(
+    `select format_type(atttypid, atttypmod) as type from pg_attribute where attrelid = 'mine'::regclass and attnum > 1`,
+  );
+  expect(rows).toEqual([{ type: 'text' }, { type: 'text' }]);
+  await room.to.query('alter table theirs alter column id type bigint');
+});

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
-import { createPipeRoom, nextEpoch, type PipeRoom } from '../../support/pipe-room.ts';
+import { createPipeRoom, type PipeRoom } from '../../support/pipe-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
@@ -68,28 +68,3 @@ describe('an attempt ends at once', () => {
   test('while it waits for its lease', () =>
     stopWhileHeldUp('select from _penstock.lease for update', { bytes: 20_000 }));
 });
-
-test('no statement time-out ends a COPY that waits for a byte; the next byte meets it', async () => {
-  const timeouts = { statementMs: 100 };
-  const destination = room.openDestination({ timeouts });
-  const writer = await destination.takeLease({ run, load: load.loadId, partition: 1, epoch: nextEpoch() });
-  await writer.begin();
-  await waitUntil('it has waited ten times as long, and is still there', async () => {
-    const { rowCount } = await room.from.query(
-      `select from pg_stat_activity where datname = $1 and application_name like 'penstock:%' and state = 'active'
-         and wait_event = 'ClientRead' and query_start < clock_timestamp() - $2 * interval '1 millisecond'`,
-      [room.destinationAccess.database, 10 * timeouts.statementMs],
-    );
-    return rowCount! > 0;
-  });
-  const end = { keyHi: ['1'], rows: 1, bytes: 0, final: true };
-  await expect(writer.write(binaryRow(1)).then(() => writer.commit(end))).rejects.toMatchObject({
-    code: 'DESTINATION_BUSY',
-    meta: { sqlstate: '57014' },
-  });
-  await writer.close();
-  await destination.close();
-});
-
-/** Two columns in COPY's binary format: the id, and one letter. */
-const binaryRow = (id: number): Buffer => Buffer.from([0, 2, 0, 0, 0, 4, 0, 0, 0, id, 0, 0, 0, 1, 0x78]);

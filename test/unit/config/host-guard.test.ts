@@ -34,6 +34,12 @@ describe('the host of a connection', () => {
     await expect(guard.resolve(host)).rejects.toMatchObject({ code: 'HOST_NOT_ALLOWED', pointer: '/host' });
   });
 
+  test('that is refused is not told by its address, which may be of the operator’s own name', async () => {
+    await expect(guard.resolve('inside.example.com')).rejects.toMatchObject({
+      message: expect.not.stringContaining('10.20.0.5'),
+    });
+  });
+
   test('in a network that the operator allows is let through', async () => {
     expect(
       await createHostGuard(parseNetworks('10.20.0.0/16'), lookup).resolve('inside.example.com'),
