@@ -13,7 +13,7 @@ import type { Dice } from './seeds.ts';
 
 export interface CopyUnderFault {
   readonly runId: string;
-  readonly mode: 'append' | 'upsert';
+  readonly mode: 'append' | 'upsert' | 'replace';
   /** Of the superuser. */
   readonly sourceUrl: string;
   readonly destinationUrl: string;
@@ -57,7 +57,7 @@ export async function startCopy(
   const { servers, api, tenantId, sourceDatabase } = product;
   const { postgres } = servers;
   const name = `copy${++copies}`;
-  const mode = dice.oneOf(['append', 'upsert'] as const);
+  const mode = dice.oneOf(['append', 'upsert', 'replace'] as const);
   const batchRows = dice.between(60, 150);
   const parallel = options.parallel ?? dice.oneOf([1, 2]);
   const query = options.wide ? wideQuery : plainQuery;
