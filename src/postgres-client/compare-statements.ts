@@ -22,7 +22,7 @@ export interface ComparedRelation {
 }
 
 /** How long one statement may take. */
-export const compareMs = 600_000;
+const compareMs = 600_000;
 
 export async function sumBuckets(
   client: Client,

@@ -24,7 +24,7 @@ import { findObstacles } from './swap-obstacles.ts';
 import { findDifference } from './table-shape.ts';
 
 /** What the table before is kept as, when it is kept. */
-export const previousName = ({ table }: TableName): string => `${table}_previous`;
+const previousName = ({ table }: TableName): string => `${table}_previous`;
 
 export const replace: Mode = {
   onlyAdds: false,
