@@ -1,6 +1,6 @@
 /** Grants: which tenants may write through an operator's connection, to which tables, as which role. */
 import { PenstockError } from '../domain/errors.ts';
-import type { TenantId } from '../domain/ids.ts';
+import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { Connection, ConnectionGrant } from '../ports/connection-store.ts';
 import type { Scope } from '../ports/scope.ts';
 import { fetchConnection, listUsers, lockConnection } from './connection-rows.ts';
@@ -20,6 +20,13 @@ export async function upsertGrant(
 ): Promise<ConnectionGrant> {
   const connection = await lockConnection(tx, scope, ref);
   checkIsOperators(connection);
+  const outside = await listSyncsOutside(tx, connection.id, grant);
+  if (outside.length > 0)
+    throw new PenstockError(
+      'CONFLICT',
+      `${outside.join(', ')} of that tenant write to other tables of ${connection.name} than these: change or delete them first`,
+      { pointer: '/tablePattern' },
+    );
   await tx.query(
     `insert into penstock.connection_grant (connection_id, tenant_id, table_pattern, database_role)
      values ($1, $2, $3, $4)
@@ -34,6 +41,27 @@ export async function upsertGrant(
     data: { tablePattern: grant.tablePattern },
   });
   return grant;
+}
+
+/** Names of the tenant's syncs, at most five, that write to tables which the pattern does not cover, or have runs that do. */
+async function listSyncsOutside(
+  tx: Tx,
+  connectionId: ConnectionId,
+  { tenantId, tablePattern }: ConnectionGrant,
+): Promise<string[]> {
+  const { rows } = await tx.query<{ name: string }>(
+    `select distinct s.name
+     from penstock.sync s
+     join penstock.sync_version v on v.sync_id = s.id
+     cross join lateral (select v.spec->'destination'->>'connection' as connection, v.spec->'destination'->>'table' as name) d
+     where s.tenant_id = $2 and d.connection = $1
+       and case when d.name like '%.%' then d.name else 'public.' || d.name end not like $3
+       and ((s.status <> 'deleted' and v.version = s.version) or exists (select from penstock.run r
+         where r.sync_id = s.id and r.sync_version = v.version and r.ended_at is null))
+     order by s.name limit 5`,
+    [connectionId, tenantId, tablePattern],
+  );
+  return rows.map((row) => row.name);
 }
 
 export async function deleteGrant(tx: Tx, scope: Scope, ref: string, tenantId: TenantId): Promise<void> {

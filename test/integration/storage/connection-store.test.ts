@@ -192,6 +192,19 @@ describe('an operator’s connection', () => {
     await fixture.store.syncs.create(acme, to('sync.acme'));
   });
 
+  test('cannot be narrowed to tables that a sync of the tenant does not write', async () => {
+    const narrowed = { tenantId: acme.tenantId, databaseRole: null, tablePattern: 'sync.other' };
+    await expect(connections.grant(fixture.operator, 'app-db', narrowed)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      pointer: '/tablePattern',
+      message: expect.stringMatching(/^granted of that tenant/),
+    });
+    expect(await connections.listGrants(fixture.operator, 'app-db')).toMatchObject([grant]);
+    const fitting = { ...narrowed, tablePattern: 'sync.acme' };
+    await connections.grant(fixture.operator, 'app-db', fitting);
+    expect(await connections.listGrants(fixture.operator, 'app-db')).toEqual([fitting]);
+  });
+
   test('cannot be taken from a tenant whose sync uses it', async () => {
     await expect(connections.revokeGrant(fixture.operator, 'app-db', acme.tenantId)).rejects.toMatchObject({
       code: 'CONFLICT',
