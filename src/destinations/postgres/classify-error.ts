@@ -49,6 +49,9 @@ export function sqlstateOf(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/** A server that means harm may say anything; what it says goes into rows and histories. */
+const maxWords = 300;
+
 /** Any error met while talking to a destination, as one of the table's. `doing` says what was tried, to what. */
 export function classifyDestinationError(error: unknown, doing: string): PenstockError {
   if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
@@ -64,7 +67,7 @@ export function classifyDestinationError(error: unknown, doing: string): Penstoc
     .filter(([prefix]) => sqlstate.startsWith(prefix))
     .sort(([a], [b]) => b.length - a.length)[0];
   const words = namesObjectsOnly.test(sqlstate)
-    ? message
+    ? message.slice(0, maxWords)
     : `SQLSTATE ${sqlstate}${placeOf(error as ServerError)}`;
   return new PenstockError(match?.[1] ?? 'DESTINATION_BUSY', `${doing}: ${words}.`, {
     cause: error,

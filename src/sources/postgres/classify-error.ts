@@ -35,6 +35,9 @@ const codes: readonly (readonly [string, ErrorCode])[] = [
 const namesObjectsOnly =
   /^(42P01|42703|42883|42501|42702|42803|42704|3F000|28...|3D000|53...|57...|40...|55P03)$/;
 
+/** A server that means harm may say anything; what it says goes into rows and histories. */
+const maxWords = 300;
+
 /** Any error met while talking to a source, as one of the table's. `doing` says what was tried, to what. */
 export function classifySourceError(error: unknown, doing: string): PenstockError {
   if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
@@ -45,8 +48,8 @@ export function classifySourceError(error: unknown, doing: string): PenstockErro
   const match = codes
     .filter(([prefix]) => code.startsWith(prefix))
     .sort(([a], [b]) => b.length - a.length)[0];
-  const words = namesObjectsOnly.test(code) ? message : `SQLSTATE ${code}`;
-  const where = position === undefined ? '' : ` at position ${position} of the statement`;
+  const words = namesObjectsOnly.test(code) ? message.slice(0, maxWords) : `SQLSTATE ${code}`;
+  const where = /^\d{1,9}$/.test(position ?? '') ? ` at position ${position} of the statement` : '';
   return new PenstockError(match?.[1] ?? 'SOURCE_INTERRUPTED', `${doing}: ${words}${where}.`, {
     cause: error,
     meta: { sqlstate: code },
