@@ -58,6 +58,7 @@ async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
         signal: Context.current().cancellationSignal,
       },
     );
+    if (load.schemaChange) await deps.runs.note(runId, 'run.schema_changed', { ...load.schemaChange });
     const { parallel, maxDuration } = work.spec.limits;
     const maxDurationMs = maxDuration === undefined ? undefined : parseDurationMs(maxDuration);
     return {

@@ -22,6 +22,8 @@ const members: Readonly<Record<string, string>> = {
   'limits.batchRows': '--batch-rows',
   'limits.batchBytes': '--batch-bytes',
   'limits.maxDeletePercent': '--max-delete-percent',
+  'limits.maxRejects': '--max-rejects',
+  onSchemaChange: '--on-schema-change',
   softDelete: '--soft-delete',
   deletedWhen: '--deleted-when',
 };
@@ -41,6 +43,8 @@ export const specOptions: readonly CommandOption[] = [
   { flag: '--deleted-when <column>', doc: 'delete the keys of rows where it is true or not NULL (upsert)' },
   { flag: '--soft-delete <column>', doc: 'mark rows in this column instead of deleting them' },
   { flag: '--max-delete-percent <n>', doc: 'delete as many of the rows at most, else none (mirror; 20)' },
+  { flag: '--max-rejects <n>', doc: 'rows that may be left out because the target refuses them (0)' },
+  { flag: '--on-schema-change <what>', doc: 'fail, or add_columns that the target has not (fail)' },
   {
     flag: '--name <name>',
     doc: 'tells copies into one table apart, each with its own cursor and unfinished load',
@@ -63,11 +67,13 @@ export function specOfFlags(flags: Flags): SyncSpec {
     }),
     softDelete: flags['softDelete'],
     deletedWhen: flags['deletedWhen'],
+    onSchemaChange: flags['onSchemaChange'],
     limits: {
       parallel: numberOf(flags['parallel']),
       batchRows: numberOf(flags['batchRows']),
       batchBytes: flags['batchBytes'],
       maxDeletePercent: numberOf(flags['maxDeletePercent']),
+      maxRejects: numberOf(flags['maxRejects']),
     },
   });
   if (!parsed.success) {

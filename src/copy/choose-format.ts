@@ -30,7 +30,8 @@ export function chooseFormat(
 ): RowFormat {
   const sameOnBothSides = (column: ResultColumn): boolean => {
     const there = target?.find((each) => each.name === column.name);
-    return target === null || (there?.typeOid === column.typeOid && there.typeName === column.typeName);
+    // What is not there is made, or the load is refused.
+    return !there || there.typeOid === column.typeOid;
   };
   const isBinary = columns.every(
     (column) =>

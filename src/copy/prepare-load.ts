@@ -48,7 +48,9 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const window = await takeWindow(deps, request, plan);
   const { keyMayBeNull } = probe;
   const partitions = await planPartitions(source, { plan, window, keyMayBeNull, ...request });
-  return destination.openLoad({ run, sync, plan, window, partitions, limits: publishLimitsOf(spec) });
+  const { onSchemaChange } = spec;
+  const limits = publishLimitsOf(spec);
+  return destination.openLoad({ run, sync, plan, window, partitions, limits, onSchemaChange });
 }
 
 /** From the cursor to the safe high of the source; without a cursor there is one window, everything. */

@@ -277,6 +277,12 @@ export const errorTable = {
     title: 'The target table was replaced during the load',
     cure: 'Reset the sync to load it again.',
   },
+  SCHEMA_CHANGED: {
+    status: 422,
+    retry: 'never',
+    title: 'The columns of the query or of the table have changed',
+    cure: 'Make them fit again as the message says, or set onSchemaChange to add_columns; then run the sync again.',
+  },
   TARGET_LOCKED: {
     status: 409,
     retry: 'backoff',

@@ -103,6 +103,8 @@ export const syncSpecSchema = z.strictObject({
   catchUp: z
     .strictObject({ window: duration.default('1h'), policy: z.enum(['one']).default('one') })
     .default({ window: '1h', policy: 'one' }),
+  /** Of a column that the result has and the target has not: the run fails, or the target gets it. */
+  onSchemaChange: z.enum(['fail', 'add_columns']).default('fail'),
   limits: limitsSchema.prefault({}),
 });
 

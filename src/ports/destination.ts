@@ -68,6 +68,17 @@ export interface PublishLimits {
   keepPrevious?: boolean;
 }
 
+/** What becomes of a column of the result that the target has not: the run fails, or the target gets it. */
+export type OnSchemaChange = 'fail' | 'add_columns';
+
+/** How a load's columns differ from those of the one before. */
+export interface SchemaChange {
+  /** Added to the target. */
+  added: readonly string[];
+  /** Columns of the target that the result fills no more: they keep what they have, and are NULL in new rows. */
+  gone: readonly string[];
+}
+
 /** A load that a run may work on. */
 export interface OpenLoad {
   loadId: LoadId;
@@ -80,6 +91,8 @@ export interface OpenLoad {
   partitions: readonly number[];
   /** The greatest epoch under which one of them was ever taken, decimal text; `0` before the first. */
   lastEpoch: string;
+  /** Only where this call has opened it. */
+  schemaChange?: SchemaChange;
 }
 
 /** A load that has ended well; not one of a backfill, whose window says nothing of the others'. */
@@ -253,6 +266,8 @@ export interface Destination {
     /** Numbered from 1 in this order. */
     partitions: readonly PartitionBounds[];
     limits?: PublishLimits;
+    /** Default: fail. */
+    onSchemaChange?: OnSchemaChange;
   }): Promise<OpenLoad>;
   /** The load by id; null when the destination does not know it (restored to an older state). FENCED when abandoned. */
   fetchLoad(load: LoadId): Promise<OpenLoad | null>;

@@ -56,6 +56,8 @@ export interface RunStore {
   settleCancel(runId: RunId, reason?: string): Promise<RunStatus>;
   /** Whether that sync was deleted. */
   isSyncDeleted(syncId: string): Promise<boolean>;
+  /** Records something that happened to the run, for its story. Names and counts, no values. */
+  note(runId: RunId, kind: `run.${string}`, data: Readonly<Record<string, unknown>>): Promise<void>;
   beginAttempt(attempt: AttemptKey & { worker: string }): Promise<void>;
   reportAttempt(attempt: AttemptKey, counts: AttemptCounts): Promise<void>;
   endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;

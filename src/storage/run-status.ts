@@ -81,3 +81,15 @@ export async function fetchRunStatus(tx: Tx, runId: RunId): Promise<RunStatus | 
   ]);
   return rows[0]?.status;
 }
+
+/** Records something that happened to a run beside its changes of status. */
+export async function insertRunEvent(
+  tx: Tx,
+  { runId, kind, data }: { runId: RunId; kind: string; data: Readonly<Record<string, unknown>> },
+): Promise<void> {
+  await tx.query(
+    `insert into penstock.event (tenant_id, kind, sync_id, run_id, data)
+     select tenant_id, $2, sync_id, id, $3 from penstock.run where id = $1`,
+    [runId, kind, JSON.stringify(data)],
+  );
+}

@@ -12,7 +12,7 @@ import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
-import { changeRun, fetchRunStatus, type RunPatch } from './run-status.ts';
+import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
 import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
 import { asEngine, type Tx } from './transaction.ts';
 
@@ -75,6 +75,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
         const sql = `select from penstock.sync where id = $1 and status = 'deleted'`;
         return (await tx.query(sql, [syncId])).rowCount === 1;
       }),
+    note: (runId, kind, data) => asEngine(pool, (tx) => insertRunEvent(tx, { runId, kind, data })),
     beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
     reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
     endAttempt: (attempt, end) => asEngine(pool, (tx) => finishAttempt(tx, attempt, end)),

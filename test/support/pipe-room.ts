@@ -29,6 +29,7 @@ export interface SyncInput {
   deletedWhen?: string;
   limits?: SyncSpecInput['limits'];
   columns?: SyncSpecInput['columns'];
+  onSchemaChange?: SyncSpec['onSchemaChange'];
 }
 
 /** One sync, and the runs that a test makes of it. */
@@ -123,6 +124,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         deletedWhen: input.deletedWhen,
         limits: input.limits,
         columns: input.columns,
+        onSchemaChange: input.onSchemaChange,
       }),
     }),
     prepare: ({ id, spec, reader }, run, ends = {}) =>

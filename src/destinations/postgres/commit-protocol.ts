@@ -35,7 +35,8 @@
  *               transaction ends. Compares the newest checkpoint: a destination that lost its tail in a failover is
  *               noticed here.
  *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip. The primary key refuses a
- *               batch that is there already; the oid of the target must be the frozen one.
+ *               batch that is there already; the oid of the target and its columns must be
+ *               the frozen ones.
  *  finishLoad   (finish-load.ts) loading → done. Takes every lease, proves invariant 1, publishes what is staged, moves the
  *               cursor, stores the receipt. A publisher bears a name as a batch does, and is ended like one by who waits.
  *  closeRun     (close-run.ts) Marks the run final and clears its leases: from then on beginBatch and takeLease refuse it.
@@ -44,6 +45,7 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { BatchCounts, BatchEnd, Checkpoint, LeaseRequest } from '../../ports/destination.ts';
 import { literal, textArray } from '../../postgres-client/quote.ts';
+import { columnsState } from './target-columns.ts';
 import { beginStatement, type DestinationContext } from './destination-session.ts';
 
 /** What a batch transaction is called in pg_stat_activity; who waits ends transactions with such names only. */
@@ -91,14 +93,20 @@ export interface CommittedBatch {
   /** The target's name, quoted, and the oid that it had when the load was opened. */
   target: string;
   relation: string;
+  /** The target's columns that the load writes, and what they were then. */
+  columns: readonly string[];
+  columnsState: string;
 }
 
 export const rejectedRows = ({ rejects = [] }: Pick<BatchEnd, 'rejects'>): number =>
   rejects.reduce((sum, { rows }) => sum + rows, 0);
 
 /** Records the checkpoint and commits, in one round trip. */
-export function commitBatch({ lease, known, end, counts, target, relation }: CommittedBatch): string {
-  const sameTarget = `(select oid from pg_catalog.pg_class where oid = ${literal(relation)}::oid and oid = pg_catalog.to_regclass(${literal(target)}))`;
+export function commitBatch({ lease, known, end, counts, ...frozen }: CommittedBatch): string {
+  const relation = `${literal(frozen.relation)}::oid`;
+  const sameTarget = `(select oid from pg_catalog.pg_class
+      where oid = ${relation} and oid = pg_catalog.to_regclass(${literal(frozen.target)})
+        and ${columnsState(relation, frozen.columns)} = ${literal(frozen.columnsState)})`;
   const values = [
     literal(lease.load),
     lease.partition,

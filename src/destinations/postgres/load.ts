@@ -3,12 +3,14 @@ import { hashCursor, hashPlan } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
-import type { DoneLoad, LoadPlan, OpenLoad } from '../../ports/destination.ts';
+import type { DoneLoad, LoadPlan, OnSchemaChange, OpenLoad } from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
+import { findColumnChange, freezeColumns, refreezeColumns, type FrozenColumn } from './frozen-columns.ts';
 import { fetchKeysAgain } from './rejects.ts';
+import { isTarget } from './require-target.ts';
 import { claimTarget } from './target.ts';
 import { qualifiedName } from './target-name.ts';
 
@@ -25,6 +27,8 @@ export interface LoadRow {
   high: string | null;
   again: readonly KeyAgain[];
   relation: string;
+  targetColumns: readonly FrozenColumn[];
+  columnsState: string;
   /** The target had no rows when the load was opened. */
   wasEmpty: boolean;
   phase: OpenLoad['phase'] | 'abandoned';
@@ -34,7 +38,8 @@ export interface LoadRow {
 }
 
 const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan, plan_hash as "planHash",
-  cursor_hash as "cursorHash", low, high, again, relation::text, straight as "wasEmpty", phase, receipt,
+  cursor_hash as "cursorHash", low, high, again, relation::text,
+  target_columns as "targetColumns", columns_state as "columnsState", straight as "wasEmpty", phase, receipt,
   array(select no from _penstock.partition p where p.load = l.id order by no) as partitions,
   (select coalesce(max(epoch), 0)::text from _penstock.lease e where e.load = l.id) as "lastEpoch"`;
 
@@ -97,13 +102,19 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   if (last) return openLoadOf(last, request.run);
   const open = await lockOpenLoad(run, request.sync);
   if (!open) return null;
-  if (open.planHash === hashPlan(request.plan)) return openLoadOf(open, request.run);
+  const isSame = open.planHash === hashPlan(request.plan);
+  if (isSame && (await mayGoOn(run, open))) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
   await abandonLoad(run, open);
   const { onlyAdds, staged } = modeOf(open.plan);
-  if (onlyAdds && !staged && (await hasCheckpoints(run, open.id))) throw unfinished(open);
+  if (onlyAdds && !staged && (await hasCheckpoints(run, open.id)))
+    throw (isSame && (await findColumnChange(run, open))) || unfinished(open);
   return null;
 }
+
+/** Of a table in the target's place it is found out when it is written. */
+const mayGoOn = async (run: Run, load: LoadRow): Promise<boolean> =>
+  (await refreezeColumns(run, load)) || !(await isTarget(run, load));
 
 /** Whether there is a `_penstock` at all; asked by what must not make one. */
 const isPrepared = async (run: Run): Promise<boolean> =>
@@ -147,18 +158,20 @@ interface OpenRequest extends FindRequest {
   window: CursorWindow;
   partitions: readonly PartitionBounds[];
   publishing: Publishing;
+  onSchemaChange?: OnSchemaChange | undefined;
 }
 
 /** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
 export async function insertLoad(
   run: Run,
-  { run: runId, sync, plan, window, partitions, publishing }: OpenRequest,
+  { run: runId, sync, plan, window, partitions, publishing, onSchemaChange = 'fail' }: OpenRequest,
 ): Promise<OpenLoad> {
   await lockRun(run, runId);
   await lockCursor(run, sync, hashCursor(plan), window.low);
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
   if ((await run(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
-  const target = await claimTarget(run, sync, plan);
+  const before = await fetchPlanBefore(run, sync, plan);
+  const target = await claimTarget(run, sync, { plan, before, onSchemaChange });
   const [{ ordinal } = { ordinal: 0 }] = await run<{ ordinal: number }>(
     'select count(*)::int as ordinal from _penstock.load where opened_by = $1',
     [runId],
@@ -192,9 +205,21 @@ export async function insertLoad(
     'insert into _penstock.lease (load, partition) select load, no from _penstock.partition where load = $1',
     [id],
   );
+  await freezeColumns(run, { id, plan, relation: target.relation });
   const load = (await fetchLoadRow(run, id))!;
   await modeOf(plan).open?.(run, load, publishing);
-  return openLoadOf(load, runId);
+  const { schemaChange } = target;
+  return { ...openLoadOf(load, runId), ...(schemaChange && { schemaChange }) };
+}
+
+/** The plan by which the sync has filled this table before. */
+async function fetchPlanBefore(run: Run, sync: SyncId, { target }: LoadPlan): Promise<LoadPlan | null> {
+  const [last] = await run<{ plan: LoadPlan }>(
+    `select plan from _penstock.load where sync = $1 and phase = 'done' order by closed_at desc limit 1`,
+    [sync],
+  );
+  const isSame = last?.plan.target.schema === target.schema && last.plan.target.table === target.table;
+  return isSame ? last.plan : null;
 }
 
 /** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */

@@ -19,7 +19,8 @@ import { classifyDestinationError, sqlstateOf } from './classify-error.ts';
 import { BatchInParts } from './batch-in-parts.ts';
 import { beginBatch, checkBegun, commitBatch, rejectedRows } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
-import type { DestinationContext, RunRows } from './destination-session.ts';
+import { inTransaction, type DestinationContext, type RunRows } from './destination-session.ts';
+import { findColumnChange } from './frozen-columns.ts';
 import { fetchSameKey } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
@@ -234,6 +235,8 @@ class Writer implements PartitionWriter {
       counts,
       target: this.#target,
       relation: taken.load.relation,
+      columns: taken.load.plan.columns.map(({ name }) => name),
+      columnsState: taken.load.columnsState,
     });
     try {
       await this.#run(context.access.databaseRole === undefined ? sql : `set local role none; ${sql}`);
@@ -261,7 +264,15 @@ class Writer implements PartitionWriter {
     try {
       return await work();
     } catch (error) {
-      throw classifyDestinationError(error, this.#doing);
+      const classified = classifyDestinationError(error, this.#doing);
+      throw (await this.#findColumnChange(classified)) ?? classified;
     }
+  }
+
+  /** Bytes meant for other columns are refused like bad rows, or by the checkpoint. Asked on another connection. */
+  async #findColumnChange({ code }: PenstockError): Promise<PenstockError | null> {
+    if (!['TARGET_CHANGED', 'TARGET_MISMATCH', 'VALUE_REFUSED'].includes(code)) return null;
+    const { context, taken } = this.#parts;
+    return inTransaction(context, 'Looking at the target', (run) => findColumnChange(run, taken.load));
   }
 }

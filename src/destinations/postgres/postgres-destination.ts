@@ -29,7 +29,7 @@ import { acceptLoad, describeReset, keepCursor, resetSync } from './reset-sync.t
 import { holdsNothing, releaseSync } from './release-sync.ts';
 import { ensureSchema } from './schema.ts';
 import { takeOver } from './take-over.ts';
-import { describeTarget } from './target.ts';
+import { describeTarget } from './describe-target.ts';
 
 /** Opens the destination; nothing is connected yet. */
 export function openPostgresDestination(

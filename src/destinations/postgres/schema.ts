@@ -174,6 +174,11 @@ const versions: readonly string[] = [
   alter table _penstock.cursor alter column cursor_hash drop not null;
   create index load_closed on _penstock.load (closed_at) where closed_at is not null;
   `,
+  `
+  -- the target's columns as the load was opened for them: by name and type, and as one text to compare with
+  alter table _penstock.load add column target_columns jsonb not null default '[]';
+  alter table _penstock.load add column columns_state text not null default '';
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

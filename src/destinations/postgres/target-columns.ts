@@ -1,7 +1,7 @@
 /** What a writer has to know of the target's columns and triggers; read once per attempt. */
 import type { Client } from 'pg';
 import { isCollatable, isExact } from '../../copy/exact-types.ts';
-import { ident } from '../../postgres-client/quote.ts';
+import { ident, textArray } from '../../postgres-client/quote.ts';
 import { rowsOf } from '../../postgres-client/query.ts';
 
 export interface TargetColumn {
@@ -49,3 +49,14 @@ export function differs({ name, typeOid, modifier }: TargetColumn): string {
   const collate = isCollatable(typeOid) ? ' collate "C"' : '';
   return `${stored}${collate} is distinct from ${fresh}${collate}`;
 }
+
+/**
+ * What a load relies on of the target's columns, as one text: which column bears which name, and its type. Compared at
+ * every commit, while the batch holds a lock that keeps them as they are: bytes of one type read as another's may fit.
+ *
+ * @param relation SQL for its oid
+ */
+export const columnsState = (relation: string, names: readonly string[]): string =>
+  `(select coalesce(string_agg(concat_ws(' ', attname, attnum, atttypid, atttypmod, attcollation, attgenerated), ', ' order by attnum), '')
+      from pg_catalog.pg_attribute
+     where attrelid = ${relation} and attname = any (${textArray(names)}) and not attisdropped)`;

@@ -1,49 +1,19 @@
 /** The table that a sync writes: found or created, owned, and fit for the result. */
-import { findMisfits } from '../../copy/column-fit.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
-import type { LoadPlan, TableName } from '../../ports/destination.ts';
-import type { ResultColumn } from '../../ports/source.ts';
+import type { LoadPlan, SchemaChange } from '../../ports/destination.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import type { Run } from './destination-session.ts';
+import { describeTarget } from './describe-target.ts';
+import { columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
 import { hasKeyIndex } from './key-index.ts';
 import { modeOf } from './modes/modes.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
-interface TargetRow {
-  target: TableName;
-  columns: readonly ResultColumn[] | null;
-}
-
-/** The target with its schema filled in, and its columns; types are named with an empty search path. */
-export async function describeTarget(run: Run, wanted: TableName): Promise<TargetRow> {
-  const schema = wanted.schema === '' ? await defaultSchema(run) : wanted.schema;
-  const target = { schema, table: wanted.table };
-  const columns = await run<ResultColumn>(
-    `select a.attname as name, a.atttypid::int8::int as "typeOid", format_type(a.atttypid, a.atttypmod) as "typeName"
-       from pg_attribute a
-      where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-      order by a.attnum`,
-    [qualifiedName(target)],
-  );
-  return { target, columns: columns.length > 0 ? columns : null };
-}
-
-/** Where the login's own search path puts a new table. */
-async function defaultSchema(run: Run): Promise<string> {
-  const [row] = await run<{ name: string | null }>(
-    `select n.nspname as name
-       from pg_settings s,
-            unnest(string_to_array(s.reset_val, ',')) with ordinality as path(entry, position)
-       join pg_namespace n on quote_ident(n.nspname) = replace(trim(path.entry), '"$user"', quote_ident(current_user))
-      where s.name = 'search_path' order by path.position limit 1`,
-  );
-  if (!row?.name)
-    throw new PenstockError(
-      'TARGET_MISMATCH',
-      'The login has no default schema: name the table with its schema.',
-    );
-  return row.name;
+interface ClaimedTarget {
+  relation: string;
+  isEmpty: boolean;
+  schemaChange: SchemaChange | null;
 }
 
 interface RelationFacts {
@@ -54,19 +24,19 @@ interface RelationFacts {
 
 /**
  * Finds or creates the target and makes the sync an owner of it, in the caller's transaction. TARGET_OWNED,
- * TARGET_MISMATCH.
+ * TARGET_MISMATCH, SCHEMA_CHANGED.
  */
 export async function claimTarget(
   run: Run,
   sync: SyncId,
-  plan: LoadPlan,
-): Promise<{ relation: string; isEmpty: boolean }> {
+  { plan, ...fitting }: Omit<Fitting, 'present'>,
+): Promise<ClaimedTarget> {
   const name = qualifiedName(plan.target);
   // Serialises claims, so that two syncs cannot both find a table unowned.
   await run('lock table _penstock.target in share row exclusive mode');
   const { columns } = await describeTarget(run, plan.target);
   if (columns === null) await createTarget(run, plan);
-  else checkColumns(plan, columns);
+  else await requireWritable(run, plan);
   const [facts] = await run<RelationFacts>(
     `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name}) as "isEmpty"
        from pg_class c where c.oid = to_regclass($1)`,
@@ -77,50 +47,45 @@ export async function claimTarget(
     throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
   await requireDefaults(run, plan, facts.relation);
   await own(run, sync, plan, facts.relation);
-  return facts;
+  // Last: a table that is another sync's is not changed.
+  const schemaChange = columns && (await fitColumns(run, { ...fitting, plan, present: columns }));
+  return { ...facts, schemaChange };
 }
 
-/**
- * Columns take the source's types; a type that is not known here becomes text, which holds any value as it is printed. So
- * does a table's row type: a column of it would keep whoever owns that table from changing it.
- */
+/** What the table fills in itself cannot be written; a merge cannot write an identity either. */
+async function requireWritable(run: Run, plan: LoadPlan): Promise<void> {
+  const [column] = await run<{ name: string; generated: boolean }>(
+    `select attname as name, attgenerated <> '' as generated from pg_attribute
+      where attrelid = to_regclass($1) and attname = any ($2::text[])
+        and (attgenerated <> '' or ($3 and attidentity = 'a')) limit 1`,
+    [qualifiedName(plan.target), plan.columns.map((each) => each.name), modeOf(plan).keyed],
+  );
+  if (column?.generated)
+    throw mismatch(plan, `computes the column ${column.name}: leave it out of the query`);
+  if (column)
+    throw mismatch(
+      plan,
+      `gives the column ${column.name} its values itself: make it "generated by default", or leave it out of the query`,
+    );
+}
+
+/** Columns take the source's types. */
 async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
-  const known = await run<{ name: string; known: boolean }>(
-    `select n.name, t.oid is not null and not exists (select from pg_class c
-            where c.oid in (t.typrelid, element.typrelid) and c.relkind <> 'c') as known
-       from unnest($1::text[]) as n(name)
-       left join pg_type t on t.oid = to_regtype(n.name)
-       left join pg_type element on element.oid = t.typelem`,
-    [plan.columns.map((column) => column.typeName)],
-  );
-  const isKnown = new Set(known.filter((type) => type.known).map((type) => type.name));
   const written = plan.columns.filter(({ name }) => name !== plan.deletedWhen?.column);
-  const columns = written.map(
-    ({ name, typeName }) => `${ident(name)} ${isKnown.has(typeName) ? typeName : 'text'}`,
-  );
+  const columns = await columnTypes(run, written);
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
   const key = modeOf(plan).keyed ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
   await run(`create schema if not exists ${ident(plan.target.schema)}`);
   await run(`create table ${qualifiedName(plan.target)} (${[...columns, ...marker, ...key].join(', ')})`);
 }
 
-function checkColumns(plan: LoadPlan, present: readonly ResultColumn[]): void {
-  const { deletedWhen, columns } = plan;
-  const mayLack = ({ name }: ResultColumn): boolean =>
-    name === deletedWhen?.column && !present.some((each) => each.name === name);
-  const misfits = findMisfits(
-    columns.filter((column) => !mayLack(column)),
-    present,
-  );
-  if (misfits.length > 0) throw mismatch(plan, misfits.join(', '));
-}
-
 /** Columns that the result does not fill must be able to fill themselves. */
 async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Promise<void> {
   const [column] = await run<{ name: string }>(
     `select attname as name from pg_attribute
-      where attrelid = $1 and attnum > 0 and not attisdropped and attnotnull and not atthasdef
-        and attidentity = '' and attname <> all ($2::text[]) limit 1`,
+      where attrelid = $1 and attnum > 0 and not attisdropped and not atthasdef and attidentity = ''
+        and (attnotnull or exists (select from pg_type t where t.oid = atttypid and typnotnull and typdefault is null))
+        and attname <> all ($2::text[]) limit 1`,
     [relation, plan.columns.map((each) => each.name)],
   );
   if (column)

@@ -1,12 +1,13 @@
 /** What can be known of a query without running it: its columns, how large it is, whether it can be continued. */
-import type { Client, FieldDef } from 'pg';
+import type { Client } from 'pg';
 import type { ColumnMapping } from '../../domain/column-mapping-spec.ts';
 import { PenstockError, type ErrorCode } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
-import type { MappedColumn, QueryProbe, ResultColumn } from '../../ports/source.ts';
-import { rowsOf, runAll } from '../../postgres-client/query.ts';
+import type { MappedColumn, QueryProbe } from '../../ports/source.ts';
+import { rowsOf } from '../../postgres-client/query.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { describeQuery } from './describe-query.ts';
+import { nameTypes } from './name-types.ts';
 import { asSubselect } from './read-statement.ts';
 import { findInstability, findKeyFlaw, isKeyNotNull, isKeyUnique } from './resumability.ts';
 import { shortMs } from './source-session.ts';
@@ -46,19 +47,6 @@ export async function probeQuery(
       reason === null ? { possible: true, uniqueKey } : { possible: false, reason, uniqueKey, keyFlaw },
     ...estimate,
   };
-}
-
-/** Names the types as they are written with an empty search path, so that they mean the same elsewhere. Comes last: it sets that path. */
-async function nameTypes(client: Client, fields: readonly FieldDef[]): Promise<ResultColumn[]> {
-  await runAll(client, 'set local search_path = pg_catalog', shortMs);
-  const rows = await rowsOf<{ name: string }>(
-    client,
-    shortMs,
-    `select format_type(t.oid, t.modifier) as name
-       from unnest($1::oid[], $2::int[]) with ordinality as t(oid, modifier, position) order by position`,
-    [fields.map((field) => field.dataTypeID), fields.map((field) => field.dataTypeModifier)],
-  );
-  return fields.map((field, i) => ({ name: field.name, typeOid: field.dataTypeID, typeName: rows[i]!.name }));
 }
 
 function checkNames(names: readonly string[], key: readonly string[], cursor: string | null): void {

@@ -1,5 +1,6 @@
 /** Starts one statement over a partition and watches over it until its end is proven. */
 import type { Client } from 'pg';
+import { changedColumns, schemaChanged } from '../../copy/changed-columns.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { PartitionBounds, ReadRequest, RowMemory, SourceRead } from '../../ports/source.ts';
@@ -10,6 +11,7 @@ import { cancelStatement } from '../../postgres-client/cancel-statement.ts';
 import { classifySourceError } from './classify-error.ts';
 import { CopyReader } from './copy-reader.ts';
 import { CursorReader } from './cursor-reader.ts';
+import { nameTypes } from './name-types.ts';
 import { parseFilled } from './placeholders.ts';
 import { asSubselect, readStatement } from './read-statement.ts';
 import { beginReading, shortMs } from './source-session.ts';
@@ -95,20 +97,24 @@ function followStatement({ access, memory, client, pid, sql, request }: Statemen
   };
 }
 
-/** The frozen columns must still be there, with the types that they had. */
+/**
+ * The frozen columns must still be there, with the types that they had. Describing the query has locked its tables, so
+ * that what is read is what was described.
+ */
 async function checkColumns(client: Client, sql: string, request: ReadRequest): Promise<void> {
-  const names = request.columns.map((column) => `q.${ident(column.name)}`).join(', ');
   const query = {
-    text: `select ${names} from ${asSubselect(sql)} limit 0`,
+    text: `select * from ${asSubselect(sql)} limit 0`,
     rowMode: 'array' as const,
     queryMode: 'extended',
   };
   const { fields } = await withDeadline(client, shortMs, client.query(query));
-  const changed = request.columns.find((column, i) => fields[i]?.dataTypeID !== column.typeOid);
-  if (changed) {
-    const text = `The column ${changed.name} of the result has changed its type since the load was opened.`;
-    throw new PenstockError('TARGET_MISMATCH', text);
-  }
+  const changes = changedColumns(request.columns, await nameTypes(client, fields));
+  if (changes.length > 0)
+    throw schemaChanged(
+      'the result',
+      changes,
+      ' What the load has committed stays; the next run asks the query anew.',
+    );
 }
 
 /** Rows with a NULL in their key are of this partition, where they would be refused. */

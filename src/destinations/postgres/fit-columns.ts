@@ -1,0 +1,104 @@
+/**
+ * Whether a table can hold a result: every column of the result has one there that keeps each of its values unchanged. What
+ * no longer fits that once did is told as a change; a column that the table has not may be added to it.
+ */
+import { PenstockError } from '../../domain/errors.ts';
+import { findMisfits } from '../../copy/column-fit.ts';
+import type { LoadPlan, OnSchemaChange, SchemaChange } from '../../ports/destination.ts';
+import type { ResultColumn } from '../../ports/source.ts';
+import { ident } from '../../postgres-client/quote.ts';
+import type { Run } from './destination-session.ts';
+import { mismatch, qualifiedName } from './target-name.ts';
+
+export interface Fitting {
+  plan: LoadPlan;
+  /** The table's columns now. */
+  present: readonly ResultColumn[];
+  /** The plan of the sync's last load into this table that was finished. */
+  before: LoadPlan | null;
+  onSchemaChange: OnSchemaChange;
+}
+
+/** Adds what is missing if that is allowed. TARGET_MISMATCH; SCHEMA_CHANGED where it did fit before. */
+export async function fitColumns(run: Run, fitting: Fitting): Promise<SchemaChange | null> {
+  const { plan, present, before, onSchemaChange } = fitting;
+  const adds = onSchemaChange === 'add_columns';
+  // What only says that a row is gone need not be kept.
+  const missing = plan.columns.filter(
+    ({ name }) => name !== plan.deletedWhen?.column && !present.some((each) => each.name === name),
+  );
+  const there = plan.columns.filter(({ name }) => present.some((each) => each.name === name));
+  const gone = goneColumns(fitting);
+  const addable = adds && missing.every(({ name }) => !plan.key.includes(name));
+  const faults = [
+    ...(addable ? [] : missing.map((column) => lack(column, before))),
+    ...findMisfits(there, present),
+    ...(adds || !before || isEdited(plan, before)
+      ? []
+      : gone.map((name) => `the result has no column ${name} any more`)),
+  ];
+  if (faults.length > 0) throw before ? changed(plan, faults) : mismatch(plan, faults.join('; it '));
+  if (addable && missing.length > 0) await addColumns(run, plan, missing);
+  return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
+}
+
+/** The user has said anew which columns there are to be. The mapping alone may also follow the columns of the source. */
+const isEdited = (plan: LoadPlan, before: LoadPlan): boolean =>
+  plan.query !== before.query ||
+  (plan.syncVersion !== before.syncVersion &&
+    JSON.stringify(plan.mapping) !== JSON.stringify(before.mapping));
+
+/** Columns of the table that the result filled before, and fills no more. */
+const goneColumns = ({ plan, before, present }: Fitting): string[] =>
+  (before?.columns ?? [])
+    .map(({ name }) => name)
+    .filter((name) => !plan.columns.some((each) => each.name === name))
+    .filter((name) => present.some((each) => each.name === name));
+
+function lack({ name, typeName }: ResultColumn, before: LoadPlan | null): string {
+  if (!before) return `has no column ${name}`;
+  const wasThere = before.columns.some((each) => each.name === name);
+  return wasThere
+    ? `the table has no column ${name} any more`
+    : `the result has a new column ${name} (${typeName})`;
+}
+
+const changed = ({ target }: LoadPlan, faults: readonly string[]): PenstockError =>
+  new PenstockError(
+    'SCHEMA_CHANGED',
+    `The query and the table ${target.schema}.${target.table} do not fit any more: ${faults
+      .map((fault) => (fault.startsWith('has ') ? `the table ${fault}` : fault))
+      .join('; ')}.`,
+    { pointer: '/onSchemaChange' },
+  );
+
+/** How long readers and writers of the table may wait behind the lock that a new column needs. */
+const lockMs = 1_000;
+
+/** Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. */
+async function addColumns(run: Run, plan: LoadPlan, columns: readonly ResultColumn[]): Promise<void> {
+  const added = (await columnTypes(run, columns)).map((column) => `add column ${column}`).join(', ');
+  const [{ before } = { before: '' }] = await run<{ before: string }>(
+    `select current_setting('lock_timeout') as before, set_config('lock_timeout', $1, true)`,
+    [`${lockMs}ms`],
+  );
+  await run(`alter table ${qualifiedName(plan.target)} ${added}`);
+  await run(`select set_config('lock_timeout', $1, true)`, [before]);
+}
+
+/**
+ * Columns as they are written in a definition. A type that is not known here becomes text, which holds any value as it is
+ * printed. So does a table's row type: a column of it would keep whoever owns that table from changing it.
+ */
+export async function columnTypes(run: Run, columns: readonly ResultColumn[]): Promise<string[]> {
+  const known = await run<{ name: string; known: boolean }>(
+    `select n.name, t.oid is not null and not exists (select from pg_class c
+            where c.oid in (t.typrelid, element.typrelid) and c.relkind <> 'c') as known
+       from unnest($1::text[]) as n(name)
+       left join pg_type t on t.oid = to_regtype(n.name)
+       left join pg_type element on element.oid = t.typelem`,
+    [columns.map((column) => column.typeName)],
+  );
+  const isKnown = new Set(known.filter((type) => type.known).map((type) => type.name));
+  return columns.map(({ name, typeName }) => `${ident(name)} ${isKnown.has(typeName) ? typeName : 'text'}`);
+}
