@@ -107,28 +107,53 @@ describe('what is in the way of a swap', () => {
     await room.to.query('drop publication if exists pub');
   });
 
-  test('is looked for again with the lock held: DDL between the plan and the swap is not lost', async () => {
-    await room.createTarget();
-    const [run, sync, oid] = [newId('run'), room.replacing(), await room.oidOf('target')];
-    const load = await room.prepare(sync, run);
-    await room.attempt(run, load);
-    const holder = await room.connect('somebody');
-    await holder.query('begin; select 1 from target limit 1');
-    const finish = room.destination.finish({ run, load: load.loadId });
-    await waitUntil('the first transaction', async () => {
-      const { rows } = await room.to.query('select phase from _penstock.load where id = $1', [load.loadId]);
-      return rows[0].phase === 'loaded';
-    });
-    await holder.query('create view report as select * from target');
-    await holder.query('alter table target add column added text default $$here$$');
-    await holder.query('commit');
-    await finish;
-    expect(await room.oidOf('target')).toBe(oid);
-    expect(await rowsAsText(room.to, 'select distinct added from target')).toEqual(['(here)']);
-    expect((await room.to.query('select count(*)::int as n from report')).rows).toEqual([{ n: 1000 }]);
-    await room.expectReplaced();
-    await holder.end();
-  });
+  test.each([
+    [
+      'a view',
+      'rewritten',
+      'create view report as select * from target',
+      'select count(*) = 1000 from report',
+    ],
+    [
+      'a column',
+      'rewritten',
+      `alter table target add column added text default 'here'`,
+      `select bool_and(added = 'here') from target`,
+    ],
+    [
+      'an index',
+      'swapped',
+      'create index later on target (label)',
+      `select indrelid = 'target'::regclass from pg_index where indexrelid = 'later'::regclass`,
+    ],
+    [
+      'a grant',
+      'swapped',
+      'grant select on target to public',
+      `select relacl::text like '%,=r/%' from pg_class where oid = 'target'::regclass`,
+    ],
+  ])(
+    'is looked for again with the lock held: DDL between the plan and the swap is not lost: %s, %s',
+    async (_, way, sql, isKept) => {
+      await room.createTarget();
+      const [run, sync, oid] = [newId('run'), room.replacing(), await room.oidOf('target')];
+      const load = await room.prepare(sync, run);
+      await room.attempt(run, load);
+      const holder = await room.connect('somebody');
+      await holder.query('begin; select 1 from target limit 1');
+      const finish = room.destination.finish({ run, load: load.loadId });
+      await waitUntil('the first transaction', async () => {
+        const found = 'select phase from _penstock.load where id = $1';
+        return (await room.to.query(found, [load.loadId])).rows[0].phase === 'loaded';
+      });
+      await holder.query(`${sql}; commit`);
+      await finish;
+      expect((await room.oidOf('target')) === oid ? 'rewritten' : 'swapped').toBe(way);
+      expect(await rowsAsText(room.to, isKept)).toEqual(['(t)']);
+      await room.expectReplaced();
+      await holder.end();
+    },
+  );
 
   test('is named for a previous table that is to be kept, before anything is read', async () => {
     await room.createTarget();

@@ -161,6 +161,11 @@ describe('stopping', () => {
     expect(await copy({ yieldAfterMs: 0 })).toMatchObject({ outcome: 'yielded', batches: 1 });
   });
 
+  test('an attempt that would have to begin again never yields to let others work', async () => {
+    const unresumable = { ...load, plan: { ...plan, resumable: false } };
+    expect(await copy({ yieldAfterMs: 0 }, unresumable)).toMatchObject({ outcome: 'finished', batches: 4 });
+  });
+
   test('a cancelled attempt throws the signal’s reason and commits no more', async () => {
     const cancel = new AbortController();
     const reason = new Error('cancelled');
