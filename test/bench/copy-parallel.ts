@@ -43,13 +43,13 @@ async function readLastKey({ source }: CopyStage): Promise<number> {
 }
 
 /** Conditions that share the keys out evenly; none when there is one share. */
-const keyRanges = (lastKey: number, parts: number): string[] =>
-  parts === 1
-    ? ['']
-    : Array.from({ length: parts }, (_, i) => {
-        const [from, to] = [i, i + 1].map((n) => Math.floor((lastKey * n) / parts));
-        return ` where l_orderkey > ${from} and l_orderkey <= ${to}`;
-      });
+function keyRanges(lastKey: number, parts: number): string[] {
+  if (parts === 1) return [''];
+  return Array.from({ length: parts }, (_, i) => {
+    const [from, to] = [i, i + 1].map((n) => Math.floor((lastKey * n) / parts));
+    return ` where l_orderkey > ${from} and l_orderkey <= ${to}`;
+  });
+}
 
 /** As many pipes at once; it ends with the last of them. */
 async function runPipes(stage: CopyStage, table: string, conditions: readonly string[]): Promise<Turn> {

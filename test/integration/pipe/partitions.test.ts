@@ -264,16 +264,24 @@ describe('a copy in partitions', () => {
     await expectEqual(input.query);
   });
 
-  test.each(['append', 'upsert'] as const)(
+  test.each(['append', 'upsert', 'mirror', 'replace'] as const)(
     '%s: a run, and one more that changes nothing it should not',
     async (mode) => {
       const sync = room.sync({ query: 'select * from plain', key: ['k'], mode, limits });
       const { read, inserted } = await room.run(sync);
       expect(inserted).toBe(read);
       await expectEqual('select * from plain');
-      if (mode === 'upsert') expect(await room.run(sync)).toMatchObject({ unchanged: read, inserted: 0 });
+      if (mode === 'append') return;
+      const again = await room.run(sync);
+      expect(again).toMatchObject(mode === 'replace' ? { inserted: read } : { unchanged: read, deleted: 0 });
+      await expectEqual('select * from plain');
     },
   );
+
+  test('a replace takes rows with a NULL in their key, like an append', async () => {
+    await room.run(room.sync({ query: 'select * from mixed', key: ['k', 'n'], mode: 'replace', limits }));
+    await expectEqual('select * from mixed');
+  });
 
   test('an upsert refuses NULL in a key, in whichever partition', async () => {
     const sync = room.sync({ query: 'select * from mixed', key: ['k', 'note'], mode: 'upsert', limits });

@@ -40,8 +40,8 @@ beforeAll(async () => {
   stacks.delete(first);
   await cp(join(folder, 'primary'), join(folder, 'standby'), { recursive: true, preserveTimestamps: true });
   await writeFile(join(folder, 'standby', 'postgres', 'data', 'standby.signal'), '');
-  // Keepalives every half second: they carry the primary's clock.
-  const { postgres } = await start('primary', { wal_sender_timeout: '1s' });
+  // Keepalives every half second: they carry the primary's clock. Nothing commits there but what a test does.
+  const { postgres } = await start('primary', { wal_sender_timeout: '1s', autovacuum: 'off' });
   const { host, port, user, password } = postgres;
   primaryUrl = postgres.url;
   const replica = await start('standby', {
