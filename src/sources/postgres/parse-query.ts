@@ -2,8 +2,8 @@
  * The user's query, read by PostgreSQL's own parser: one SELECT that changes nothing, and what in it forbids continuing
  * it later. READ ONLY is no sandbox, so what is not a plain SELECT never reaches the server.
  */
-import { loadModule, parseSync } from 'libpg-query';
 import { PenstockError } from '../../domain/errors.ts';
+import { loadParser, type ParseSql } from './sql-parser.ts';
 
 /** A possibly qualified name. */
 export interface ObjectName {
@@ -30,8 +30,7 @@ type Node = Record<string, unknown>;
 
 /** Parses the query. QUERY_NOT_ALLOWED, with the position, when it is not one SELECT that changes nothing. */
 export async function parseQuery(query: string): Promise<ParsedQuery> {
-  await loadModule();
-  const statement = parseOne(query);
+  const statement = parseOne(query, await loadParser());
   const select = statement.stmt['SelectStmt'] as Node | undefined;
   if (!select) throw refuse('The query is not a SELECT');
   const found: Findings = { relations: [], functions: [], unstable: new Set() };
@@ -56,10 +55,10 @@ interface Statement {
   stmt_len?: number;
 }
 
-function parseOne(query: string): Statement {
+function parseOne(query: string, parse: ParseSql): Statement {
   let statements: Statement[];
   try {
-    statements = (parseSync(query) as unknown as { stmts?: Statement[] }).stmts ?? [];
+    statements = (parse(query) as unknown as { stmts?: Statement[] }).stmts ?? [];
   } catch (error) {
     // The parser's message quotes the text near the fault, which may be a literal.
     const at = (error as { sqlDetails?: { cursorPosition?: number } }).sqlDetails?.cursorPosition;

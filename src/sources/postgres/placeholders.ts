@@ -2,13 +2,13 @@
  * Fills in a query's placeholders with typed literals that are quoted here: a value cannot become anything but a value. A
  * placeholder may stand where PostgreSQL's own parser accepts a parameter, so never inside quotes, names or comments.
  */
-import { loadModule, parseSync } from 'libpg-query';
 import { PenstockError } from '../../domain/errors.ts';
 import { placeholderNames, placeholdersIn, replacePlaceholders } from '../../domain/placeholders.ts';
 import type { PlaceholderName } from '../../domain/placeholders.ts';
 import type { CursorWindow, MappedColumn, PlannedCursor, ResultColumn } from '../../ports/source.ts';
 import { literal } from '../../postgres-client/quote.ts';
 import { mapColumns } from './map-columns.ts';
+import { loadParser } from './sql-parser.ts';
 import { parseQuery, type ParsedQuery } from './parse-query.ts';
 
 /** A query with what its placeholders stand for and what becomes of its columns. */
@@ -106,12 +106,12 @@ export const unfit = (what: string): PenstockError =>
 export async function checkPlaces(query: string): Promise<void> {
   const names = placeholdersIn(query);
   if (!query.includes('{{')) return;
-  await loadModule();
+  const parse = await loadParser();
   let count = 0;
   const asParameters = replacePlaceholders(query, () => `$${++count}`);
   const found = new Set<number>();
   try {
-    collectParameters(parseSync(asParameters), found);
+    collectParameters(parse(asParameters), found);
   } catch {
     if (!asParameters.includes('{{')) return; // An error of the query itself: whoever parses it says where.
     const known = placeholderNames.map((name) => `{{${name}}}`).join(', ');
