@@ -3,7 +3,7 @@ import { connect as connectTcp } from 'node:net';
 import type { Client } from 'pg';
 
 const cancelRequestCode = 80_877_102;
-const patienceMs = 1_000;
+const patienceMs = 2_000;
 
 /** Sends a CancelRequest, which needs neither login nor TLS. Best effort: never throws, waits a moment at most. */
 export async function cancelStatement(client: Client): Promise<void> {
