@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Client } from 'pg';
+import { chooseFormat } from '../../../src/copy/choose-format.ts';
 import { keepsValues } from '../../../src/copy/column-fit.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import type { Receipt } from '../../../src/domain/run-states.ts';
@@ -85,6 +86,12 @@ test('no built-in type is forgotten, but those that take no value', async () => 
       message: expect.stringMatching(/cannot accept|not implemented/),
     });
   }
+});
+
+test('each type alone decides whether rows may travel as binary', async () => {
+  const { columns } = await room.source.probe({ query: 'select * from every_type', key: [], cursor: null });
+  const binary = columns.filter((each) => chooseFormat([each], [], null) === 'binary');
+  expect(binary.map(({ name }) => name).toSorted()).toEqual(['id', ...tables['portable']!].toSorted());
 });
 
 const modes = ['append', 'upsert', 'mirror', 'replace'] as const;
