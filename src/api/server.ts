@@ -22,6 +22,7 @@ import { addHealthRoutes } from './routes/health.ts';
 import { addProblemRoutes } from './routes/problems.ts';
 import { addRunRoutes } from './routes/runs.ts';
 import { addSyncCheckRoutes } from './routes/sync-checks.ts';
+import { addSyncRejectRoutes } from './routes/sync-rejects.ts';
 import { addSyncVerbRoutes } from './routes/sync-verbs.ts';
 import { addSyncRoutes } from './routes/syncs.ts';
 import { addTenantRoutes } from './routes/tenants.ts';
@@ -66,6 +67,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   addConnectionRoutes(app, deps);
   addConnectionGrantRoutes(app, deps);
   addSyncRoutes(app, deps);
+  addSyncRejectRoutes(app, deps);
   addSyncVerbRoutes(app, deps, closing.signal);
   addSyncCheckRoutes(app, deps, closing.signal);
   addRunRoutes(app, deps, closing.signal);

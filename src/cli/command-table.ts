@@ -38,6 +38,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Compare a sync’s source with its target',
     load: () => import('./commands/verify.ts'),
   },
+  rejects: {
+    summary: 'The rows that a sync’s target has refused, or try them again',
+    load: () => import('./commands/rejects.ts'),
+  },
   reset: {
     summary: 'Let a sync read everything again, or accept its unfinished load',
     load: () => import('./commands/reset.ts'),

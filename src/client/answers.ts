@@ -109,3 +109,23 @@ export interface RunEventAnswer {
   kind: string;
   data: Record<string, unknown>;
 }
+
+export interface RejectAnswer {
+  id: string;
+  loadId: string;
+  partition: number;
+  batch: number;
+  state: 'open' | 'stopped' | 'settled';
+  key: (string | null)[] | null;
+  rows: number;
+  columns: string[];
+  values: (string | null)[] | null;
+  sqlstate: string;
+  column: string | null;
+  constraint: string | null;
+  cause: string;
+  attempts: number;
+  firstSeenAt: Timestamp;
+  lastSeenAt: Timestamp;
+  settledAt: Timestamp | null;
+}

@@ -8,6 +8,7 @@ import type {
   ApiKeyAnswer,
   ConnectionAnswer,
   Page,
+  RejectAnswer,
   ResetPreviewAnswer,
   RunAnswer,
   RunEventAnswer,
@@ -137,6 +138,17 @@ const syncsOf = (send: Send) => ({
     send<{ id: string; how: ResetWay }>('POST', `${at('syncs', ref)}/reset`, {
       ...whose(of),
       body: { how, deleteRows },
+    }),
+  /** The rows that its target has refused, oldest first. */
+  rejects: (ref: string, { settled, ...query }: PageQuery & { settled?: boolean } = {}) =>
+    send<Page<RejectAnswer>>('GET', `${at('syncs', ref)}/rejects`, {
+      query: { ...query, ...(settled && { settled: 'true' }) },
+    }),
+  /** Queues a run that tries them again. */
+  retryRejects: (ref: string, of?: Whose) =>
+    send<{ id: string; status: RunStatus }>('POST', `${at('syncs', ref)}/rejects/retry`, {
+      ...whose(of),
+      body: {},
     }),
   /** Compares what it has written with its source, for `maxSeconds` at most. */
   verify: (

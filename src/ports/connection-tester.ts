@@ -1,6 +1,7 @@
 /** Trying a connection out, and forgetting what a sync has read: what the API needs of the databases themselves. */
 import type { ConnectionId, SyncId } from '../domain/ids.ts';
-import type { ResetPreview } from './destination.ts';
+import type { KeptReject, ResetPreview } from './destination.ts';
+import type { Page, PageRequest } from './scope.ts';
 
 export interface ConnectionTester {
   /** Connects, logs in, reads the version. SOURCE_UNREACHABLE, SOURCE_AUTH and other SOURCE_ errors; never a secret. */
@@ -17,6 +18,8 @@ export interface SyncResetter {
   accept(syncId: SyncId): Promise<void>;
   /** Keeps the cursor for the next run, although what it was kept for has changed. */
   keep(syncId: SyncId): Promise<void>;
+  /** The rows that its target has refused. BAD_REQUEST for a cursor that is none. */
+  listRejects(syncId: SyncId, page: PageRequest & { settled: boolean }): Promise<Page<KeptReject>>;
   /** What each of them would meet. */
   describe(syncId: SyncId): Promise<ResetPreview>;
 }

@@ -7,6 +7,7 @@ import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { ComparedTarget, DestinationRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
+import type { Page, PageRequest } from './scope.ts';
 import type {
   CursorWindow,
   KeyText,
@@ -138,6 +139,24 @@ export interface Reject extends Omit<Refusal, 'row'> {
   rows: number;
   /** Of the first of them, for people to look at. */
   values: readonly (string | null)[];
+}
+
+/** A reject as it is kept: the values are the customer's, and shown to who may read them. */
+export interface KeptReject extends Omit<Reject, 'values'> {
+  id: string;
+  loadId: string;
+  partition: number;
+  batch: number;
+  /** Of the result, in the order of `values`. */
+  columns: readonly string[];
+  /** Null once it is settled. */
+  values: readonly (string | null)[] | null;
+  attempts: number;
+  /** `stopped`: not committed, but why the run stopped; `settled`: a later load has read it again without being refused. */
+  state: 'open' | 'stopped' | 'settled';
+  firstSeenAt: string;
+  lastSeenAt: string;
+  settledAt: string | null;
 }
 
 /** What a partition's checkpoints add up to. */
@@ -281,6 +300,8 @@ export interface Destination {
   finish(request: FinishRequest): Promise<{ receipt: Receipt; another: boolean }>;
   /** Makes the run final: from now on nothing commits for it. Safe to repeat, also for runs never seen here. */
   closeRun(run: RunId): Promise<RunOutcome>;
+  /** The sync's rejects, oldest first; without those that are settled unless they are asked for. */
+  listRejects(sync: SyncId, page: PageRequest & { settled: boolean }): Promise<Page<KeptReject>>;
   /** The sync's load that is neither done nor abandoned, with what it has committed. */
   unfinishedLoad(
     sync: SyncId,

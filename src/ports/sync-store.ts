@@ -61,6 +61,8 @@ export interface SyncStore {
   /** Slots during a pause are recorded and not run. Paused again, reason and end are replaced. */
   pause(scope: Scope, ref: string, pause: { reason: string | null; until: string | null }): Promise<Sync>;
   resume(scope: Scope, ref: string): Promise<Sync>;
+  /** Notes in the audit that the rows which its target has refused are read. NOT_FOUND. */
+  recordRejectsRead(scope: Scope, ref: string): Promise<SyncId>;
   /** Notes that its rows are about to be read again (`reset`) or kept (`accept`, `keep`). RUN_STATE while a run is at work. */
   recordReset(scope: Scope, ref: string, how: ResetWay): Promise<SyncId>;
   /** Newest first. */

@@ -131,3 +131,10 @@ export async function recordReset(
   await insertEvent(tx, { tenantId, kind: `sync.${how}`, syncId: id });
   return id;
 }
+
+/** Notes that somebody reads rows that the sync's target has refused. */
+export async function recordRejectsRead(tx: Tx, scope: Scope, ref: string): Promise<SyncId> {
+  const { id, tenantId } = await fetchSync(tx, scope, ref);
+  await insertAudit(tx, scope, { tenantId, action: 'sync.rejects_read', objectId: id });
+  return id;
+}

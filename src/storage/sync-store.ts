@@ -6,7 +6,7 @@ import { createTellIndex } from './index-news.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { SyncChange } from './sync-change.ts';
 import { insertSync, replaceSync } from './sync-definition.ts';
-import { deleteSync, pauseSync, recordReset, resumeSync } from './sync-lifecycle.ts';
+import { deleteSync, pauseSync, recordRejectsRead, recordReset, resumeSync } from './sync-lifecycle.ts';
 import { fetchSync, listSlots, listSyncs } from './sync-rows.ts';
 
 /** The syncs over a pool. */
@@ -47,6 +47,7 @@ export function createSyncStore({ pool, announcer, starter, logger }: StoreDeps)
     pause: (scope, ref, pause) =>
       changed(inScope(pool, scope, (tx) => pauseSync(tx, scope, { ref, ...pause }))),
     resume: (scope, ref) => changed(inScope(pool, scope, (tx) => resumeSync(tx, scope, ref))),
+    recordRejectsRead: (scope, ref) => inScope(pool, scope, (tx) => recordRejectsRead(tx, scope, ref)),
     recordReset: (scope, ref, how) => inScope(pool, scope, (tx) => recordReset(tx, scope, { ref, how })),
     listSlots: (scope, ref, page) =>
       inScope(pool, scope, async (tx) => listSlots(tx, (await fetchSync(tx, scope, ref)).id, page)),

@@ -49,6 +49,7 @@ export function createSyncResetter({ pool, secretBox, adapters }: DatabaseAccess
     reset: (id, options) => withDestination(id, (destination) => destination.resetSync(id, options)),
     accept: (id) => withDestination(id, (destination) => destination.acceptLoad(id)),
     keep: (id) => withDestination(id, (destination) => destination.keepCursor(id)),
+    listRejects: (id, page) => withDestination(id, (destination) => destination.listRejects(id, page)),
     describe: (id) => withDestination(id, (destination) => destination.describeReset(id)),
   };
 }

@@ -1,4 +1,5 @@
 /** The API over a fresh control database, asked in-process. Databases of tenants are fakes at the port. */
+import type { KeptReject } from '../../src/ports/destination.ts';
 import type { LightMyRequestResponse } from 'fastify';
 import type { ApiApp } from '../../src/api/api-app.ts';
 import type { ApiDeps } from '../../src/api/api-deps.ts';
@@ -74,6 +75,26 @@ const noRows = {
   bytes: 0,
 };
 
+const keptReject: KeptReject = {
+  id: '7',
+  loadId: 'lod_1',
+  partition: 1,
+  batch: 2,
+  state: 'open',
+  key: ['41'],
+  rows: 1,
+  columns: ['id', 'name'],
+  values: ['41', null],
+  sqlstate: '23514',
+  column: null,
+  constraint: 'no_bad_names',
+  cause: 'new row violates check constraint "no_bad_names"',
+  attempts: 2,
+  firstSeenAt: '2026-01-01T00:00:00.000Z',
+  lastSeenAt: '2026-01-02T00:00:00.000Z',
+  settledAt: null,
+};
+
 export async function createApiFixture(): Promise<ApiFixture> {
   const control = await createControlFixture();
   const { logger, lines: apiLines } = createKeptLogger();
@@ -107,6 +128,10 @@ export async function createApiFixture(): Promise<ApiFixture> {
       },
     },
     resetter: {
+      listRejects: async (id, { settled, after }) => {
+        await ask(`rejects ${id} ${settled} ${after}`);
+        return { items: [keptReject], next: after === undefined ? '7' : null };
+      },
       reset: (id, options) => ask(`reset ${id} ${JSON.stringify(options)}`),
       accept: (id) => ask(`accept ${id}`),
       keep: (id) => ask(`keep ${id}`),

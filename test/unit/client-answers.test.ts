@@ -4,11 +4,13 @@ import type { z } from 'zod';
 import type { connection } from '../../src/api/connection-schema.ts';
 import type { verifyReport } from '../../src/api/examine-schema.ts';
 import type { run, runEvent } from '../../src/api/run-schema.ts';
+import type { reject } from '../../src/api/routes/sync-rejects.ts';
 import type { resetPreview, slot, sync } from '../../src/api/sync-schema.ts';
 import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
 import type {
   ApiKeyAnswer,
   ConnectionAnswer,
+  RejectAnswer,
   ResetPreviewAnswer,
   RunAnswer,
   RunEventAnswer,
@@ -29,6 +31,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof sync>, SyncAnswer>(true),
     same<z.output<typeof resetPreview>, ResetPreviewAnswer>(true),
     same<z.output<typeof slot>, SlotAnswer>(true),
+    same<z.output<typeof reject>, RejectAnswer>(true),
     same<z.output<typeof verifyReport>, VerifyReport>(true),
     same<z.output<typeof run>, RunAnswer>(true),
     same<z.output<typeof runEvent>, RunEventAnswer>(true),

@@ -1,5 +1,4 @@
 /** What can be done with a sync beside changing it: trigger, pause, resume, reset, and looking at its due times. */
-import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
@@ -9,7 +8,8 @@ import type { Schedule } from '../../domain/sync-spec.ts';
 import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { callerOf, scopeOf } from '../auth.ts';
+import { scopeOf } from '../auth.ts';
+import { requestKeyOf } from '../idempotency.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerRun } from '../run-answer.ts';
@@ -148,12 +148,6 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
       return answerPage(request, reply, page, (item) => item);
     },
   );
-}
-
-/** The client's own, else made of its Idempotency-Key so that a repeated request is one run even without its answer. */
-function requestKeyOf(request: FastifyRequest, given: string | undefined): string {
-  const key = request.headers['idempotency-key'];
-  return given ?? (typeof key === 'string' ? `${callerOf(request).apiKeyId}:${key}` : randomUUID());
 }
 
 function nextTimes(schedule: Schedule, afterMs: number, count: number): string[] {

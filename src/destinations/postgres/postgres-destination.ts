@@ -24,6 +24,7 @@ import {
   insertLoad,
   openLoadOf,
 } from './load.ts';
+import { listRejects } from './list-rejects.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, describeReset, keepCursor, resetSync } from './reset-sync.ts';
 import { holdsNothing, releaseSync } from './release-sync.ts';
@@ -72,6 +73,10 @@ export function openPostgresDestination(
         throw error;
       }
       return inTransaction(context, 'Closing the run', (run) => closeRun(run, runId));
+    },
+    listRejects: async (sync, page) => {
+      await ensureSchema(context);
+      return inTransaction(context, 'Reading the rejects', (run) => listRejects(run, sync, page));
     },
     unfinishedLoad: async (sync) => {
       await ensureSchema(context);

@@ -116,7 +116,7 @@ export function tooManyRejects(
   ].join(', ');
   return new PenstockError(
     'VALUE_REFUSED',
-    `Writing ${plan.target.schema}.${plan.target.table}: more rows were refused than maxRejects (${maxRejects}) allows; the first of them by ${place}. Their keys and causes are in _penstock.reject there.`,
+    `Writing ${plan.target.schema}.${plan.target.table}: more rows were refused than maxRejects (${maxRejects}) allows; the first of them by ${place}. Their keys and causes: penstock rejects, or the table _penstock.reject there.`,
     { pointer: '/limits/maxRejects', meta: { sqlstate, column, constraint } },
   );
 }

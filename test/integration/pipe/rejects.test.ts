@@ -373,6 +373,28 @@ test('a row that another load has written is refused by the target’s key', asy
   expect(await rejects()).toMatchObject([{ key: ['50'], sqlstate: '23505', constraint: 'one_each' }]);
 });
 
+test('are listed with their columns, page by page, and what is settled when it is asked for', async () => {
+  await fill(30);
+  await room.to.query(
+    'create table target (id integer primary key, name text, doc json, check (id not in (3, 9)))',
+  );
+  const sync = people({ mode: 'upsert' });
+  await room.run(sync, limits(2));
+  const list = (page: { limit: number; after?: string; settled?: boolean }) =>
+    room.destination.listRejects(sync.id, { settled: false, ...page });
+  const first = await list({ limit: 1 });
+  expect(first.items).toMatchObject([{ key: ['3'], columns: ['id', 'name', 'doc'], state: 'open' }]);
+  const second = await list({ limit: 1, after: first.next! });
+  expect(second).toMatchObject({ items: [{ key: ['9'] }], next: null });
+  await room.to.query('alter table target drop constraint target_id_check');
+  await room.run(sync);
+  expect(await list({ limit: 10 })).toEqual({ items: [], next: null });
+  expect((await list({ limit: 10, settled: true })).items).toMatchObject([
+    { state: 'settled', values: null },
+    { state: 'settled', values: null },
+  ]);
+});
+
 test('no value is kept in an error: neither of the row nor of what the server says of it', async () => {
   await fill(10);
   await room.to.query('create table target (id integer primary key, name text, doc json)');
