@@ -1,9 +1,9 @@
-/** P1, P7: Temporal and Redis go away while a copy runs, and come back. */
+/** P1, P7: Temporal, Redis and Postgres go away while a copy runs, and come back. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { startCopy } from './support/copy-under-fault.ts';
-import { startProduct, type Product } from '../support/product.ts';
+import { execute, startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;
@@ -44,6 +44,38 @@ describe('a copy in hand', () => {
     180_000,
   );
 });
+
+const faults = {
+  'all workers killed': async () => {
+    for (const pid of product.addresses().pids['worker']!) process.kill(pid, 'SIGKILL');
+  },
+  'its sessions terminated': async (login: string) => {
+    const sql = 'select pg_terminate_backend(pid) from pg_stat_activity where usename = $1';
+    await execute(product.servers.postgres.url, sql, [login]);
+  },
+  'the server crashed': async () => {
+    await product.servers.postgres.kill('SIGQUIT');
+    await product.servers.postgres.start();
+  },
+};
+
+test.each(faultSeeds)(
+  'a mirror whose workers, sessions and destination die while it deletes has forgotten no key, and deletes each chunk once (seed %i)',
+  async (seed) => {
+    const dice = rollDice(seed);
+    const mirror = await startCopy(product, dice, { mode: 'mirror' });
+    let chunks = 0;
+    for (const left = Object.values(faults); left.length > 0;) {
+      const [strike] = left.splice(dice.between(0, left.length - 1), 1);
+      await mirror.untilDeleted(chunks);
+      await strike!(mirror.writer);
+      chunks += dice.between(1, 8);
+    }
+    await mirror.expectWhole();
+    await mirror.close();
+  },
+  300_000,
+);
 
 /** The append-only file, as one file (Redis 6) or a folder of them (Redis 7). */
 async function deleteRedisData(): Promise<void> {

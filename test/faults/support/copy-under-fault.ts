@@ -3,7 +3,7 @@
  * every row is there once, the receipt adds up, and nothing is left behind.
  */
 import { expect } from '@jest/globals';
-import { Client } from 'pg';
+import { Pool } from 'pg';
 import type { RunAnswer } from '../../../src/client/index.ts';
 import { compareRows, type Comparison } from '../../../src/dev/demo/compare-rows.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -13,7 +13,7 @@ import type { Dice } from './seeds.ts';
 
 export interface CopyUnderFault {
   readonly runId: string;
-  readonly mode: 'append' | 'upsert' | 'replace';
+  readonly mode: Mode;
   /** Of the superuser. */
   readonly sourceUrl: string;
   readonly destinationUrl: string;
@@ -25,13 +25,19 @@ export interface CopyUnderFault {
   readonly batches: () => Promise<number>;
   /** Resolves when so many batches are committed. */
   readonly untilBatches: (count: number) => Promise<void>;
+  /** Resolves when a mirror is deleting, and has deleted so many chunks. */
+  readonly untilDeleted: (chunks: number) => Promise<void>;
   readonly untilEnd: () => Promise<RunAnswer>;
   /** Waits for the run's end and proves all of it. */
   readonly expectWhole: () => Promise<RunAnswer>;
   readonly close: () => Promise<void>;
 }
 
+type Mode = 'append' | 'upsert' | 'mirror' | 'replace';
+
 export interface CopyOptions {
+  /** The seed decides otherwise. */
+  readonly mode?: Mode;
   /** Makes the rows so wide that the source is still sending when they are far from written. */
   readonly wide?: boolean;
   /** Port by which the destination is reached, of a proxy in front of it. */
@@ -57,7 +63,7 @@ export async function startCopy(
   const { servers, api, tenantId, sourceDatabase } = product;
   const { postgres } = servers;
   const name = `copy${++copies}`;
-  const mode = dice.oneOf(['append', 'upsert', 'replace'] as const);
+  const mode = options.mode ?? dice.oneOf(['append', 'upsert', 'mirror', 'replace'] as const);
   const batchRows = dice.between(60, 150);
   const parallel = options.parallel ?? dice.oneOf([1, 2]);
   const query = options.wide ? wideQuery : plainQuery;
@@ -66,6 +72,8 @@ export async function startCopy(
     await execute(postgres.url, `create role ${login} login password '${login}'`);
   await execute(postgres.url, `grant pg_read_all_data to ${reader}`);
   await execute(postgres.url, `create database ${database} owner ${writer}`);
+
+  if (mode === 'mirror') await plantLeftovers(product, { database, writer, wide: options.wide ?? false });
 
   const connect = (suffix: string, changes: { user: string; database: string; port?: number }) =>
     api.connections.create({
@@ -89,15 +97,15 @@ export async function startCopy(
     mode,
     key: ['id'],
     schedule: { manual: true },
-    limits: { batchRows, parallel },
+    // All that a mirror finds there is to go.
+    limits: { batchRows, parallel, maxDeletePercent: 100 },
   });
   const { id: runId } = await api.syncs.trigger(sync.id);
 
   const sourceUrl = postgres.urlOf(sourceDatabase);
   const destinationUrl = postgres.urlOf(database);
-  const watch = new Client({ connectionString: destinationUrl });
+  const watch = new Pool({ connectionString: destinationUrl, max: 1 });
   watch.on('error', () => {});
-  await watch.connect();
   const batches = () => countBatches(watch);
   return {
     runId,
@@ -113,12 +121,14 @@ export async function startCopy(
     batches,
     untilBatches: (count) =>
       waitUntil(`${count} committed batches`, async () => (await batches()) >= count, 60_000),
+    untilDeleted: (chunks) =>
+      waitUntil(`${chunks} chunks of deletes`, async () => (await countChunks(watch)) >= chunks, 60_000),
     untilEnd: () => untilEnd(product, runId),
     expectWhole: async () => {
       const run = await untilEnd(product, runId);
       expect(run).toMatchObject({ status: 'succeeded', error: null });
       await expectEqualRows({ url: sourceUrl, query }, destinationUrl);
-      expectReceipt(run);
+      expectReceipt(run, mode === 'mirror' ? leftovers : 0);
       await expectNothingLeft(product, { run, writer, destination: watch });
       return run;
     },
@@ -146,7 +156,7 @@ async function expectEqualRows(source: Comparison['source'], destinationUrl: str
   });
 }
 
-const expectReceipt = ({ receipt }: RunAnswer): void =>
+const expectReceipt = ({ receipt }: RunAnswer, deleted: number): void =>
   expect(receipt).toMatchObject({
     read: sourceRows,
     inserted: sourceRows,
@@ -154,12 +164,51 @@ const expectReceipt = ({ receipt }: RunAnswer): void =>
     unchanged: 0,
     deduplicated: 0,
     rejected: 0,
+    deleted,
   });
 
 /** Zero before the first run has made the tables. */
-async function countBatches(client: Client): Promise<number> {
-  const { rows: there } = await client.query(`select from pg_tables where schemaname = '_penstock'`);
+async function countBatches(watch: Pool): Promise<number> {
+  const { rows: there } = await watch.query(`select from pg_tables where schemaname = '_penstock'`);
   if (there.length === 0) return 0;
-  const { rows } = await client.query<{ n: number }>('select count(*)::int as n from _penstock.checkpoint');
+  const { rows } = await watch.query<{ n: number }>('select count(*)::int as n from _penstock.checkpoint');
   return rows[0]?.n ?? 0;
+}
+
+/** -1 before it is settled what goes. */
+async function countChunks(watch: Pool): Promise<number> {
+  if ((await countBatches(watch)) === 0) return -1;
+  const { rows } = await watch.query<{ n: number }>(
+    `select case when exists (select from _penstock.load where phase in ('loaded', 'done'))
+            then (select count(*)::int from _penstock.deletion) else -1 end as n`,
+  );
+  return rows[0]!.n;
+}
+
+/** Rows that a mirror is to delete. */
+const leftovers = 5_000;
+
+/** The target as the copy would make it, with rows that are not in the source, and that go slowly: a fault finds a middle. */
+async function plantLeftovers(
+  { servers: { postgres }, sourceDatabase }: Product,
+  { database, writer, wide }: { database: string; writer: string; wide: boolean },
+): Promise<void> {
+  const columns = await execute<{ column: string }>(
+    postgres.urlOf(sourceDatabase),
+    `select format('%I %s', attname, format_type(atttypid, atttypmod)) as column
+       from pg_attribute where attrelid = 'subscriber'::regclass and attnum > 0 and not attisdropped order by attnum`,
+  );
+  const all = [...columns.map(({ column }) => column), ...(wide ? ['filler text'] : []), 'primary key (id)'];
+  const url = postgres.urlOf(database);
+  await execute(url, `create table public.subscriber (${all.join(', ')})`);
+  await execute(url, `alter table public.subscriber owner to ${writer}`);
+  await execute(
+    url,
+    `create function public.slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.05); return null; end';
+     create trigger slow after delete on public.subscriber for each statement execute function public.slow()`,
+  );
+  await execute(
+    url,
+    `insert into public.subscriber (id) select ${sourceRows} + generate_series(1, ${leftovers})`,
+  );
 }

@@ -2,7 +2,7 @@
 import { expect } from '@jest/globals';
 import { Connection } from '@temporalio/client';
 import { Redis } from 'ioredis';
-import type { Client } from 'pg';
+import type { Pool } from 'pg';
 import type { RunAnswer } from '../../../src/client/index.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { execute, type Product } from '../../support/product.ts';
@@ -11,8 +11,8 @@ interface Left {
   readonly run: RunAnswer;
   /** The copy's own login at the destination. */
   readonly writer: string;
-  /** A session of the superuser at the destination. */
-  readonly destination: Client;
+  /** Sessions of the superuser at the destination. */
+  readonly destination: Pool;
 }
 
 /** Waits where something may still be on its way out, and fails where it stays. */
@@ -29,7 +29,7 @@ export async function expectNothingLeft(product: Product, { run, writer, destina
 }
 
 /** Each partition's batches are 1..n, each begins where the one before ended, the last is final; all add up to the receipt. */
-async function expectChain(destination: Client, run: RunAnswer): Promise<void> {
+async function expectChain(destination: Pool, run: RunAnswer): Promise<void> {
   const { rows } = await destination.query(
     `select count(*)::int as batches, sum(last) filter (where batch = last)::int as last, sum(rows)::int as rows, sum(bytes)::float8 as bytes,
        count(*) filter (where final) = (select count(*) from _penstock.partition) as ends,
@@ -52,9 +52,13 @@ async function expectChain(destination: Client, run: RunAnswer): Promise<void> {
   ]);
 }
 
-async function expectTidyDestination(destination: Client, { id }: RunAnswer): Promise<void> {
+async function expectTidyDestination(destination: Pool, { id }: RunAnswer): Promise<void> {
   const { rows: loads } = await destination.query('select phase, opened_by from _penstock.load');
   expect(loads).toEqual([{ phase: 'done', opened_by: id }]);
+  const { rows: beside } = await destination.query(
+    `select relname from pg_class where relnamespace = '_penstock'::regnamespace and relname like '%lod\\_%'`,
+  );
+  expect(beside).toEqual([]);
   const { rows: leases } = await destination.query('select run from _penstock.lease where run is not null');
   expect(leases).toEqual([]);
   const { rows: runs } = await destination.query('select id, final from _penstock.run');

@@ -91,7 +91,7 @@ const damage: Partial<Record<RuleName, Damage>> = {
 /** Without them nothing breaks in the model, whatever else is off; why they are kept. */
 const spare: Partial<Record<RuleName, string>> = {
   finishTakesLeases:
-    'A final checkpoint is there only when no older writer holds its lease, so nothing can be in flight; modes that delete rows at the end need the lock.',
+    'A final checkpoint is there only when no older writer holds its lease, so nothing can be in flight when a load is complete.',
 };
 
 const names = Object.keys(rules) as RuleName[];
