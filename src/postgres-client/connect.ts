@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { Client, type ClientConfig, type Connection } from 'pg';
 import type { ConnectionAccess } from '../ports/connection.ts';
+import { createGulpingSocket } from './gulping-socket.ts';
 
 /** How long connecting and logging in may take. */
 const connectTimeoutMs = 10_000;
@@ -22,8 +23,13 @@ class PlainClient extends Client {
   }
 }
 
+export interface ConnectOptions {
+  /** Much will be read: with a socket that is made for it, where there is no TLS. */
+  gulps?: boolean;
+}
+
 /** Opens a connection. The error is the driver's; an empty user, password, host or database counts as SQLSTATE 28000. */
-export async function connect(access: ConnectionAccess): Promise<Client> {
+export async function connect(access: ConnectionAccess, options: ConnectOptions = {}): Promise<Client> {
   for (const field of ['host', 'database', 'user', 'password'] as const) {
     if (access[field] === '')
       throw Object.assign(new Error(`The connection has no ${field}.`), { code: '28000' });
@@ -31,11 +37,11 @@ export async function connect(access: ConnectionAccess): Promise<Client> {
   const addresses = access.resolve ? await access.resolve(access.host) : [access.host];
   for (const address of addresses.slice(0, -1))
     try {
-      return await connectTo(address, access);
+      return await connectTo(address, access, options);
     } catch (error) {
       if (!isOfTheAddress(error)) throw error;
     }
-  return connectTo(addresses.at(-1) ?? access.host, access);
+  return connectTo(addresses.at(-1) ?? access.host, access, options);
 }
 
 /** Another address of the same host may answer. */
@@ -44,9 +50,14 @@ const isOfTheAddress = (error: unknown): boolean =>
     String((error as { code?: unknown }).code),
   );
 
-async function connectTo(address: string, access: ConnectionAccess): Promise<Client> {
+async function connectTo(
+  address: string,
+  access: ConnectionAccess,
+  { gulps = false }: ConnectOptions,
+): Promise<Client> {
   access.signal?.throwIfAborted();
   const client = new PlainClient({
+    ...(gulps && access.tls.mode === 'disable' ? { stream: createGulpingSocket } : {}),
     host: address,
     port: access.port,
     database: access.database,

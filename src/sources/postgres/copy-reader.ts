@@ -11,14 +11,13 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { RowFormat, RowMemory } from '../../ports/source.ts';
 import { maxRowBytes } from '../../copy/row-memory.ts';
 import { protocolOf } from '../../postgres-client/connect.ts';
+import { canLend, gulpBytes } from '../../postgres-client/gulping-socket.ts';
 import { SliceQueue } from './slice-queue.ts';
 
 const copyData = 0x64;
 const commandComplete = 0x43;
 const errorResponse = 0x45;
 const headerBytes = 5;
-/** What the socket reads at most in one go: less than this, and nothing more was there. */
-const fullChunkBytes = 64 * 1024;
 /** How long a drained socket is left alone: the server sends 8 KiB at a time, and to be woken for each is work for both ends. */
 const restMs = 1;
 /** Signature, no flags, no extension: all that a server ever sent. */
@@ -41,7 +40,7 @@ export class CopyReader implements Submittable {
   readonly #connection: Connection;
   /** Who listened before; null when the connection is not read here. */
   #driverListener: ((chunk: Buffer) => void) | null = null;
-  /** Bytes that came and wait for memory, or for the rest of a message's header. */
+  /** A copy of bytes that came and wait for memory, or for the rest of a message's header. */
   #pending: Buffer | null = null;
   #starving = false;
   /** The pipe has asked for no more. */
@@ -77,6 +76,7 @@ export class CopyReader implements Submittable {
     this.#driverListener = driverListener as (chunk: Buffer) => void;
     stream.removeListener('data', this.#driverListener);
     stream.on('data', this.#onData);
+    if (canLend(stream)) stream.lends = true;
     connection.query(this.#options.sql);
   }
 
@@ -121,9 +121,9 @@ export class CopyReader implements Submittable {
     if (this.#closed || this.queue.isOver) return;
     const bytes = this.#pending ? Buffer.concat([this.#pending, chunk]) : chunk;
     this.#pending = null;
-    if (this.#starving) this.#pending = bytes;
+    if (this.#starving) this.#pending = Buffer.from(bytes);
     else this.#tryConsume(bytes);
-    if (chunk.length < fullChunkBytes) this.#rest();
+    if (chunk.length < gulpBytes) this.#rest();
   };
 
   /**
@@ -131,7 +131,7 @@ export class CopyReader implements Submittable {
    */
   #rest(): void {
     const { stream } = this.#connection;
-    if (!this.#driverListener || stream.isPaused() || 'encrypted' in stream) return;
+    if (!this.#driverListener || !canLend(stream) || stream.isPaused()) return;
     stream.pause();
     setTimeout(() => this.#resume(), restMs);
   }
@@ -189,7 +189,7 @@ export class CopyReader implements Submittable {
     }
     this.#isRow = isRow;
     this.#keep(chunk.subarray(0, kept), rows, left);
-    if (at < chunk.length) this.#pending = chunk.subarray(at);
+    if (at < chunk.length) this.#pending = Buffer.from(chunk.subarray(at));
   }
 
   /** Rows, of which the last may still lack some bytes of its message. */
@@ -216,7 +216,7 @@ export class CopyReader implements Submittable {
     }
     const skipped = this.#options.format === 'binary' ? this.#framing(chunk, at + headerBytes, payload) : 0;
     if (skipped === null) {
-      this.#pending = chunk.subarray(at);
+      this.#pending = Buffer.from(chunk.subarray(at));
       return null;
     }
     if (payload > skipped && !this.queue.makeRoom(payload - skipped)) return this.#starve(chunk.subarray(at));
@@ -236,7 +236,7 @@ export class CopyReader implements Submittable {
 
   #starve(rest: Buffer): null {
     this.#starving = true;
-    this.#pending = rest;
+    this.#pending = Buffer.from(rest);
     this.#pause();
     void this.#goOnWithMemory();
     return null;
@@ -260,7 +260,8 @@ export class CopyReader implements Submittable {
     const driverListener = this.#driverListener!;
     this.#driverListener = null;
     stream.on('data', driverListener);
-    driverListener(rest);
+    if (canLend(stream)) stream.lends = false;
+    driverListener(Buffer.from(rest));
     return null;
   }
 }

@@ -25,7 +25,7 @@ export async function startRead(
   memory: RowMemory,
   request: ReadRequest,
 ): Promise<SourceRead> {
-  const client = await connect(access).catch((error: unknown) => {
+  const client = await connect(access, { gulps: request.reader === 'copy' }).catch((error: unknown) => {
     throw classifySourceError(error, doing);
   });
   try {

@@ -41,6 +41,7 @@ function open(format: RowFormat, memory = createRowMemory()) {
   const handedBack: Buffer[] = [];
   const stream = Object.assign(new EventEmitter(), {
     isRead: true,
+    lends: false,
     pause: () => void (stream.isRead = false),
     resume: () => void (stream.isRead = true),
     isPaused: () => !stream.isRead,
@@ -50,9 +51,14 @@ function open(format: RowFormat, memory = createRowMemory()) {
   const client = { connection } as unknown as Client;
   const reader = new CopyReader(client, { sql: 'copy', format, memory, afterCheck: async () => {} });
   reader.submit(connection);
+  /** What is lent is overwritten by the next read. */
+  const give = (chunk: Buffer) => {
+    stream.emit('data', stream.lends ? chunk : Buffer.from(chunk));
+    chunk.fill(0xee);
+  };
   const feed = (bytes: Buffer, sizes: readonly number[] = [bytes.length]) => {
     for (let at = 0, i = 0; at < bytes.length; at += sizes[i++ % sizes.length]!)
-      stream.emit('data', Buffer.from(bytes.subarray(at, at + sizes[i % sizes.length]!)));
+      give(Buffer.from(bytes.subarray(at, at + sizes[i % sizes.length]!)));
   };
   /** The driver's part: what it does with the messages that it gets back. */
   const end = (told: number) => {
