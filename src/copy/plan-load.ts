@@ -56,7 +56,7 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
  */
 function orderOf({ key, mode }: SyncSpec, { resumable }: QueryProbe): readonly string[] {
   if (resumable.possible) return key;
-  if (mode !== 'upsert') return [];
+  if (mode === 'append' || mode === 'replace') return [];
   if (resumable.keyFlaw === null) return key;
   throw new PenstockError('NOT_RESUMABLE', `The key tells no rows apart: ${resumable.keyFlaw}.`, {
     pointer: '/key',

@@ -251,12 +251,12 @@ describe('an append of a query that cannot be resumed', () => {
   });
 });
 
-describe('an upsert of a query that cannot be resumed', () => {
+describe.each(['upsert', 'mirror'] as const)('a query that cannot be resumed, mode %s', (mode) => {
   test('begins again, with checkpoints of its own, and writes over what it wrote', async () => {
     const sync = room.sync({
       query: 'select id, label || random() as label from numbers',
       key: ['id'],
-      mode: 'upsert',
+      mode,
     });
     const run = newId('run');
     const load = await room.prepare(sync, run);
@@ -276,7 +276,7 @@ describe('an upsert of a query that cannot be resumed', () => {
       query: `select id, v::text as label from (
         select (i * 7) % 100 as id, i as v from generate_series(1, 1000) as i where random() >= 0) as shuffled`,
       key: ['id'],
-      mode: 'upsert',
+      mode,
     });
     const run = newId('run');
     const load = await room.prepare(sync, run);
