@@ -113,6 +113,7 @@ class Writer implements PartitionWriter {
 
   beginParts(): Promise<void> {
     return this.#classified(async () => {
+      this.#route = this.#route.inParts ?? this.#route;
       await this.#begin();
       this.#inParts = new BatchInParts({
         openCopy: (before) => this.#openCopy(before),

@@ -204,6 +204,15 @@ test('rows of one key that a unique index of the target tells apart no more are 
   await room.from.query('drop table log');
 });
 
+test('beside a refused row, rows of one key are merged as they would be without it', async () => {
+  await room.from.query('alter table people drop constraint people_pkey');
+  await room.from.query(`insert into people values (1, 'a'), (1, 'b'), (2, 'bad'), (3, 'c')`);
+  await room.to.query(`create table target (id integer primary key, name text check (name <> 'bad'))`);
+  const sync = people({ query: 'select id, name from people', mode: 'upsert' });
+  expect(await room.run(sync, limits(1))).toMatchObject({ inserted: 2, deduplicated: 1, rejected: 1 });
+  expect(await count(`name in ('b', 'c')`)).toBe(2);
+});
+
 describe('a load of what is new since the cursor reads what was rejected again', () => {
   beforeEach(async () => {
     await room.from.query('drop table if exists visits');

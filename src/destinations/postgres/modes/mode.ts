@@ -97,6 +97,8 @@ export interface Route {
   apply(rows: number): Promise<BatchCounts>;
   /** A statement that makes `into` ready for another part of the same batch. */
   readonly clear?: string;
+  /** The way of a batch that is sent in parts, and of those after it; absent: the same. */
+  readonly inParts?: Route;
   /** The way that a batch goes which failed with this error, and those after it; null: no other. */
   otherwise(error: unknown): Route | null;
   /** Notes the keys of the batch's rows that were refused, as source text; the transaction is the login's by then. */

@@ -17,8 +17,10 @@ export const upsert: Mode = {
     writing.load.wasEmpty && !writing.load.plan.deletedWhen ? straightUntilMet(writing) : staged(writing),
 };
 
+/** In parts all are merged: of a row whose key is there, or comes twice, it could not be told that it is no reject. */
 const straightUntilMet = (writing: Writing): Route => ({
   ...straight(writing),
+  inParts: staged(writing),
   otherwise: (error) => {
     const { cause } = error as { cause?: unknown };
     return sqlstateOf(cause ?? {}) === uniqueViolation ? staged(writing) : null;
