@@ -12,6 +12,7 @@ import type { LeaseRequest, LoadPlan, Reject } from '../../ports/destination.ts'
 import type { KeyAgain } from '../../ports/source.ts';
 import type { RunRows } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
+import { modeOf } from './modes/modes.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
 
 /**
@@ -75,9 +76,13 @@ export async function insertRejects(
 const canReadBelow = ({ query }: LoadPlan): boolean =>
   placeholdersIn(query).every((name) => name === 'run_time');
 
-/** The keys that the next load reads again, though its window begins above them: those of the open rejects. */
+/**
+ * The keys that the next load reads again, though its window begins above them: those of the open rejects. A mode that may
+ * write a row twice reads all of the key, for the row that was refused may have been found by looking back.
+ */
 export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan): Promise<KeyAgain[]> {
   if (!canReadBelow(plan)) return [];
+  const { onlyAdds } = modeOf(plan);
   const open = await run<{ key: (string | null)[]; low: string | null }>(
     `select key, low from _penstock.reject
       where sync = $1 and settled_at is null and not stopped and key_hash is not null order by id`,
@@ -85,7 +90,7 @@ export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan)
   );
   return open.map((reject) => ({
     key: Object.fromEntries(plan.key.map((name, i) => [name, reject.key[i]!])),
-    low: reject.low,
+    low: onlyAdds ? reject.low : null,
   }));
 }
 

@@ -305,6 +305,30 @@ describe('a load of what is new since the cursor reads what was rejected again',
     expect(await rejects()).toMatchObject([{ key: ['2'], settled: false }]);
   });
 
+  test('in an upsert also where it was found by looking back', async () => {
+    await room.to.query(
+      'alter table target add primary key (id), alter column at type timestamptz using null',
+    );
+    await room.from.query('alter table visits alter column at type timestamptz using null');
+    const visit = (id: number, city: string, minutesAgo: number) =>
+      room.from.query(`insert into visits values ($1, $2, now() - interval '1 minute' * $3)`, [
+        id,
+        city,
+        minutesAgo,
+      ]);
+    const query = 'select * from visits';
+    const sync = room.sync({ query, key: ['id'], mode: 'upsert', cursor: { column: 'at', lookback: '1h' } });
+    await visit(1, 'Oslo', 180);
+    await room.run(sync);
+    await visit(2, 'Rome', 190);
+    expect(await room.run(sync, limits(1))).toMatchObject({ rejected: 1 });
+    await visit(3, 'Bern', 1);
+    expect(await room.run(sync, limits(1))).toMatchObject({ inserted: 1, rejected: 1 });
+    await mend();
+    expect(await room.run(sync, limits(1))).toMatchObject({ inserted: 1, rejected: 0 });
+    expect(await rowsAsText(room.to, 'select * from target')).toEqual(await rowsAsText(room.from, query));
+  });
+
   test('in an upsert without writing an older row over a newer one', async () => {
     await room.to.query('alter table target add primary key (id)');
     await insert([1, 'Oslo', 1], [2, 'Rome', 2]);
