@@ -7,7 +7,7 @@ import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
 import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
-import { publishing, type DestinationContext, type Run } from './destination-session.ts';
+import { inTransaction, publishing, type DestinationContext, type Run } from './destination-session.ts';
 import { abandonLoad, fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -32,12 +32,32 @@ export async function finishLoad(context: DestinationContext, request: FinishReq
       if (step && 'refused' in step) throw step.refused;
       if (step) return step;
     } catch (error) {
+      if (hasCode(error, 'VALUE_REFUSED') && (await giveUpEarlier(context, request)))
+        throw fenced(request.load);
       const isOver = performance.now() - sinceMs >= context.timeouts.swapWaitMs;
       if (isOver || !hasCode(error, 'TARGET_LOCKED')) throw error;
       await delay(swapPauseMs * (0.5 + Math.random()));
     }
   }
 }
+
+/**
+ * What an earlier run read and the target refuses may be mended at the source by now: given up, where that leaves no trace,
+ * so that this run reads for itself. True when it was.
+ */
+const giveUpEarlier = (
+  context: DestinationContext,
+  { run: runId, load: id }: FinishRequest,
+): Promise<boolean> =>
+  inTransaction(context, 'Giving up the load', async (run) => {
+    await lockRun(run, runId);
+    const load = await fetchLoadRow(run, id, 'for update');
+    if (!load || load.openedBy === runId || ['done', 'abandoned'].includes(load.phase)) return false;
+    const { onlyAdds, staged } = modeOf(load.plan);
+    if (onlyAdds && !staged) return false;
+    await abandonLoad(run, load);
+    return true;
+  });
 
 /** Between two tries to lock the target, on average: those who read meanwhile wait for none of them. */
 const swapPauseMs = 300;

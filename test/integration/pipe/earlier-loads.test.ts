@@ -69,6 +69,34 @@ describe('an unfinished load', () => {
     expect(await room.attempt(next, found)).toMatchObject({ outcome: 'finished', rows: 200 });
   });
 
+  test.each([
+    ['replace', 'create unique index on target (note)', 'update events set note = 2 where id = 1'],
+    [
+      'mirror',
+      'create table child (id integer references target); insert into child values (1)',
+      'delete from events where id = 1',
+    ],
+  ] as const)(
+    '%s is given up where the target refuses to publish it, and everything is read anew',
+    async (mode, refuseBy, spoil) => {
+      const query = 'select * from events';
+      const sync = room.sync({ query, key: ['id'], mode });
+      await room.from.query('update events set note = id');
+      await room.run(sync);
+      await room.to.query(refuseBy);
+      await room.from.query(spoil);
+      await expect(room.run(sync)).rejects.toMatchObject({ code: 'VALUE_REFUSED' });
+      await room.from.query('delete from events where id = 1');
+      await insert(1, 1);
+      const run = newId('run');
+      const { loadId: load } = await room.prepare(sync, run);
+      await expect(room.destination.finish({ run, load })).rejects.toMatchObject({ code: 'FENCED' });
+      expect(await room.run(sync)).toMatchObject({ read: 500 });
+      expect(await rowsAsText(room.to, 'select * from target')).toEqual(await rowsAsText(room.from, query));
+      await room.to.query('drop table if exists child');
+    },
+  );
+
   test('is described before it is reset: what it has committed, and what would be deleted', async () => {
     const sync = incremental();
     expect(await room.destination.describeReset(sync.id)).toEqual({
