@@ -179,8 +179,11 @@ describe('a cursor whose query has changed', () => {
 describe('a load that was closed long ago', () => {
   const count = async (table: string, load: OpenLoad, column = 'load') =>
     (await room.to.query(`select from _penstock.${table} where ${column} = $1`, [load.loadId])).rowCount;
-  const details = async (load: OpenLoad) =>
-    Promise.all(['checkpoint', 'lease', 'partition'].map((table) => count(table, load)));
+  const details = async (load: OpenLoad) => [
+    await count('checkpoint', load),
+    await count('lease', load),
+    await count('partition', load),
+  ];
   const age = (load: OpenLoad, days: number) =>
     room.to.query(
       `update _penstock.load set closed_at = closed_at - interval '${days} days', opened_at = opened_at - interval '${days} days' where id = $1`,
