@@ -33,7 +33,8 @@ test('are listed in pages, whose cursors lead on, and each look at them is in th
   const { rows } = await fixture.pool.query(
     `select action, object_id from penstock.audit where action = 'sync.rejects_read'`,
   );
-  expect(rows).toEqual(Array(2).fill({ action: 'sync.rejects_read', object_id: syncId }));
+  const look = { action: 'sync.rejects_read', object_id: syncId };
+  expect(rows).toEqual([look, look]);
 });
 
 test('are not for viewers, nor for another tenant', async () => {
