@@ -99,11 +99,14 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
   });
 
   test('a pipe that is busy for longer than the row time-out is not a stalled source', async () => {
-    const read = await room.source.read(request(wide, { rowTimeoutMs: 100 }));
-    (await read.next())?.release();
-    await room.from.query('select pg_sleep(0.5)');
-    expect(await readAll(read)).toBeGreaterThan(0);
-    await read.close();
+    const read = await room.source.read(request(wide, { rowTimeoutMs: 1_000 }));
+    try {
+      (await read.next())?.release();
+      await room.from.query('select pg_sleep(2)');
+      expect(await readAll(read)).toBeGreaterThan(0);
+    } finally {
+      await read.close();
+    }
   });
 
   test('an end without the server’s word for it is no end', async () => {
