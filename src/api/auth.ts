@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { covers } from '../domain/access.ts';
 import { PenstockError } from '../domain/errors.ts';
+import type { TenantId } from '../domain/ids.ts';
 import type { ApiKeyStore } from '../ports/api-key-store.ts';
 import type { Caller, Scope } from '../ports/scope.ts';
 import type { TenantStore } from '../ports/tenant-store.ts';
@@ -67,4 +68,17 @@ export async function scopeOf(
     if ((cause as { code?: unknown }).code !== 'NOT_FOUND') throw cause;
     throw new PenstockError('NOT_FOUND', `there is no tenant ${tenantRef}`, { pointer, cause });
   }
+}
+
+/** The one tenant whose new sync it is. BAD_REQUEST when an operator's key does not say. */
+export async function tenantOf(
+  request: FastifyRequest,
+  tenants: TenantStore,
+  tenantRef: string | undefined,
+): Promise<Scope & { tenantId: TenantId }> {
+  const { tenantId, apiKeyId } = await scopeOf(request, tenants, tenantRef, '/tenantId');
+  if (tenantId !== null) return { tenantId, apiKeyId };
+  throw new PenstockError('BAD_REQUEST', 'an operator’s key must say whose sync it is', {
+    pointer: '/tenantId',
+  });
 }

@@ -23,14 +23,20 @@ export function checkedSpec(spec: SyncSpec): SyncSpec {
   return spec;
 }
 
+/** The spec with a JSON merge patch applied and checked. Throws BAD_REQUEST at the member that does not fit. */
+export const patchedSpec = (spec: SyncSpec, patch: Record<string, unknown>): SyncSpec =>
+  checkedSpec(mergedSpec(spec, patch));
+
 /**
  * The spec with a JSON merge patch (RFC 7396) applied; a schedule is taken as a whole, because `{every}` merged into
- * `{cron}` would be neither. Throws BAD_REQUEST at the member that does not fit.
+ * `{cron}` would be neither. Throws BAD_REQUEST at a member that has not the right shape.
  */
-export function patchedSpec(spec: SyncSpec, { schedule, ...patch }: Record<string, unknown>): SyncSpec {
+export function mergedSpec(spec: SyncSpec, { schedule, ...patch }: Record<string, unknown>): SyncSpec {
   const merged = mergePatch(spec, patch);
-  const patched = schedule === undefined ? merged : { ...merged, schedule: schedule ?? undefined };
-  return checkedSpec(parseBody(syncSpecSchema, patched));
+  return parseBody(
+    syncSpecSchema,
+    schedule === undefined ? merged : { ...merged, schedule: schedule ?? undefined },
+  );
 }
 
 function mergePatch(target: unknown, patch: Record<string, unknown>): Record<string, unknown> {

@@ -34,6 +34,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'List runs, or show one',
     load: () => import('./commands/runs.ts'),
   },
+  plan: {
+    summary: 'Say what a sync’s next run would do, and all that it would be refused for',
+    load: () => import('./commands/plan.ts'),
+  },
   verify: {
     summary: 'Compare a sync’s source with its target',
     load: () => import('./commands/verify.ts'),

@@ -10,6 +10,8 @@ export const exitCodes = {
   unfit: 3,
   /** Source and target differ, or not everything was compared (`verify`). */
   unequal: 4,
+  /** A run would be refused (`plan`). */
+  refused: 5,
   /** A wrong or missing option (EX_CONFIG of sysexits.h). */
   config: 78,
 } as const;

@@ -2,6 +2,7 @@
 import type { ApiKeyRole } from '../domain/access.ts';
 import type { ResetWay } from '../domain/reset-ways.ts';
 import type { RunOrigin, RunStatus } from '../domain/run-states.ts';
+import type { SyncPlan } from '../domain/sync-plan.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
 import type { SyncSpecInput } from '../domain/sync-spec.ts';
 import type {
@@ -106,6 +107,9 @@ const connectionsOf = (send: Send) => ({
     ),
 });
 
+/** A source may take its time to describe a query. */
+const mayThink = { waitS: 60 };
+
 const syncsOf = (send: Send) => ({
   create: (spec: SyncSpecInput & Whose) => send<SyncAnswer>('POST', '/v1/syncs', { body: spec }),
   fetch: (ref: string, of?: Whose) => send<SyncAnswer>('GET', at('syncs', ref), whose(of)),
@@ -150,6 +154,12 @@ const syncsOf = (send: Send) => ({
       ...whose(of),
       body: {},
     }),
+  /** What its next run would do, or would do after a change (a JSON merge patch of its spec). Writes nothing. */
+  plan: (ref: string, { patch = {}, ...of }: Whose & { patch?: Readonly<Record<string, unknown>> } = {}) =>
+    send<SyncPlan>('POST', `${at('syncs', ref)}/plan`, { ...whose(of), body: patch, ...mayThink }),
+  /** What a run of a spec that is no sync yet would do. */
+  planNew: (spec: SyncSpecInput & Whose) =>
+    send<SyncPlan>('POST', '/v1/syncs/plan', { body: spec, ...mayThink }),
   /** Compares what it has written with its source, for `maxSeconds` at most. */
   verify: (
     ref: string,

@@ -23,21 +23,23 @@ const localTypes = new Set([
 const isPortable = (typeOid: number): boolean => typeOid < firstAssignedOid && !localTypes.has(typeOid);
 
 /** @param target columns of the target as it is; null when it will be created after the result */
-export function chooseFormat(
+export const chooseFormat = (
   columns: readonly ResultColumn[],
   key: readonly string[],
   target: readonly ResultColumn[] | null,
-): RowFormat {
-  const sameOnBothSides = (column: ResultColumn): boolean => {
-    const there = target?.find((each) => each.name === column.name);
-    // What is not there is made, or the load is refused.
-    return !there || there.typeOid === column.typeOid;
-  };
-  const isBinary = columns.every(
-    (column) =>
-      isPortable(column.typeOid) &&
-      sameOnBothSides(column) &&
-      (!key.includes(column.name) || isBinaryKey(column.typeOid)),
-  );
-  return isBinary ? 'binary' : 'text';
+): RowFormat => (columns.every((column) => whyText(column, key, target) === null) ? 'binary' : 'text');
+
+/** Why a column cannot travel as binary; null where it can. */
+export function whyText(
+  column: ResultColumn,
+  key: readonly string[],
+  target: readonly ResultColumn[] | null,
+): string | null {
+  if (!isPortable(column.typeOid)) return `the bytes of ${column.typeName} may mean something else elsewhere`;
+  const there = target?.find((each) => each.name === column.name);
+  // What is not there is made, or the load is refused.
+  if (there && there.typeOid !== column.typeOid) return `the target has ${there.typeName}`;
+  if (key.includes(column.name) && !isBinaryKey(column.typeOid))
+    return `keys of type ${column.typeName} are read as text`;
+  return null;
 }

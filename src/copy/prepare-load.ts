@@ -31,13 +31,7 @@ export interface PrepareDeps {
 export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): Promise<OpenLoad> {
   const { source, destination } = deps;
   const { run, sync, spec } = request;
-  const cursorColumn = spec.cursor?.column ?? null;
-  const probe = await source.probe({
-    query: spec.source.query,
-    key: spec.key,
-    cursor: cursorColumn,
-    columns: spec.columns,
-  });
+  const probe = await source.probe(probeOf(spec));
   await destination.ensureSchema();
   const target = await destination.describeTarget(parseTableName(spec.destination.table));
   const { syncVersion, movesCursor, reader = 'copy' } = request;
@@ -52,6 +46,14 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const limits = publishLimitsOf(spec);
   return destination.openLoad({ run, sync, plan, window, partitions, limits, onSchemaChange });
 }
+
+/** What a spec asks of its source. */
+export const probeOf = ({ source, key, cursor, columns }: SyncSpec): Parameters<Source['probe']>[0] => ({
+  query: source.query,
+  key,
+  cursor: cursor?.column ?? null,
+  columns,
+});
 
 /** From the cursor to the safe high of the source; without a cursor there is one window, everything. */
 async function takeWindow(

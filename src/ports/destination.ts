@@ -3,8 +3,10 @@
  * beside the data in its schema `_penstock`, because only a row in the same transaction as the data is exactly-once.
  * src/destinations/postgres/commit-protocol.ts states the protocol's invariants.
  */
+import type { PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
+import type { PlannedLock } from '../domain/sync-plan.ts';
 import type { ComparedTarget, DestinationRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
 import type { Page, PageRequest } from './scope.ts';
@@ -94,6 +96,26 @@ export interface OpenLoad {
   lastEpoch: string;
   /** Only where this call has opened it. */
   schemaChange?: SchemaChange;
+}
+
+/**
+ * What becomes of a cursor: `first`, there is none yet; `kept`; `gone`, what it vouches for is not there any more, and
+ * `changed`, it belongs to another plan: everything is read again; `refused`, which would load rows twice.
+ */
+export type CursorFate = 'first' | 'kept' | 'gone' | 'changed' | 'refused';
+
+/** What opening and publishing a load would meet. */
+export interface TargetForecast {
+  exists: boolean;
+  /** The planner's guess; null where it has none. */
+  estimatedRows: number | null;
+  /** What will be executed to make the target. */
+  ddl: string[];
+  locks: PlannedLock[];
+  cursor: CursorFate;
+  unfinished: { loadId: LoadId; rows: number; becomes: 'continued' | 'abandoned' | 'refused' } | null;
+  /** Everything that opening would be refused for, but for cursor and unfinished load. */
+  refusals: PenstockError[];
 }
 
 /** A load that has ended well; not one of a backfill, whose window says nothing of the others'. */
@@ -311,6 +333,13 @@ export interface Destination {
    * next can do the same to it. Calls of one sync come one after the other, and the last of them stays. RUN_FINAL.
    */
   takeOver(request: { run: RunId; sync: SyncId }): Promise<void>;
+  /** What a load with this plan would meet. Writes nothing, and tells every refusal. */
+  forecast(request: {
+    sync: SyncId;
+    plan: LoadPlan;
+    keepPrevious: boolean;
+    onSchemaChange: OnSchemaChange;
+  }): Promise<TargetForecast>;
   /** The sync's newest load that is done; null where there is none, or where it is not remembered any more. Writes nothing. */
   lastDoneLoad(sync: SyncId): Promise<DoneLoad | null>;
   /** The rows of a target, to be compared with the source's. Keeps no snapshot between its questions. */

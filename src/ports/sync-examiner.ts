@@ -1,7 +1,9 @@
 /** Looking at a sync's two databases without writing to either: what the API needs for its questions about them. */
-import type { SyncId } from '../domain/ids.ts';
+import type { SyncId, TenantId } from '../domain/ids.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
+import type { SyncPlan } from '../domain/sync-plan.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
+import type { CheckedSync } from './sync-store.ts';
 
 export interface SyncExaminer {
   /**
@@ -14,4 +16,13 @@ export interface SyncExaminer {
     sync: { id: SyncId; spec: SyncSpec },
     options: { maxExamples: number; signal: AbortSignal },
   ): Promise<VerifyReport>;
+  /** What a run would do, and everything that it would be refused for. Writes nothing. */
+  plan(sync: SyncToPlan): Promise<SyncPlan>;
+}
+
+export interface SyncToPlan extends CheckedSync {
+  tenantId: TenantId;
+  /** Null: the spec is no sync yet. */
+  id: SyncId | null;
+  spec: SyncSpec;
 }

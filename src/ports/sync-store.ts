@@ -2,6 +2,7 @@
  * Syncs: saved query, destination, mode and schedule; versioned. Every change settles the sync under its old spec
  * first, in the same transaction, so that no due time is lost or doubled, and tells the index after the commit.
  */
+import type { PenstockError } from '../domain/errors.ts';
 import type { ResetWay } from '../domain/reset-ways.ts';
 import type { ConnectionId, PauseId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { SlotOutcome } from '../domain/run-states.ts';
@@ -48,7 +49,19 @@ export interface SyncFilter {
   connectionId?: ConnectionId | undefined;
 }
 
+/** What making or changing a sync would be refused for; null is a connection that it may not use. */
+export interface CheckedSync {
+  source: ConnectionId | null;
+  destination: ConnectionId | null;
+  refusals: readonly PenstockError[];
+}
+
 export interface SyncStore {
+  /** What `create`, or `replace` of the sync with that id, would check about connections, grants and names. */
+  check(
+    scope: Scope & { tenantId: TenantId },
+    sync: { spec: SyncSpec; id: SyncId | null },
+  ): Promise<CheckedSync>;
   /** NOT_FOUND at the connection's pointer, CONFLICT at /name, FORBIDDEN when the grant does not cover the table. */
   create(scope: Scope & { tenantId: TenantId }, spec: SyncSpec): Promise<Sync>;
   /** By id or name. NOT_FOUND; BAD_REQUEST when the name belongs to several tenants of the scope. */

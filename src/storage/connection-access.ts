@@ -1,7 +1,7 @@
 /** Connections with their opened passwords, for whoever connects to them. The engine's role reads them. */
 import type { Pool } from 'pg';
 import { PenstockError } from '../domain/errors.ts';
-import type { ConnectionId, SyncId } from '../domain/ids.ts';
+import type { ConnectionId, SyncId, TenantId } from '../domain/ids.ts';
 import type { ConnectionAccess, ConnectionSettings } from '../ports/connection.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import { openPassword } from './connection-secret.ts';
@@ -68,12 +68,29 @@ export async function fetchFormerDestinations(
   return rows.map((row) => accessOf(secretBox, row));
 }
 
+/** The connection as it is now, with the role of the tenant's grant if it is the operator's. NOT_FOUND; CONFIG. */
+export const fetchGrantedAccess = (
+  pool: Pool,
+  secretBox: SecretBox,
+  { connectionId, tenantId }: { connectionId: ConnectionId; tenantId: TenantId },
+): Promise<ConnectionAccess> =>
+  fetchAccess(pool, secretBox, {
+    sql: `${selection(
+      `penstock.connection c
+       left join penstock.connection_grant g on g.connection_id = c.id and g.tenant_id = $2`,
+      'g.database_role',
+    )} where c.id = $1 and c.deleted_at is null`,
+    id: connectionId,
+    more: [tenantId],
+    what: 'connection',
+  });
+
 async function fetchAccess(
   pool: Pool,
   secretBox: SecretBox,
-  { sql, id, what }: { sql: string; id: string; what: string },
+  { sql, id, more = [], what }: { sql: string; id: string; more?: readonly string[]; what: string },
 ): Promise<ConnectionAccess> {
-  const { rows } = await asEngine(pool, (tx) => tx.query<AccessRow>(sql, [id]));
+  const { rows } = await asEngine(pool, (tx) => tx.query<AccessRow>(sql, [id, ...more]));
   const row = rows[0];
   if (!row) throw new PenstockError('NOT_FOUND', `there is no ${what} ${id}`);
   return accessOf(secretBox, row);

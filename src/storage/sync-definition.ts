@@ -3,7 +3,10 @@
  * under what is. They return what the index must hear after the commit.
  */
 import { PenstockError } from '../domain/errors.ts';
-import { newId, type SyncId, type TenantId } from '../domain/ids.ts';
+import { isOurs } from '../domain/describe-error.ts';
+import { newId, type ConnectionId, type SyncId, type TenantId } from '../domain/ids.ts';
+import type { Connection } from '../ports/connection-store.ts';
+import type { CheckedSync } from '../ports/sync-store.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Scope } from '../ports/scope.ts';
 import { checkTableIsGranted } from './connection-grants.ts';
@@ -17,31 +20,71 @@ import type { Tx } from './transaction.ts';
 
 /** The spec with its connections by id, checked to be there, the tenant's to use, and granted for the table. */
 async function resolveConnections(tx: Tx, tenantId: TenantId, spec: SyncSpec): Promise<SyncSpec> {
-  const scope: Scope = { tenantId, apiKeyId: null };
-  const [source, destination] = [
-    await findConnection(tx, scope, spec.source.connection),
-    await findConnection(tx, scope, spec.destination.connection),
-  ];
-  const refuse = (end: string, ref: string): PenstockError =>
-    new PenstockError('BAD_REQUEST', `there is no connection ${ref} of this tenant`, {
-      pointer: `/${end}/connection`,
-    });
-  if (!source || (source.tenantId !== null && source.tenantId !== tenantId))
-    throw refuse('source', spec.source.connection);
-  if (!destination || (destination.tenantId !== null && destination.tenantId !== tenantId))
-    throw refuse('destination', spec.destination.connection);
-  if (source.tenantId === null)
-    throw new PenstockError(
-      'FORBIDDEN',
-      `connection ${source.name} is the operator’s: a tenant’s query may not read through it`,
-      { pointer: '/source/connection' },
-    );
-  await checkTableIsGranted(tx, destination, tenantId, spec.destination.table);
+  const source = await resolveSource(tx, tenantId, spec);
+  const destination = await resolveDestination(tx, tenantId, spec);
   return {
     ...spec,
-    source: { ...spec.source, connection: source.id },
-    destination: { ...spec.destination, connection: destination.id },
+    source: { ...spec.source, connection: source },
+    destination: { ...spec.destination, connection: destination },
   };
+}
+
+async function resolveSource(tx: Tx, tenantId: TenantId, { source }: SyncSpec): Promise<ConnectionId> {
+  const found = await resolveEnd(tx, tenantId, { ref: source.connection, pointer: '/source/connection' });
+  if (found.tenantId !== null) return found.id;
+  throw new PenstockError(
+    'FORBIDDEN',
+    `connection ${found.name} is the operator’s: a tenant’s query may not read through it`,
+    { pointer: '/source/connection' },
+  );
+}
+
+async function resolveDestination(
+  tx: Tx,
+  tenantId: TenantId,
+  { destination }: SyncSpec,
+): Promise<ConnectionId> {
+  const pointer = '/destination/connection';
+  const found = await resolveEnd(tx, tenantId, { ref: destination.connection, pointer });
+  await checkTableIsGranted(tx, found, tenantId, destination.table);
+  return found.id;
+}
+
+async function resolveEnd(
+  tx: Tx,
+  tenantId: TenantId,
+  { ref, pointer }: { ref: string; pointer: string },
+): Promise<Connection> {
+  const found = await findConnection(tx, { tenantId, apiKeyId: null }, ref);
+  if (found && (found.tenantId === null || found.tenantId === tenantId)) return found;
+  throw new PenstockError('BAD_REQUEST', `there is no connection ${ref} of this tenant`, { pointer });
+}
+
+/** What making or changing a sync would be refused for, all of it, and its connections as far as they may be used. */
+export async function checkSync(
+  tx: Tx,
+  tenantId: TenantId,
+  { spec, id }: { spec: SyncSpec; id: SyncId | null },
+): Promise<CheckedSync> {
+  const refusals: PenstockError[] = [];
+  const orRefused = <T>(work: Promise<T>): Promise<T | null> =>
+    work.catch((error: unknown) => {
+      if (!isOurs(error)) throw error;
+      refusals.push(error);
+      return null;
+    });
+  const source = await orRefused(resolveSource(tx, tenantId, spec));
+  const destination = await orRefused(resolveDestination(tx, tenantId, spec));
+  const named = await tx.query(
+    `select from penstock.sync
+      where tenant_id = $1 and name = $2 and status <> 'deleted' and id is distinct from $3`,
+    [tenantId, spec.name, id],
+  );
+  if (named.rowCount)
+    refusals.push(
+      new PenstockError('CONFLICT', `there is a sync ${spec.name} already`, { pointer: '/name' }),
+    );
+  return { source, destination, refusals };
 }
 
 const insertVersion = (

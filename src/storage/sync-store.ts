@@ -5,7 +5,7 @@ import { inScope } from './in-scope.ts';
 import { createTellIndex } from './index-news.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { SyncChange } from './sync-change.ts';
-import { insertSync, replaceSync } from './sync-definition.ts';
+import { checkSync, insertSync, replaceSync } from './sync-definition.ts';
 import { deleteSync, pauseSync, recordRejectsRead, recordReset, resumeSync } from './sync-lifecycle.ts';
 import { fetchSync, listSlots, listSyncs } from './sync-rows.ts';
 
@@ -26,6 +26,7 @@ export function createSyncStore({ pool, announcer, starter, logger }: StoreDeps)
       ),
     );
   return {
+    check: (scope, sync) => inScope(pool, scope, (tx) => checkSync(tx, scope.tenantId, sync)),
     create: (scope, spec) =>
       uniquely(spec.name, () => inScope(pool, scope, (tx) => insertSync(tx, scope, spec))),
     fetch: (scope, ref) => inScope(pool, scope, (tx) => fetchSync(tx, scope, ref)),

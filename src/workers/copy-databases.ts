@@ -4,9 +4,12 @@ import { copyOnce, type CopyOnceRequest, type CopyOnceResult } from '../copy/cop
 import type { CopyDeps } from '../copy/copy-partition.ts';
 import { findCopySync } from '../copy/copy-sync.ts';
 import { createRowMemory } from '../copy/row-memory.ts';
+import { planSync } from '../copy/plan-sync.ts';
 import { verifyLoad, type VerifyRequest } from '../copy/verify-load.ts';
 import { openPostgresDestination } from '../destinations/postgres/postgres-destination.ts';
 import { newId } from '../domain/ids.ts';
+import type { SyncPlan } from '../domain/sync-plan.ts';
+import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
 import type { ConnectionAccess } from '../ports/connection.ts';
 import { openPostgresSource } from '../sources/postgres/postgres-source.ts';
@@ -18,6 +21,14 @@ export type CopyRequest = Omit<CopyOnceRequest, 'run'>;
 /** Runs one copy. */
 export const copyDatabases = (ends: Ends, request: CopyRequest): Promise<CopyOnceResult> =>
   between(ends, (deps) => copyOnce(deps, { ...request, run: newId('run') }));
+
+/** What a copy would do; the spec's name is the copy's. */
+export const planDatabases = (ends: Ends, spec: SyncSpec): Promise<SyncPlan> =>
+  between(ends, async (deps) => {
+    const { name, destination } = spec;
+    const { sync } = await findCopySync(deps.destination, { table: destination.table, name });
+    return planSync(deps, { sync, syncVersion: 1, spec });
+  });
 
 /** Compares what copies of that name have written to the table with their source. */
 export const verifyDatabases = (

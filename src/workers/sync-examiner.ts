@@ -1,10 +1,15 @@
 /** Looks at a sync's databases for the API (src/ports/sync-examiner.ts), through the same adapters as the workers. */
+import { planSync } from '../copy/plan-sync.ts';
 import { verifyLoad } from '../copy/verify-load.ts';
-import type { ConnectionId } from '../domain/ids.ts';
+import { newId, type ConnectionId } from '../domain/ids.ts';
 import type { Destination } from '../ports/destination.ts';
 import type { Source } from '../ports/source.ts';
 import type { SyncExaminer } from '../ports/sync-examiner.ts';
-import { fetchConnectionAccess, fetchDestinationAccess } from '../storage/connection-access.ts';
+import {
+  fetchConnectionAccess,
+  fetchDestinationAccess,
+  fetchGrantedAccess,
+} from '../storage/connection-access.ts';
 import type { DatabaseAccessOptions } from './database-access.ts';
 
 export function createSyncExaminer({ pool, secretBox, adapters }: DatabaseAccessOptions): SyncExaminer {
@@ -18,17 +23,29 @@ export function createSyncExaminer({ pool, secretBox, adapters }: DatabaseAccess
       const ends = { source: adapters.openSource(from), destination: adapters.openDestination(to) };
       return withEnds(ends, () => verifyLoad(ends, { sync: id, ...options }));
     },
+    plan: async ({ id, tenantId, spec, source, destination, refusals }) => {
+      const ends = {
+        source: source && adapters.openSource(await fetchConnectionAccess(pool, secretBox, source)),
+        destination:
+          destination &&
+          adapters.openDestination(
+            await fetchGrantedAccess(pool, secretBox, { connectionId: destination, tenantId }),
+          ),
+      };
+      const request = { sync: id ?? newId('sync'), syncVersion: 1, spec, refusals };
+      return withEnds(ends, () => planSync(ends, request));
+    },
   };
 }
 
 /** Works with the two ends and closes them. */
 export async function withEnds<T>(
-  { source, destination }: { source: Source; destination: Destination },
+  { source, destination }: { source: Source | null; destination: Destination | null },
   work: () => Promise<T>,
 ): Promise<T> {
   try {
     return await work();
   } finally {
-    await Promise.allSettled([source.close(), destination.close()]);
+    await Promise.allSettled([source?.close(), destination?.close()]);
   }
 }

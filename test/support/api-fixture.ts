@@ -7,6 +7,8 @@ import { createApiServer } from '../../src/api/server.ts';
 import { createHostGuard } from '../../src/config/host-guard.ts';
 import type { ApiKeyRole } from '../../src/domain/access.ts';
 import type { LoadId, TenantId } from '../../src/domain/ids.ts';
+import type { PenstockError } from '../../src/domain/errors.ts';
+import type { SyncPlan } from '../../src/domain/sync-plan.ts';
 import type { VerifyReport } from '../../src/domain/verify-report.ts';
 import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
@@ -95,6 +97,27 @@ const keptReject: KeptReject = {
   settledAt: null,
 };
 
+const emptyPlan: SyncPlan = {
+  ok: true,
+  refusals: [],
+  warnings: [],
+  read: null,
+  key: null,
+  columns: [],
+  target: null,
+  locks: [],
+  deletes: null,
+  cursor: null,
+  unfinishedLoad: null,
+};
+
+const refusalOf = ({ code, message, pointer }: PenstockError) => ({
+  code,
+  message,
+  pointer: pointer ?? null,
+  cure: '',
+});
+
 export async function createApiFixture(): Promise<ApiFixture> {
   const control = await createControlFixture();
   const { logger, lines: apiLines } = createKeptLogger();
@@ -125,6 +148,15 @@ export async function createApiFixture(): Promise<ApiFixture> {
       verify: async ({ id }, { maxExamples }) => {
         await ask(`verify ${id} ${maxExamples}`);
         return verified;
+      },
+      plan: async ({ tenantId, id, spec, source, destination, refusals }) => {
+        await ask(`plan ${spec.name} ${id ? 'again' : 'new'} ${source !== null} ${destination !== null}`);
+        return {
+          ...emptyPlan,
+          ok: refusals.length === 0,
+          warnings: [tenantId],
+          refusals: refusals.map(refusalOf),
+        };
       },
     },
     resetter: {

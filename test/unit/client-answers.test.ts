@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import type { connection } from '../../src/api/connection-schema.ts';
-import type { verifyReport } from '../../src/api/examine-schema.ts';
+import type { syncPlan, verifyReport } from '../../src/api/examine-schema.ts';
 import type { run, runEvent } from '../../src/api/run-schema.ts';
 import type { reject } from '../../src/api/routes/sync-rejects.ts';
 import type { resetPreview, slot, sync } from '../../src/api/sync-schema.ts';
@@ -18,6 +18,7 @@ import type {
   SyncAnswer,
   TenantAnswer,
 } from '../../src/client/answers.ts';
+import type { SyncPlan } from '../../src/domain/sync-plan.ts';
 import type { VerifyReport } from '../../src/domain/verify-report.ts';
 
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : 'the API has less') : 'the API has more';
@@ -33,6 +34,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof slot>, SlotAnswer>(true),
     same<z.output<typeof reject>, RejectAnswer>(true),
     same<z.output<typeof verifyReport>, VerifyReport>(true),
+    same<z.output<typeof syncPlan>, SyncPlan>(true),
     same<z.output<typeof run>, RunAnswer>(true),
     same<z.output<typeof runEvent>, RunEventAnswer>(true),
   ]).not.toContain(false);

@@ -2,13 +2,60 @@
 import { refParams, tenantQuery } from '../common-schema.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
-import { verifyBody, verifyReport } from '../examine-schema.ts';
+import { scopeOf, tenantOf } from '../auth.ts';
+import { syncPlan, verifyBody, verifyReport } from '../examine-schema.ts';
+import { checkScheduleFirst, mergedSpec } from '../sync-answer.ts';
+import { newSync, syncPatch } from '../sync-schema.ts';
 
 /** @param closing aborted when the server is to end */
 export function addSyncCheckRoutes(app: ApiApp, { store, examiner }: ApiDeps, closing: AbortSignal): void {
   const { syncs, tenants } = store;
 
+  app.post(
+    '/v1/syncs/plan',
+    {
+      config: { access: 'editor', answersAreSecret: true },
+      preValidation: checkScheduleFirst,
+      schema: {
+        tags: ['syncs'],
+        summary: 'What a run of this spec would do',
+        description:
+          'Asks both databases and writes to neither. A spec that would be refused is answered 200 with `ok: false`.',
+        body: newSync,
+        response: { 200: syncPlan },
+      },
+    },
+    async (request) => {
+      const { tenantId: ref, ...spec } = request.body;
+      const scope = await tenantOf(request, tenants, ref);
+      const checked = await syncs.check(scope, { spec, id: null });
+      return examiner.plan({ ...checked, tenantId: scope.tenantId, id: null, spec });
+    },
+  );
+  app.post(
+    '/v1/syncs/:ref/plan',
+    {
+      config: { access: 'editor', answersAreSecret: true },
+      preValidation: checkScheduleFirst,
+      schema: {
+        tags: ['syncs'],
+        params: refParams,
+        querystring: tenantQuery,
+        summary: 'What the next run of a sync would do, or would do after a change',
+        description:
+          'The body is a JSON merge patch of the spec, empty for the spec as it is. Nothing is written.',
+        body: syncPatch,
+        response: { 200: syncPlan },
+      },
+    },
+    async (request) => {
+      const scope = await scopeOf(request, tenants, request.query.tenantId);
+      const { id, tenantId, spec: before } = await syncs.fetch(scope, request.params.ref);
+      const spec = mergedSpec(before, request.body);
+      const checked = await syncs.check({ ...scope, tenantId }, { spec, id });
+      return examiner.plan({ ...checked, tenantId, id, spec });
+    },
+  );
   app.post(
     '/v1/syncs/:ref/verify',
     {

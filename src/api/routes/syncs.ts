@@ -5,7 +5,7 @@ import { isId } from '../../domain/ids.ts';
 import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
+import { scopeOf, tenantOf } from '../auth.ts';
 import { ifMatchOf, setEtag } from '../etag.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { noContent, pageOf, refParams, tenantQuery } from '../common-schema.ts';
@@ -28,12 +28,7 @@ export function addSyncRoutes(app: ApiApp, { store }: ApiDeps): void {
     },
     async (request, reply) => {
       const { tenantId: ref, ...spec } = request.body;
-      const { tenantId, apiKeyId } = await scopeOf(request, tenants, ref, '/tenantId');
-      if (tenantId === null)
-        throw new PenstockError('BAD_REQUEST', 'an operator’s key must say whose sync it is', {
-          pointer: '/tenantId',
-        });
-      const made = await syncs.create({ tenantId, apiKeyId }, checkedSpec(spec));
+      const made = await syncs.create(await tenantOf(request, tenants, ref), checkedSpec(spec));
       setEtag(reply, made.version);
       return reply.code(201).header('location', `/v1/syncs/${made.id}`).send(answerSync(made));
     },

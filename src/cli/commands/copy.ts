@@ -10,6 +10,7 @@ import type { Command, CommandInput } from '../command.ts';
 import { textOf } from '../connect-client.ts';
 import { copyEnds, endOptions, stopAtSignal } from '../copy-ends.ts';
 import { specOfFlags, specOptions } from '../copy-spec.ts';
+import { showPlan } from '../show-plan.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { CopyRequest } from '../../workers/copy-databases.ts';
 import { createRateView, describeReceipt, print, printJson } from '../show.ts';
@@ -18,6 +19,7 @@ export const command: Command = {
   options: [
     ...endOptions,
     ...specOptions,
+    { flag: '--plan', doc: 'say what it would do, and write nothing; exit code 5 when it would be refused' },
     { flag: '--once', doc: 'when an earlier call has done it, copy nothing and print its receipt' },
     { flag: '--reset', doc: 'forget cursor and unfinished load first: everything is read again' },
     { flag: '--delete-rows', doc: 'with --reset: also empty the table' },
@@ -30,7 +32,8 @@ export const command: Command = {
     const retryForMs = retryForOf(input);
     const first = firstOf(input);
     const ends = copyEnds(input);
-    const { copyDatabases } = await import('../../workers/copy-databases.ts');
+    const { copyDatabases, planDatabases } = await import('../../workers/copy-databases.ts');
+    if (input.options['plan'] === true) return showPlan(await planDatabases(ends, spec), input.json);
     const view = createRateView();
     const stop = stopAtSignal(() => view.say('stopping: the batches in hand are being committed'));
     const startedMs = performance.now();

@@ -21,6 +21,13 @@ export interface Fitting {
 
 /** Adds what is missing if that is allowed. TARGET_MISMATCH; SCHEMA_CHANGED where it did fit before. */
 export async function fitColumns(run: Run, fitting: Fitting): Promise<SchemaChange | null> {
+  const { missing, gone } = checkFit(fitting);
+  if (missing.length > 0) await addColumns(run, fitting.plan, missing);
+  return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
+}
+
+/** What fitting would add, and which columns are filled no more. Refuses as `fitColumns` does. */
+export function checkFit(fitting: Fitting): { missing: ResultColumn[]; gone: string[] } {
   const { plan, present, before, onSchemaChange } = fitting;
   const adds = onSchemaChange === 'add_columns';
   // What only says that a row is gone need not be kept.
@@ -38,8 +45,7 @@ export async function fitColumns(run: Run, fitting: Fitting): Promise<SchemaChan
       : gone.map((name) => `the result has no column ${name} any more`)),
   ];
   if (faults.length > 0) throw before ? changed(plan, faults) : mismatch(plan, faults.join('; it '));
-  if (addable && missing.length > 0) await addColumns(run, plan, missing);
-  return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
+  return { missing, gone };
 }
 
 /** The user has said anew which columns there are to be. The mapping alone may also follow the columns of the source. */
@@ -77,13 +83,22 @@ const lockMs = 1_000;
 
 /** Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. */
 async function addColumns(run: Run, plan: LoadPlan, columns: readonly ResultColumn[]): Promise<void> {
-  const added = (await columnTypes(run, columns)).map((column) => `add column ${column}`).join(', ');
   const [{ before } = { before: '' }] = await run<{ before: string }>(
     `select current_setting('lock_timeout') as before, set_config('lock_timeout', $1, true)`,
     [`${lockMs}ms`],
   );
-  await run(`alter table ${qualifiedName(plan.target)} ${added}`);
+  await run(await addingDdl(run, plan, columns));
   await run(`select set_config('lock_timeout', $1, true)`, [before]);
+}
+
+/** The statement that adds columns. */
+export async function addingDdl(
+  run: Run,
+  { target }: LoadPlan,
+  columns: readonly ResultColumn[],
+): Promise<string> {
+  const added = (await columnTypes(run, columns)).map((column) => `add column ${column}`).join(', ');
+  return `alter table ${qualifiedName(target)} ${added}`;
 }
 
 /**

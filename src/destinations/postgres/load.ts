@@ -3,7 +3,14 @@ import { hashCursor, hashPlan } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
-import type { DoneLoad, LoadPlan, OnSchemaChange, OpenLoad } from '../../ports/destination.ts';
+import type {
+  CursorFate,
+  DoneLoad,
+  LoadPlan,
+  OnSchemaChange,
+  OpenLoad,
+  TargetForecast,
+} from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
 import type { Run } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
@@ -11,6 +18,7 @@ import { modeOf } from './modes/modes.ts';
 import { findColumnChange, freezeColumns, refreezeColumns, type FrozenColumn } from './frozen-columns.ts';
 import { fetchKeysAgain } from './rejects.ts';
 import { isTarget } from './require-target.ts';
+import { sumCheckpoints } from './sum-checkpoints.ts';
 import { claimTarget } from './target.ts';
 import { qualifiedName } from './target-name.ts';
 
@@ -106,8 +114,7 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   if (isSame && (await mayGoOn(run, open))) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
   await abandonLoad(run, open);
-  const { onlyAdds, staged } = modeOf(open.plan);
-  if (onlyAdds && !staged && (await hasCheckpoints(run, open.id)))
+  if (await isUsersToDecide(run, open))
     throw (isSame && (await findColumnChange(run, open))) || unfinished(open);
   return null;
 }
@@ -117,7 +124,7 @@ const mayGoOn = async (run: Run, load: LoadRow): Promise<boolean> =>
   (await refreezeColumns(run, load)) || !(await isTarget(run, load));
 
 /** Whether there is a `_penstock` at all; asked by what must not make one. */
-const isPrepared = async (run: Run): Promise<boolean> =>
+export const isPrepared = async (run: Run): Promise<boolean> =>
   (await run(`select from pg_class where oid = to_regclass('_penstock.load')`)).length > 0;
 
 /** The newest that has ended well and whose window the next one goes on from. */
@@ -134,6 +141,12 @@ export async function fetchLastDone(run: Run, sync: SyncId): Promise<DoneLoad | 
   const { id: loadId, plan, low, high, closedAt, isFollowed } = load;
   const receipt = load.receipt as Receipt;
   return { loadId, plan, window: { low, high }, receipt, closedAt, isFollowed };
+}
+
+/** Rows that cannot be taken back are committed: whether to keep them is nobody else's to say. */
+async function isUsersToDecide(run: Run, { id, plan }: LoadRow): Promise<boolean> {
+  const { onlyAdds, staged } = modeOf(plan);
+  return onlyAdds && !staged && (await hasCheckpoints(run, id));
 }
 
 const unfinished = (load: LoadRow): PenstockError =>
@@ -213,7 +226,11 @@ export async function insertLoad(
 }
 
 /** The plan by which the sync has filled this table before. */
-async function fetchPlanBefore(run: Run, sync: SyncId, { target }: LoadPlan): Promise<LoadPlan | null> {
+export async function fetchPlanBefore(
+  run: Run,
+  sync: SyncId,
+  { target }: LoadPlan,
+): Promise<LoadPlan | null> {
   const [last] = await run<{ plan: LoadPlan }>(
     `select plan from _penstock.load where sync = $1 and phase = 'done' order by closed_at desc limit 1`,
     [sync],
@@ -241,19 +258,31 @@ const cursorMoved = (): PenstockError =>
 
 /** The cursor's value for a plan. CURSOR_CHANGED when it belongs to another and an append would load rows twice. */
 export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promise<string | null> {
+  const { fate, value } = await judgeCursor(run, sync, plan);
+  if (fate === 'refused') {
+    const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
+    throw new PenstockError('CURSOR_CHANGED', text);
+  }
+  if (fate === 'gone') await run('update _penstock.cursor set value = null where sync = $1', [sync]);
+  return fate === 'kept' ? value : null;
+}
+
+/** What becomes of the cursor with this plan, and its value as it is. */
+export async function judgeCursor(
+  run: Run,
+  sync: SyncId,
+  plan: LoadPlan,
+): Promise<{ fate: CursorFate; value: string | null }> {
   const [cursor] = await run<{ hash: string | null; value: string | null }>(
     'select cursor_hash as hash, value from _penstock.cursor where sync = $1',
     [sync],
   );
-  if (!cursor || cursor.value === null) return null;
-  if (cursor.hash === null) return cursor.value;
-  if (cursor.hash === hashCursor(plan))
-    return (await isForAnotherTable(run, sync, plan)) ? forgetValue(run, sync) : cursor.value;
-  if (modeOf(plan).onlyAdds) {
-    const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
-    throw new PenstockError('CURSOR_CHANGED', text);
-  }
-  return null;
+  if (!cursor || cursor.value === null) return { fate: 'first', value: null };
+  const { hash, value } = cursor;
+  if (hash === null) return { fate: 'kept', value };
+  if (hash === hashCursor(plan))
+    return { fate: (await isForAnotherTable(run, sync, plan)) ? 'gone' : 'kept', value };
+  return { fate: modeOf(plan).onlyAdds ? 'refused' : 'changed', value };
 }
 
 /**
@@ -269,7 +298,16 @@ async function isForAnotherTable(run: Run, sync: SyncId, plan: LoadPlan): Promis
   return modeOf(plan).onlyAdds ? !found!.exists : !found!.known;
 }
 
-async function forgetValue(run: Run, sync: SyncId): Promise<null> {
-  await run('update _penstock.cursor set value = null where sync = $1', [sync]);
-  return null;
+/** What becomes of the sync's unfinished load with this plan. */
+export async function foreseeUnfinished(
+  run: Run,
+  sync: SyncId,
+  plan: LoadPlan,
+): Promise<TargetForecast['unfinished']> {
+  const open = await fetchOpenLoad(run, sync);
+  if (!open) return null;
+  const { rows } = await sumCheckpoints(run, open.id);
+  const isSame = open.planHash === hashPlan(plan);
+  const becomes = isSame ? 'continued' : (await isUsersToDecide(run, open)) ? 'refused' : 'abandoned';
+  return { loadId: open.id, rows, becomes };
 }

@@ -14,6 +14,7 @@ import {
   type DestinationContext,
   type DestinationTimeouts,
 } from './destination-session.ts';
+import { forecast } from './forecast.ts';
 import { finishLoad, publishingBy, sumReceipt } from './finish-load.ts';
 import {
   fetchCursor,
@@ -89,6 +90,10 @@ export function openPostgresDestination(
       inTransaction(context, 'Taking over from earlier copies', (run) => takeOver(run, request)),
     lastDoneLoad: (sync) =>
       inTransaction(context, 'Looking for the last load', (run) => fetchLastDone(run, sync)),
+    forecast: (request) =>
+      inTransaction(context, 'Looking at the target', (run) =>
+        forecast(run, { ...request, role: access.databaseRole }),
+      ),
     compare: (rows) => comparedRows(context, rows),
     acceptLoad: async (sync) => {
       await ensureSchema(context);

@@ -2,10 +2,11 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, SchemaChange } from '../../ports/destination.ts';
+import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import type { Run } from './destination-session.ts';
 import { describeTarget } from './describe-target.ts';
-import { columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
+import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
 import { hasKeyIndex } from './key-index.ts';
 import { modeOf } from './modes/modes.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
@@ -35,21 +36,51 @@ export async function claimTarget(
   // Serialises claims, so that two syncs cannot both find a table unowned.
   await run('lock table _penstock.target in share row exclusive mode');
   const { columns } = await describeTarget(run, plan.target);
-  if (columns === null) await createTarget(run, plan);
-  else await requireWritable(run, plan);
+  if (columns === null) for (const statement of await targetDdl(run, plan)) await run(statement);
   const [facts] = await run<RelationFacts>(
     `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name}) as "isEmpty"
        from pg_class c where c.oid = to_regclass($1)`,
     [name],
   );
-  if (!facts || !['r', 'p'].includes(facts.kind)) throw mismatch(plan, 'is not a table');
-  if (modeOf(plan).keyed && !(await hasKeyIndex(run, facts.relation, plan.key)))
-    throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
-  await requireDefaults(run, plan, facts.relation);
+  if (!facts) throw mismatch(plan, 'is not a table');
+  const checked = { sync, plan, ...fitting, ...facts, columns, prepared: true };
+  for (const check of targetChecks(run, checked)) await check();
   await own(run, sync, plan, facts.relation);
   // Last: a table that is another sync's is not changed.
   const schemaChange = columns && (await fitColumns(run, { ...fitting, plan, present: columns }));
   return { ...facts, schemaChange };
+}
+
+export interface CheckedTarget extends Omit<Fitting, 'present'> {
+  sync: SyncId;
+  relation: string;
+  kind: string;
+  /** Null: made after the result. */
+  columns: readonly ResultColumn[] | null;
+  /** There is a `_penstock`, hence owners. */
+  prepared: boolean;
+}
+
+/** What the target must be, each by itself: a load is refused for the first that fails, a plan tells all that do. */
+export function targetChecks(
+  run: Run,
+  { sync, relation, kind, columns, prepared, ...fitting }: CheckedTarget,
+): (() => Promise<void>)[] {
+  const { plan } = fitting;
+  if (!['r', 'p'].includes(kind)) return [() => Promise.reject(mismatch(plan, 'is not a table'))];
+  return [
+    async () => (columns ? requireWritable(run, plan) : undefined),
+    () => requireKeyIndex(run, plan, relation),
+    () => requireDefaults(run, plan, relation),
+    async () => (prepared ? requireOwnership(run, sync, plan, relation) : undefined),
+    async () => void (columns && checkFit({ ...fitting, present: columns })),
+  ];
+}
+
+/** A merge needs a unique index on exactly the key. */
+async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Promise<void> {
+  if (modeOf(plan).keyed && !(await hasKeyIndex(run, relation, plan.key)))
+    throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
 }
 
 /** What the table fills in itself cannot be written; a merge cannot write an identity either. */
@@ -69,14 +100,16 @@ async function requireWritable(run: Run, plan: LoadPlan): Promise<void> {
     );
 }
 
-/** Columns take the source's types. */
-async function createTarget(run: Run, plan: LoadPlan): Promise<void> {
+/** The statements that make it; columns take the source's types. */
+export async function targetDdl(run: Run, plan: LoadPlan): Promise<string[]> {
   const written = plan.columns.filter(({ name }) => name !== plan.deletedWhen?.column);
   const columns = await columnTypes(run, written);
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
   const key = modeOf(plan).keyed ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
-  await run(`create schema if not exists ${ident(plan.target.schema)}`);
-  await run(`create table ${qualifiedName(plan.target)} (${[...columns, ...marker, ...key].join(', ')})`);
+  return [
+    `create schema if not exists ${ident(plan.target.schema)}`,
+    `create table ${qualifiedName(plan.target)} (${[...columns, ...marker, ...key].join(', ')})`,
+  ];
 }
 
 /** Columns that the result does not fill must be able to fill themselves. */
@@ -93,7 +126,7 @@ async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Prom
 }
 
 /** Syncs that only add rows may share a table; any other owns its table alone. */
-async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
+async function requireOwnership(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
   const shared = modeOf(plan).onlyAdds;
   const [other] = await run<{ sync: string }>(
     'select sync from _penstock.target where relation = $1 and sync <> $2 and not ($3 and shared) limit 1',
@@ -108,6 +141,10 @@ async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Pr
         meta: { owner: other.sync },
       },
     );
+}
+
+async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
+  const shared = modeOf(plan).onlyAdds;
   // A sync that has moved lets go of the table it wrote before: another may have it, and no reset empties it.
   await run('delete from _penstock.target where sync = $1 and relation <> $2', [sync, relation]);
   await run(

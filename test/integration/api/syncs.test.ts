@@ -152,6 +152,41 @@ describe('a sync', () => {
     expect((await acme('GET', `/v1/syncs/${manual.id}/slots`)).body).toEqual({ items: [], next: null });
   });
 
+  test('is planned before it is made, and again with a change, with all that it would be refused for', async () => {
+    const spec = {
+      name: 'planned',
+      source: { connection: 'nowhere', query: 'select 1' },
+      destination: { connection: 'nobody', table: 't' },
+      mode: 'append',
+    };
+    expect(await acme('POST', '/v1/syncs/plan', spec)).toMatchObject({
+      status: 200,
+      body: {
+        ok: false,
+        refusals: [{ pointer: '/source/connection' }, { pointer: '/destination/connection' }],
+      },
+    });
+    const sync = await made();
+    expect(await acme('POST', `/v1/syncs/${sync.name}/plan`)).toMatchObject({
+      status: 200,
+      body: { ok: true },
+    });
+    const renamed = await acme('POST', '/v1/syncs/plan', { ...spec, name: sync.name });
+    expect(renamed.body.refusals.at(-1)).toMatchObject({ code: 'CONFLICT', pointer: '/name' });
+    await acme('POST', `/v1/syncs/${sync.id}/plan`, { mode: 'upsert', key: [] });
+    expect(fixture.asked.splice(0)).toEqual([
+      'plan planned new false false',
+      `plan ${sync.name} again true true`,
+      `plan ${sync.name} new false false`,
+      `plan ${sync.name} again true true`,
+    ]);
+    expect(await acme('POST', '/v1/syncs/plan', { ...spec, mode: 'sideways' })).toMatchObject({
+      status: 400,
+      body: { pointer: '/mode' },
+    });
+    expect((await acme('GET', '/v1/syncs?name=planned')).body.items).toEqual([]);
+  });
+
   test('is compared with its source; the answer, which holds keys, is not kept for its Idempotency-Key', async () => {
     const sync = await made();
     const ask = () =>
@@ -219,6 +254,7 @@ describe('another tenant', () => {
       ['POST', `/v1/syncs/${sync.id}/resume`],
       ['POST', `/v1/syncs/${sync.id}/reset`],
       ['POST', `/v1/syncs/${sync.id}/verify`],
+      ['POST', `/v1/syncs/${sync.id}/plan`],
       ['GET', `/v1/syncs/${sync.id}/schedule/next`],
       ['GET', `/v1/syncs/${sync.id}/slots`],
       ['GET', `/v1/syncs/${sync.name}?tenantId=acme`],

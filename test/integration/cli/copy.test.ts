@@ -137,6 +137,22 @@ describe('penstock verify', () => {
   });
 });
 
+describe('penstock copy --plan', () => {
+  test('says what it would do and copies nothing; ends with 5 when it would be refused', async () => {
+    const planned = await copy(['--plan']).ended;
+    expect(planned).toMatchObject({ code: 0 });
+    expect(JSON.parse(planned.stdout)).toMatchObject({
+      ok: true,
+      target: { exists: true },
+      read: { resumes: true },
+    });
+    expect(await countTarget()).toBe(0);
+    const refused = await copy(['--plan', '--query', 'select * from nothing']).ended;
+    expect(refused).toMatchObject({ code: 5 });
+    expect(JSON.parse(refused.stdout)).toMatchObject({ ok: false, refusals: [{ code: 'SOURCE_SQL' }] });
+  });
+});
+
 describe('penstock copy', () => {
   test('copies every row, makes the table, and prints one line for programs', async () => {
     await room.to.query('drop table target');

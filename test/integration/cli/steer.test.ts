@@ -1,5 +1,8 @@
 /** Triggering, looking at and resetting syncs by the command line, against an API that listens. */
 import { execFile } from 'node:child_process';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { childEnvironment } from '../../../src/config/child-environment.ts';
@@ -65,7 +68,7 @@ describe('penstock trigger', () => {
     const receipt = { read: 7, inserted: 7, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
     for (const [set, code, says] of [
       [
-        `status = 'succeeded', receipt = '${JSON.stringify({ ...receipt, deleted: 0, batches: 1, bytes: 9 })}'`,
+        `status = 'succeeded', receipt = '${JSON.stringify({ ...receipt, deleted: 0, tombstones: 0, batches: 1, bytes: 9 })}'`,
         0,
         'succeeded',
       ],
@@ -99,6 +102,28 @@ describe('penstock runs', () => {
     expect(shown.stdout).toContain('error     SOURCE_SQL no such column');
     expect(shown.stdout).toContain('workflow  https://temporal.test/');
     expect((await penstock(['runs', '--status', 'queued'])).stdout).toBe('no runs\n');
+  });
+});
+
+describe('penstock plan', () => {
+  test('says what a run would do; ends with 5 when it would be refused', async () => {
+    expect(await penstock(['plan', 'subscribers'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('A run would begin to copy.'),
+    });
+    const file = join(await mkdtemp(join(tmpdir(), 'penstock-')), 'sync.json');
+    const ends = {
+      source: { connection: 'none', query: 'select 1' },
+      destination: { connection: 'none', table: 't' },
+    };
+    await writeFile(file, JSON.stringify({ name: 'new', mode: 'append', ...ends }));
+    const refused = await penstock(['plan', '--file', file, '--tenant', 'acme']);
+    expect(refused).toMatchObject({
+      code: 5,
+      stdout: expect.stringContaining('BAD_REQUEST at /source/connection'),
+    });
+    expect(await penstock(['plan'])).toMatchObject({ code: 78, stderr: expect.stringContaining('--file') });
+    fixture.asked.length = 0;
   });
 });
 

@@ -1,0 +1,179 @@
+/** What opening and publishing a load would meet here, looked at in a transaction that cannot write. */
+import { codeOf, PenstockError } from '../../domain/errors.ts';
+import type { SyncId } from '../../domain/ids.ts';
+import type { PlannedLock } from '../../domain/sync-plan.ts';
+import type { LoadPlan, OnSchemaChange, TargetForecast } from '../../ports/destination.ts';
+import { describeTarget } from './describe-target.ts';
+import type { Run } from './destination-session.ts';
+import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
+import { fetchPlanBefore, foreseeUnfinished, isPrepared, judgeCursor } from './load.ts';
+import { findObstacles, type Obstacle } from './modes/swap-obstacles.ts';
+import { targetChecks, targetDdl } from './target.ts';
+
+interface ForecastRequest {
+  sync: SyncId;
+  plan: LoadPlan;
+  /** The role that the connection was granted as. */
+  role: string | undefined;
+  keepPrevious: boolean;
+  onSchemaChange: OnSchemaChange;
+}
+
+/** Every refusal, not the first one only. */
+export async function forecast(run: Run, request: ForecastRequest): Promise<TargetForecast> {
+  await run('set transaction read only');
+  const { sync, plan, role, onSchemaChange } = request;
+  const { schema, table } = plan.target;
+  const name = `${schema}.${table}`;
+  const refusals: PenstockError[] = [];
+  const prepared = await isPrepared(run);
+  const facts = await fetchFacts(run, plan, role);
+  const { columns } = await describeTarget(run, plan.target);
+  const { relation } = facts;
+  const before = prepared ? await fetchPlanBefore(run, sync, plan) : null;
+  const fitting = { plan, before, onSchemaChange };
+  const checks =
+    relation === null
+      ? []
+      : targetChecks(run, { sync, ...fitting, relation, kind: facts.kind!, columns, prepared });
+  for (const check of [...checks, () => checkRights(request, facts, prepared)])
+    await collect(refusals, check);
+  const obstacles = relation && plan.mode === 'replace' ? await findObstacles(run, relation, role) : [];
+  await collect(refusals, () => checkReplace(request, obstacles));
+  return {
+    exists: relation !== null,
+    estimatedRows: facts.estimatedRows,
+    ddl:
+      relation === null
+        ? await targetDdl(run, plan)
+        : await changingDdl(run, { ...fitting, present: columns ?? [] }),
+    locks: locksOf(plan, { name, isNew: relation === null, obstacles }),
+    cursor: prepared ? (await judgeCursor(run, sync, plan)).fate : 'first',
+    unfinished: prepared ? await foreseeUnfinished(run, sync, plan) : null,
+    refusals,
+  };
+}
+
+/** What is added to a table that is there; nothing where that is refused. */
+async function changingDdl(run: Run, fitting: Fitting): Promise<string[]> {
+  if (fitting.onSchemaChange !== 'add_columns') return [];
+  try {
+    const { missing } = checkFit(fitting);
+    return missing.length === 0 ? [] : [await addingDdl(run, fitting.plan, missing)];
+  } catch {
+    return [];
+  }
+}
+
+async function collect(refusals: PenstockError[], check: () => unknown): Promise<void> {
+  try {
+    await check();
+  } catch (error) {
+    if (codeOf(error) === 'INTERNAL') throw error;
+    refusals.push(error as PenstockError);
+  }
+}
+
+interface Facts {
+  relation: string | null;
+  kind: string | null;
+  estimatedRows: number | null;
+  /** Who writes the rows. */
+  writer: string;
+  login: string;
+  schemaExists: boolean;
+  /** Rights of the table that the writer lacks. */
+  lacks: string[];
+  mayCreateSchema: boolean;
+  mayCreateTable: boolean;
+}
+
+const needed: Readonly<Record<LoadPlan['mode'], readonly string[]>> = {
+  append: ['INSERT'],
+  upsert: ['SELECT', 'INSERT', 'UPDATE'],
+  mirror: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
+  replace: ['SELECT'],
+};
+
+async function fetchFacts(run: Run, { target, mode }: LoadPlan, role: string | undefined): Promise<Facts> {
+  const [facts] = await run<Facts>(
+    `select c.oid::text as relation, c.relkind::text as kind, nullif(c.reltuples, -1)::float8 as "estimatedRows",
+            w.name as writer, current_user::text as login, n.oid is not null as "schemaExists",
+            array(select r from unnest($4::text[]) as r where not has_table_privilege(w.name, c.oid, r)) as lacks,
+            has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",
+            coalesce(has_schema_privilege(n.oid, 'CREATE'), has_database_privilege(current_database(), 'CREATE'))
+              as "mayCreateTable"
+       from (select coalesce($3::text, current_user) as name) as w
+       left join pg_namespace n on n.nspname = $1
+       left join pg_class c on c.relnamespace = n.oid and c.relname = $2 and c.relkind not in ('i', 'I', 't', 'c')`,
+    [target.schema, target.table, role ?? null, needed[mode]],
+  );
+  return facts!;
+}
+
+/** DESTINATION_PERMISSION. */
+function checkRights({ plan }: ForecastRequest, facts: Facts, prepared: boolean): void {
+  const { schema, table } = plan.target;
+  const refuse = (what: string, pointer = '/destination/table'): never => {
+    throw new PenstockError('DESTINATION_PERMISSION', `${what}.`, { pointer });
+  };
+  if (!prepared && !facts.mayCreateSchema)
+    refuse(`The login ${facts.login} may not create the schema _penstock`, '/destination/connection');
+  if (facts.relation === null && !facts.mayCreateTable)
+    refuse(`The login ${facts.login} may not create ${schema}.${table}`);
+  if (facts.relation !== null && facts.lacks.length > 0)
+    refuse(`The role ${facts.writer} may not ${facts.lacks.join(', ')} on ${schema}.${table}`);
+}
+
+/** REPLACE_REFUSED. */
+function checkReplace({ plan, keepPrevious }: ForecastRequest, [first]: readonly Obstacle[]): void {
+  if (!first || (!first.blocksRewrite && !keepPrevious)) return;
+  const { schema, table } = plan.target;
+  const text = `The table ${schema}.${table} cannot be replaced because of ${first.what}.`;
+  throw new PenstockError('REPLACE_REFUSED', text, { pointer: '/mode' });
+}
+
+interface Locked {
+  /** Of the target. */
+  name: string;
+  isNew: boolean;
+  obstacles: readonly Obstacle[];
+}
+
+/** What readers and writers of the target may meet. */
+function locksOf(plan: LoadPlan, { name, isNew, obstacles: [obstacle] }: Locked): PlannedLock[] {
+  const claim = {
+    on: '_penstock.target',
+    lock: 'SHARE ROW EXCLUSIVE',
+    when: 'for a moment, when the load is opened; other loads that are opened then wait',
+  };
+  const made = isNew
+    ? [{ on: name, lock: 'ACCESS EXCLUSIVE', when: 'while it is created; nobody has it yet' }]
+    : [];
+  return [claim, ...made, ...publishingLocks(plan, name, obstacle)];
+}
+
+function publishingLocks({ mode, resumable }: LoadPlan, name: string, obstacle?: Obstacle): PlannedLock[] {
+  const rows = 'ROW EXCLUSIVE';
+  if (mode === 'append' && !resumable)
+    return [{ on: name, lock: rows, when: 'in the one transaction that publishes all rows at the end' }];
+  const batches = { on: name, lock: rows, when: 'in each batch, for 5 seconds or a little more' };
+  if (mode === 'mirror')
+    return [batches, { on: name, lock: rows, when: 'in each chunk of deletes at the end' }];
+  if (mode !== 'replace') return [batches];
+  if (obstacle)
+    return [
+      {
+        on: name,
+        lock: 'SHARE ROW EXCLUSIVE',
+        when: `while its rows are deleted and the new ones inserted, in one transaction: it cannot be swapped because of ${obstacle.what}. Readers do not wait, writers do`,
+      },
+    ];
+  return [
+    {
+      on: name,
+      lock: 'ACCESS EXCLUSIVE',
+      when: 'for a moment, when the new table takes its place; tried again when it is not free',
+    },
+  ];
+}
