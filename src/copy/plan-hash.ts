@@ -22,5 +22,7 @@ export const hashPlan = (plan: LoadPlan): string => {
 };
 
 /** What a cursor's value is valid for. */
-export const hashCursor = ({ query, mapping, cursor, key, target, sourceIdentity }: LoadPlan): string =>
-  digest({ query, mapping, column: cursor?.column ?? null, key, target, sourceIdentity });
+export const hashCursor = (plan: LoadPlan): string => {
+  const { query, mapping, cursor, key, target, sourceIdentity, deletedWhen } = plan;
+  return digest({ query, mapping, column: cursor?.column ?? null, key, target, sourceIdentity, deletedWhen });
+};

@@ -105,6 +105,16 @@ test('an incremental sync reads what was buried since, once', async () => {
   await expectLive();
 });
 
+test('set for a sync that has read such rows already, it reads them again', async () => {
+  await bury('id <= 3');
+  const { deletedWhen: _, ...spec } = upsert({ cursor: { column: 'seq' } }).spec;
+  const before = { ...upsert(), spec };
+  expect(await room.run(before)).toMatchObject({ read: 50, inserted: 50 });
+  const after = { ...before, spec: { ...spec, deletedWhen: 'gone' } };
+  expect(await room.run(after)).toMatchObject({ read: 50, tombstones: 3, deleted: 3 });
+  await expectLive();
+});
+
 test('softDelete marks the row instead', async () => {
   const sync = upsert({ softDelete: 'deleted_at' });
   await room.run(sync);
