@@ -102,7 +102,6 @@ async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing):
   const sameKey = await fetchSameKey(run, load.relation, load.plan.key);
   const isThere = isLive(load.plan);
   const target = qualifiedName(load.plan.target);
-  await noteRejected(run, load);
   await run(`analyze ${seen(load)}`);
   await run(
     `create table ${doomed(load)} as
@@ -126,17 +125,6 @@ async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing):
   });
   if (refused) return { phase: 'abandoned', refused };
   return { phase: gone === 0 ? 'done' : 'loaded' };
-}
-
-/** A row that the target refused was in the result: what the target has under its key stays. Compared as text, as it was read. */
-async function noteRejected(run: Run, load: LoadRow): Promise<void> {
-  const same = load.plan.key.map((name, i) => `t.${ident(name)}::text = r.key[${i + 1}]`).join(' and ');
-  await run(
-    `insert into ${seen(load)} select ${load.plan.key.map((name) => `t.${ident(name)}`).join(', ')}
-       from ${qualifiedName(load.plan.target)} as t join _penstock.reject as r on ${same}
-      where r.load = $1 and r.batch > 0 and not r.stopped`,
-    [load.id],
-  );
 }
 
 /** Deletes (or marks) the next chunk, and records it; whether it was the last. ROWS_SWALLOWED. */
