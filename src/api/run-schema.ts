@@ -13,7 +13,7 @@ export const receipt = z
     unchanged: count,
     deduplicated: count,
     rejected: count,
-    tombstones: count.default(0).describe('Rows that say that their key is gone.'),
+    tombstones: count.describe('Rows that say that their key is gone.'),
     deleted: count,
     batches: count,
     bytes: count,

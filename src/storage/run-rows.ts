@@ -7,6 +7,9 @@ import { afterNumber, afterTimeAndId, cutPage } from './pages.ts';
 import { fromMicros, isoOf, microsOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
+/** Receipts from before there were tombstones do not name them. */
+const withAllCounts = `'{"tombstones": 0}'::jsonb || r.receipt`;
+
 const columns = `r.id, r.tenant_id as "tenantId", r.sync_id as "syncId", s.name as "syncName",
   r.sync_version as "syncVersion", r.origin, r.status, r.waiting_reason as "waitingReason",
   r.end_reason as "endReason", r.priority, ${isoOf('r.nominal_at')} as "nominalAt", ${isoOf('r.due_at')} as "dueAt",
@@ -14,7 +17,7 @@ const columns = `r.id, r.tenant_id as "tenantId", r.sync_id as "syncId", s.name 
   r.workflow_id as "workflowId",
   case when r.error_code is not null
     then json_build_object('code', r.error_code, 'message', r.error_message) end as error,
-  r.receipt, a.progress, a.attempts, ${microsOf('r.queued_at')} as micros`;
+  ${withAllCounts} as receipt, a.progress, a.attempts, ${microsOf('r.queued_at')} as micros`;
 
 /** Sums of its attempts. */
 const tables = `penstock.sync s, lateral (
