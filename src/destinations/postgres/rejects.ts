@@ -76,6 +76,9 @@ export async function insertRejects(
 const canReadBelow = ({ query }: LoadPlan): boolean =>
   placeholdersIn(query).every((name) => name === 'run_time');
 
+/** Rejected by a load with the same key: another one's values say nothing of the rows of this one. Takes $2, the plan's key. */
+const ofThisKey = `exists (select from _penstock.load l where l.id = reject.load and (l.plan -> 'key')::jsonb = $2)`;
+
 /**
  * The keys that the next load reads again, though its window begins above them: those of the open rejects. A mode that may
  * write a row twice reads all of the key, for the row that was refused may have been found by looking back.
@@ -85,8 +88,8 @@ export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan)
   const { onlyAdds } = modeOf(plan);
   const open = await run<{ key: (string | null)[]; low: string | null }>(
     `select key, low from _penstock.reject
-      where sync = $1 and settled_at is null and not stopped and key_hash is not null order by id`,
-    [sync],
+      where sync = $1 and settled_at is null and not stopped and key_hash is not null and ${ofThisKey} order by id`,
+    [sync, JSON.stringify(plan.key)],
   );
   return open.map((reject) => ({
     key: Object.fromEntries(plan.key.map((name, i) => [name, reject.key[i]!])),
@@ -96,15 +99,17 @@ export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan)
 
 /**
  * A load that is done has read every row again that was rejected before it: what it has not rejected itself is written,
- * gone from the result, or left to the next window by a newer cursor.
+ * gone from the result, or left to the next window by a newer cursor. A reject under another key was not read, unless this
+ * load read everything: it stays open.
  */
 export async function settleRejects(run: RunRows, { id, sync, low, plan }: LoadRow): Promise<void> {
   await run('delete from _penstock.reject where sync = $1 and stopped', [sync]);
   if (low !== null && !canReadBelow(plan)) return;
   await run(
-    `update _penstock.reject set settled_at = now(), settled_by = $2, "values" = null
-      where sync = $1 and (load <> $2 or batch = 0) and settled_at is null and not stopped`,
-    [sync, id],
+    `update _penstock.reject set settled_at = now(), settled_by = $3, "values" = null
+      where sync = $1 and (load <> $3 or batch = 0) and settled_at is null and not stopped
+        and ($4 or ${ofThisKey})`,
+    [sync, JSON.stringify(plan.key), id, low === null],
   );
 }
 
