@@ -37,7 +37,7 @@ export function whyText(
 ): string | null {
   if (!isPortable(column.typeOid)) return `the bytes of ${column.typeName} may mean something else elsewhere`;
   const there = target?.find((each) => each.name === column.name);
-  // What is not there is made, or the load is refused.
+  // What is not there is made, or the load is refused. A length or scale is applied by a type's receive function as by its input.
   if (there && there.typeOid !== column.typeOid) return `the target has ${there.typeName}`;
   if (key.includes(column.name) && !isBinaryKey(column.typeOid))
     return `keys of type ${column.typeName} are read as text`;

@@ -58,10 +58,10 @@ describe('the format', () => {
     expect(chooseFormat([id, column(typeOid, typeName)], ['id'], null)).toBe('text');
   });
 
-  test('text where the target has another type, or another length', () => {
+  test('text where the target has another type; the length of the same one is applied to bytes as to text', () => {
     const source = [id, column(1043, 'character varying(10)')];
     expect(chooseFormat(source, ['id'], [id, column(25, 'text')])).toBe('text');
-    expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(20)')])).toBe('text');
+    expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(20)')])).toBe('binary');
     expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(10)')])).toBe('binary');
   });
 
