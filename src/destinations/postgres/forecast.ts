@@ -7,7 +7,7 @@ import { describeTarget } from './describe-target.ts';
 import type { Run } from './destination-session.ts';
 import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
 import { fetchPlanBefore, foreseeUnfinished, isPrepared, judgeCursor } from './load.ts';
-import { findObstacles, type Obstacle } from './modes/swap-obstacles.ts';
+import { checkObstacles, findObstacles, type Obstacle } from './modes/swap-obstacles.ts';
 import { targetChecks, targetDdl } from './target.ts';
 
 interface ForecastRequest {
@@ -39,7 +39,7 @@ export async function forecast(run: Run, request: ForecastRequest): Promise<Targ
   for (const check of [...checks, () => checkRights(request, facts, prepared)])
     await collect(refusals, check);
   const obstacles = relation && plan.mode === 'replace' ? await findObstacles(run, relation, role) : [];
-  await collect(refusals, () => checkReplace(request, obstacles));
+  await collect(refusals, () => checkObstacles(plan.target, obstacles, request));
   return {
     exists: relation !== null,
     estimatedRows: facts.estimatedRows,
@@ -123,14 +123,6 @@ function checkRights({ plan }: ForecastRequest, facts: Facts, prepared: boolean)
     refuse(`The login ${facts.login} may not create ${schema}.${table}`);
   if (facts.relation !== null && facts.lacks.length > 0)
     refuse(`The role ${facts.writer} may not ${facts.lacks.join(', ')} on ${schema}.${table}`);
-}
-
-/** REPLACE_REFUSED. */
-function checkReplace({ plan, keepPrevious }: ForecastRequest, [first]: readonly Obstacle[]): void {
-  if (!first || (!first.blocksRewrite && !keepPrevious)) return;
-  const { schema, table } = plan.target;
-  const text = `The table ${schema}.${table} cannot be replaced because of ${first.what}.`;
-  throw new PenstockError('REPLACE_REFUSED', text, { pointer: '/mode' });
 }
 
 interface Locked {

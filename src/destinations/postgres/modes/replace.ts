@@ -20,7 +20,7 @@ import { tooManyDeletes } from './delete-guard.ts';
 import type { Mode, Published, Publishing } from './mode.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
 import { buildIndexes, dropIndexes, lockExclusively, requireNewSnapshots, swapTables } from './swap.ts';
-import { findObstacles } from './swap-obstacles.ts';
+import { checkObstacles, findObstacles, replaceRefused } from './swap-obstacles.ts';
 import { findDifference } from './table-shape.ts';
 
 /** What the table before is kept as, when it is kept. */
@@ -41,29 +41,12 @@ export const replace: Mode = {
   clear: dropShadow,
 };
 
-/**
- * Whether the shadow may take the target's place. REPLACE_REFUSED when its rows may not be rewritten either, or when it is
- * to be kept and cannot be.
- */
-async function chooseWay(
-  run: Run,
-  load: LoadRow,
-  { role, keepPrevious }: Publishing,
-): Promise<'swap' | 'rewrite'> {
-  const obstacles = await findObstacles(run, load.relation, role);
-  const [first] = obstacles;
-  if (first && (first.blocksRewrite || keepPrevious)) throw refused(load.plan.target, first.what);
-  return first ? 'rewrite' : 'swap';
+/** Whether the shadow may take the target's place. REPLACE_REFUSED. */
+async function chooseWay(run: Run, load: LoadRow, publishing: Publishing): Promise<'swap' | 'rewrite'> {
+  const obstacles = await findObstacles(run, load.relation, publishing.role);
+  checkObstacles(load.plan.target, obstacles, publishing);
+  return obstacles.length > 0 ? 'rewrite' : 'swap';
 }
-
-const refused = ({ schema, table }: TableName, what: string): PenstockError =>
-  new PenstockError(
-    'REPLACE_REFUSED',
-    `The table ${schema}.${table} cannot be replaced because of ${what}.`,
-    {
-      pointer: '/mode',
-    },
-  );
 
 /** The first transaction: makes the shadow like the target, or publishes its rows where it may not take the target's place. */
 async function build(run: Run, load: LoadRow, publishing: Publishing): Promise<Published> {
@@ -86,7 +69,7 @@ async function build(run: Run, load: LoadRow, publishing: Publishing): Promise<P
   await buildIndexes(run, load.relation, shadow);
   const difference = await findDifference(run, load.relation, there!.relation);
   if (difference !== null) {
-    if (publishing.keepPrevious) throw refused(load.plan.target, difference);
+    if (publishing.keepPrevious) throw replaceRefused(load.plan.target, difference);
     return rewrite(run, load, publishing, rows);
   }
   await run(`analyze ${shadow}`);
@@ -162,9 +145,10 @@ async function dropPrevious(
     [qualifiedName(previous), relation, sync],
   );
   if (!there) return;
-  if (!there.isOurs) throw refused(target, `the table ${previous.table}, which this sync has not kept`);
+  if (!there.isOurs)
+    throw replaceRefused(target, `the table ${previous.table}, which this sync has not kept`);
   const [obstacle] = await findObstacles(run, there.oid);
-  if (obstacle) throw refused(target, `${obstacle.what}, which depends on ${previous.table}`);
+  if (obstacle) throw replaceRefused(target, `${obstacle.what}, which depends on ${previous.table}`);
   await lockExclusively(run, previous, lockMs);
   await run(`drop table ${qualifiedName(previous)}`);
 }

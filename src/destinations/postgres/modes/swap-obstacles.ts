@@ -3,6 +3,8 @@
  * have it: views, foreign keys, publications and functions would go on with the old one or break, policies and triggers
  * would be gone. What the catalog names and this file does not know is in the way, too.
  */
+import { PenstockError } from '../../../domain/errors.ts';
+import type { TableName } from '../../../ports/destination.ts';
 import type { Run } from '../destination-session.ts';
 
 export interface Obstacle {
@@ -20,6 +22,22 @@ export const findObstacles = (run: Run, relation: string, role?: string): Promis
        from (${dependents} union all ${ownTraits} union all ${rights}) as found(what, blocks)
       group by what order by 2 desc, 1`,
     [relation, role ?? null],
+  );
+
+/** REPLACE_REFUSED when the table's rows may not be rewritten either, or when it is to be kept and cannot be. */
+export function checkObstacles(
+  target: TableName,
+  [first]: readonly Obstacle[],
+  { keepPrevious }: { keepPrevious?: boolean | undefined },
+): void {
+  if (first && (first.blocksRewrite || keepPrevious)) throw replaceRefused(target, first.what);
+}
+
+export const replaceRefused = ({ schema, table }: TableName, what: string): PenstockError =>
+  new PenstockError(
+    'REPLACE_REFUSED',
+    `The table ${schema}.${table} cannot be replaced because of ${what}.`,
+    { pointer: '/mode' },
   );
 
 /**
