@@ -7,6 +7,7 @@ import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
 import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
+import { moveCursor } from './cursor.ts';
 import { inTransaction, publishing, type DestinationContext, type Run } from './destination-session.ts';
 import { abandonLoad, fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
 import type { Publishing } from './modes/mode.ts';
@@ -149,15 +150,4 @@ export async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {
   return Object.fromEntries(
     Object.entries(sums!).map(([name, sum]) => [name, Number(sum)]),
   ) as unknown as Receipt;
-}
-
-/** Invariant 5. */
-async function moveCursor(run: Run, load: LoadRow): Promise<void> {
-  const [moved] = await run(
-    `update _penstock.cursor set value = $3, moved_at = now()
-      where sync = $1 and cursor_hash = $2 and value is not distinct from $4 returning true as moved`,
-    [load.sync, load.cursorHash, load.high, load.low],
-  );
-  if (!moved)
-    throw new PenstockError('CURSOR_MOVED', `The cursor is not where the window of ${load.id} begins.`);
 }

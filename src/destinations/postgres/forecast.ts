@@ -3,10 +3,11 @@ import { codeOf, PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { PlannedLock } from '../../domain/sync-plan.ts';
 import type { LoadPlan, OnSchemaChange, TargetForecast } from '../../ports/destination.ts';
+import { judgeCursor } from './cursor.ts';
 import { describeTarget } from './describe-target.ts';
 import type { Run } from './destination-session.ts';
 import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
-import { fetchPlanBefore, foreseeUnfinished, isPrepared, judgeCursor } from './load.ts';
+import { fetchPlanBefore, foreseeUnfinished, isPrepared } from './load.ts';
 import { checkObstacles, findObstacles, type Obstacle } from './modes/swap-obstacles.ts';
 import { targetChecks, targetDdl } from './target.ts';
 

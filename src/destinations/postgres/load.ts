@@ -4,7 +4,6 @@ import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
 import type {
-  CursorFate,
   DoneLoad,
   LoadPlan,
   OnSchemaChange,
@@ -12,6 +11,7 @@ import type {
   TargetForecast,
 } from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
+import { cursorMoved, lockCursor } from './cursor.ts';
 import type { Run } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -20,7 +20,6 @@ import { fetchKeysAgain } from './rejects.ts';
 import { isTarget } from './require-target.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
 import { claimTarget } from './target.ts';
-import { qualifiedName } from './target-name.ts';
 
 /** A row of `_penstock.load`, with its partitions. */
 export interface LoadRow {
@@ -237,65 +236,6 @@ export async function fetchPlanBefore(
   );
   const isSame = last?.plan.target.schema === target.schema && last.plan.target.table === target.table;
   return isSame ? last.plan : null;
-}
-
-/** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
-async function lockCursor(run: Run, sync: SyncId, hash: string, low: string | null): Promise<void> {
-  // An update that changes nothing locks the row also when somebody deletes it meanwhile: then it inserts.
-  const [cursor] = await run<{ hash: string | null; value: string | null }>(
-    `insert into _penstock.cursor (sync, cursor_hash) values ($1, $2)
-      on conflict (sync) do update set sync = excluded.sync returning cursor_hash as hash, value`,
-    [sync, hash],
-  );
-  const { value, hash: of } = cursor!;
-  if ((of === hash || of === null ? value : null) !== low) throw cursorMoved();
-  if (of !== hash)
-    await run('update _penstock.cursor set cursor_hash = $2, value = $3 where sync = $1', [sync, hash, low]);
-}
-
-const cursorMoved = (): PenstockError =>
-  new PenstockError('CURSOR_MOVED', 'Another run moved the cursor or opened a load meanwhile.');
-
-/** The cursor's value for a plan. CURSOR_CHANGED when it belongs to another and an append would load rows twice. */
-export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promise<string | null> {
-  const { fate, value } = await judgeCursor(run, sync, plan);
-  if (fate === 'refused') {
-    const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
-    throw new PenstockError('CURSOR_CHANGED', text);
-  }
-  if (fate === 'gone') await run('update _penstock.cursor set value = null where sync = $1', [sync]);
-  return fate === 'kept' ? value : null;
-}
-
-/** What becomes of the cursor with this plan, and its value as it is. */
-export async function judgeCursor(
-  run: Run,
-  sync: SyncId,
-  plan: LoadPlan,
-): Promise<{ fate: CursorFate; value: string | null }> {
-  const [cursor] = await run<{ hash: string | null; value: string | null }>(
-    'select cursor_hash as hash, value from _penstock.cursor where sync = $1',
-    [sync],
-  );
-  if (!cursor || cursor.value === null) return { fate: 'first', value: null };
-  const { hash, value } = cursor;
-  if (hash === null) return { fate: 'kept', value };
-  if (hash === hashCursor(plan))
-    return { fate: (await isForAnotherTable(run, sync, plan)) ? 'gone' : 'kept', value };
-  return { fate: modeOf(plan).onlyAdds ? 'refused' : 'changed', value };
-}
-
-/**
- * Whether what the cursor vouches for is gone: the target was dropped, or (where reading again is harmless) dropped and
- * made anew. A mode that only adds, into a table that somebody put in its place goes on: its rows may have been brought along.
- */
-async function isForAnotherTable(run: Run, sync: SyncId, plan: LoadPlan): Promise<boolean> {
-  const [found] = await run<{ exists: boolean; known: boolean }>(
-    `select to_regclass($2) is not null as exists,
-            exists (select from _penstock.target where sync = $1 and relation = to_regclass($2)) as known`,
-    [sync, qualifiedName(plan.target)],
-  );
-  return modeOf(plan).onlyAdds ? !found!.exists : !found!.known;
 }
 
 /** What becomes of the sync's unfinished load with this plan. */

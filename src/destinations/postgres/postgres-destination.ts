@@ -16,21 +16,14 @@ import {
 } from './destination-session.ts';
 import { forecast } from './forecast.ts';
 import { finishLoad, publishingBy, sumReceipt } from './finish-load.ts';
-import {
-  fetchCursor,
-  fetchLastDone,
-  fetchLoadRow,
-  fetchOpenLoad,
-  findLoad,
-  insertLoad,
-  openLoadOf,
-} from './load.ts';
+import { fetchLastDone, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openLoadOf } from './load.ts';
 import { listRejects } from './list-rejects.ts';
 import { openWriter } from './partition-writer.ts';
-import { acceptLoad, describeReset, keepCursor, resetSync } from './reset-sync.ts';
+import { acceptLoad, describeReset, resetSync } from './reset-sync.ts';
 import { holdsNothing, releaseSync } from './release-sync.ts';
 import { ensureSchema } from './schema.ts';
 import { takeOver } from './take-over.ts';
+import { fetchCursor, keepCursor } from './cursor.ts';
 import { describeTarget } from './describe-target.ts';
 
 /** Opens the destination; nothing is connected yet. */

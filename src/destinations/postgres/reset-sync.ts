@@ -12,10 +12,6 @@ export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
   if (open) await abandonLoad(run, open);
 }
 
-/** The cursor's value is taken over by the next load, whatever its plan is. */
-export const keepCursor = (run: Run, sync: SyncId): Promise<unknown> =>
-  run('update _penstock.cursor set cursor_hash = null where sync = $1', [sync]);
-
 /** Takes no lock, and may be out of date when it is read. */
 export async function describeReset(run: Run, sync: SyncId): Promise<ResetPreview> {
   const open = await fetchOpenLoad(run, sync);
