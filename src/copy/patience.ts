@@ -1,4 +1,5 @@
 /** Trying again what passes by itself, for as long as the failure budget allows. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, type Failure } from '../domain/describe-error.ts';
 import { codeOf, retryClassOf } from '../domain/errors.ts';
 import { isSpent, noteFailure, retryDelayMs, type Failing } from '../domain/failure-budget.ts';
@@ -43,15 +44,10 @@ export class Patience {
     if (isSpent(this.#failing, nowMs, this.#budgetMs)) throw error;
     const delayMs = Math.min(retryDelayMs(this.#failing), this.#failing.sinceMs + this.#budgetMs - nowMs);
     this.#onRetry(failure, delayMs);
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#stop.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, delayMs);
-      this.#stop.addEventListener('abort', end, { once: true });
-    });
-    this.#stop.throwIfAborted();
+    try {
+      await delay(delayMs, undefined, { signal: this.#stop });
+    } finally {
+      this.#stop.throwIfAborted();
+    }
   }
 }

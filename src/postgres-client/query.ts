@@ -45,3 +45,10 @@ export async function rowOf<Row>(
   if (row === undefined) throw new Error('the statement returned no row');
   return row;
 }
+
+/** Counts, which the server sends as text, as numbers; exact up to 2^53. */
+export const asNumbers = <Name extends string>(row: Record<Name, string>): Record<Name, number> =>
+  Object.fromEntries(Object.entries(row).map(([name, count]) => [name, Number(count)])) as Record<
+    Name,
+    number
+  >;

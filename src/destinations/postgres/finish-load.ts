@@ -7,9 +7,10 @@ import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
 import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
+import { asNumbers } from '../../postgres-client/query.ts';
 import { moveCursor } from './cursor.ts';
 import { inTransaction, publishing, type DestinationContext, type Run } from './destination-session.ts';
-import { abandonLoad, fetchLoadRow, leavesWork, lockRun, type LoadRow } from './load.ts';
+import { abandonLoad, fetchLoadRow, isLasting, leavesWork, lockRun, type LoadRow } from './load.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { settleRejects } from './rejects.ts';
@@ -54,8 +55,7 @@ const giveUpEarlier = (
     await lockRun(run, runId);
     const load = await fetchLoadRow(run, id, 'for update');
     if (!load || load.openedBy === runId || ['done', 'abandoned'].includes(load.phase)) return false;
-    const { onlyAdds, staged } = modeOf(load.plan);
-    if (onlyAdds && !staged) return false;
+    if (isLasting(load)) return false;
     await abandonLoad(run, load);
     return true;
   });
@@ -147,7 +147,5 @@ export async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {
     `select ${receiptColumns} from _penstock.checkpoint where load = $1`,
     [load],
   );
-  return Object.fromEntries(
-    Object.entries(sums!).map(([name, sum]) => [name, Number(sum)]),
-  ) as unknown as Receipt;
+  return asNumbers(sums!);
 }

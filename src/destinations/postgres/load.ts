@@ -142,11 +142,15 @@ export async function fetchLastDone(run: Run, sync: SyncId): Promise<DoneLoad | 
   return { loadId, plan, window: { low, high }, receipt, closedAt, isFollowed };
 }
 
-/** Rows that cannot be taken back are committed: whether to keep them is nobody else's to say. */
-async function isUsersToDecide(run: Run, { id, plan }: LoadRow): Promise<boolean> {
+/** What its batches commit can be neither taken back nor written over. */
+export function isLasting({ plan }: LoadRow): boolean {
   const { onlyAdds, staged } = modeOf(plan);
-  return onlyAdds && !staged && (await hasCheckpoints(run, id));
+  return onlyAdds && !staged;
 }
+
+/** Rows that cannot be taken back are committed: whether to keep them is nobody else's to say. */
+const isUsersToDecide = async (run: Run, load: LoadRow): Promise<boolean> =>
+  isLasting(load) && (await hasCheckpoints(run, load.id));
 
 const unfinished = (load: LoadRow): PenstockError =>
   new PenstockError(

@@ -1,5 +1,6 @@
 /** What is committed of a partition, or of a whole load. */
 import type { PartitionTotals } from '../../ports/destination.ts';
+import { asNumbers } from '../../postgres-client/query.ts';
 import type { RunRows } from './destination-session.ts';
 
 export async function sumCheckpoints(
@@ -13,10 +14,5 @@ export async function sumCheckpoints(
        from _penstock.checkpoint where load = $1 and ($2::int is null or partition = $2)`,
     [load, partition ?? null],
   );
-  return {
-    rows: Number(sum!.rows),
-    batches: Number(sum!.batches),
-    bytes: Number(sum!.bytes),
-    rejected: Number(sum!.rejected),
-  };
+  return asNumbers(sum!);
 }

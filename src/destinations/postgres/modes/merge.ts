@@ -8,7 +8,7 @@
 import type { Client } from 'pg';
 import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
-import { runAll } from '../../../postgres-client/query.ts';
+import { asNumbers, runAll } from '../../../postgres-client/query.ts';
 import type { SameKey } from '../key-index.ts';
 import { differs, type TargetColumn } from '../target-columns.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
@@ -65,10 +65,7 @@ interface Merged {
 async function merge(client: Client, request: MergeRequest, byRule: boolean): Promise<Merged> {
   const sql = `set local work_mem = '64MB'; savepoint merge; ${mergeStatement(request, byRule)}`;
   const results = await runAll(client, sql, request.answerMs);
-  const row = results.at(-1)!.rows[0] as Record<keyof Merged, string>;
-  return Object.fromEntries(
-    Object.entries(row).map(([name, count]) => [name, Number(count)]),
-  ) as unknown as Merged;
+  return asNumbers(results.at(-1)!.rows[0] as Record<keyof Merged, string>);
 }
 
 /** "The staged row says that its key is gone"; never NULL. */
