@@ -72,7 +72,9 @@ describe('the stack', () => {
     before.disconnect();
     process.kill(pids['guard']!, 'SIGKILL');
     owner.kill('SIGKILL');
-    await waitUntil('the owner has ended', () => !identifyProcess(owner.pid!));
+    await waitUntil('the owner and its guard have ended', () =>
+      areGone({ owner: owner.pid!, guard: pids['guard']! }),
+    );
     expect(identifyProcess(pids['redis']!)).toBeDefined();
 
     const { redis } = await start('redis');
