@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { newId } from '../../../src/domain/ids.ts';
 import { rowsAsText } from '../../support/pipe-room.ts';
 import { createReplaceRoom, type ReplaceRoom } from '../../support/replace-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 let room: ReplaceRoom;
 beforeAll(async () => {
@@ -248,4 +249,34 @@ describe('readers', () => {
     await room.expectReplaced();
     await Promise.all([holder.end(), reader.end(), impatient.close()]);
   });
+
+  test('do not wait for an autovacuum of the table either: it gives way to a swap', async () => {
+    await room.createTarget(`id integer primary key, label text default repeat('x', 300)`);
+    await room.to.query(`insert into target select generate_series(1001, 30000)`);
+    await room.to.query(`update target set label = 'old'`);
+    await room.to.query(
+      `alter table target set (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0,
+         autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)`,
+    );
+    const isVacuumed = `select from pg_locks join pg_stat_activity a using (pid) where relation = 'target'::regclass
+        and backend_type = 'autovacuum worker' and mode = 'ShareUpdateExclusiveLock'`;
+    const [run, sync] = [newId('run'), room.replacing({ limits: { maxDeletePercent: 100 } })];
+    const load = await room.prepare(sync, run);
+    await room.attempt(run, load);
+    await setNaptime(`= '1s'`);
+    try {
+      await waitUntil('an autovacuum', async () => (await room.to.query(isVacuumed)).rowCount! > 0, 60_000);
+    } finally {
+      await setNaptime('to default');
+    }
+    const impatient = room.openDestination({ timeouts: { swapWaitMs: 0 } });
+    await impatient.finish({ run, load: load.loadId, limits: { chunkRows: 1, maxDeletePercent: 100 } });
+    await room.expectReplaced();
+    await impatient.close();
+  });
 });
+
+const setNaptime = async (value: string) => {
+  await room.to.query(`alter system set autovacuum_naptime ${value}`);
+  await room.to.query('select pg_reload_conf()');
+};

@@ -19,7 +19,15 @@ import { allNew } from './append.ts';
 import { tooManyDeletes } from './delete-guard.ts';
 import type { Mode, Published, Publishing } from './mode.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
-import { buildIndexes, dropIndexes, lockExclusively, requireNewSnapshots, swapTables } from './swap.ts';
+import {
+  buildIndexes,
+  dropIndexes,
+  frozenMs,
+  keepVacuumAway,
+  lockExclusively,
+  requireNewSnapshots,
+  swapTables,
+} from './swap.ts';
 import { checkObstacles, findObstacles, replaceRefused } from './swap-obstacles.ts';
 import { findDifference } from './table-shape.ts';
 
@@ -102,9 +110,6 @@ async function rewrite(run: Run, load: LoadRow, { role }: Publishing, rows: numb
   return { phase: 'done' };
 }
 
-/** How long a worker that is frozen in the middle of a swap may keep readers away. */
-const frozenMs = 3_000;
-
 /** The second transaction: the shadow becomes the target, unless something came in its way; then all is looked at again. */
 async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Publishing): Promise<Published> {
   const { relation, sync, plan } = load;
@@ -112,6 +117,9 @@ async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Pub
   const keepAs = keepPrevious ? previousName(plan.target) : null;
   await run(`set local idle_in_transaction_session_timeout = ${frozenMs}`);
   await run('lock table _penstock.target in row exclusive mode');
+  // Nobody reads the shadow: what holds it is waited for before anybody waits for us.
+  await run(`lock table ${shadow} in access exclusive mode`);
+  await keepVacuumAway(run, plan.target);
   if (keepAs !== null) await dropPrevious(run, load, lockMs);
   await lockExclusively(run, plan.target, lockMs);
   await requireTarget(run, load);
@@ -149,6 +157,7 @@ async function dropPrevious(
     throw replaceRefused(target, `the table ${previous.table}, which this sync has not kept`);
   const [obstacle] = await findObstacles(run, there.oid);
   if (obstacle) throw replaceRefused(target, `${obstacle.what}, which depends on ${previous.table}`);
+  await keepVacuumAway(run, previous);
   await lockExclusively(run, previous, lockMs);
   await run(`drop table ${qualifiedName(previous)}`);
 }

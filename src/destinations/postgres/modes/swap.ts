@@ -141,22 +141,38 @@ const locked = ({ schema, table }: TableName, { pid, name, holds }: Holder): Pen
 };
 
 /**
+ * Waits until no vacuum is at the table, and keeps the next away; readers and writers go on. Who waits here for a second has
+ * an autovacuum cancelled, unless it prevents a wraparound. TARGET_LOCKED.
+ */
+export const keepVacuumAway = (run: Run, target: TableName): Promise<void> =>
+  lock(run, target, 'share update exclusive');
+
+/** How long readers may be kept away by a worker that freezes in the middle of a swap, or by what it still waits for. */
+export const frozenMs = 3_000;
+
+/**
  * Takes ACCESS EXCLUSIVE, waiting for a moment only: whoever wants to read queues behind us for no longer. TARGET_LOCKED
- * names who holds it.
+ * names who holds it. What is waited for afterwards, such as an autovacuum of what is TOASTed, is waited for longer.
  */
 export async function lockExclusively(run: Run, target: TableName, lockMs: number): Promise<void> {
-  await run(`savepoint unlocked`);
   await run(`set local lock_timeout = ${lockMs}`);
+  await lock(run, target, 'access exclusive');
+  await run(`set local lock_timeout = ${frozenMs}`);
+}
+
+async function lock(run: Run, target: TableName, mode: string): Promise<void> {
+  await run('savepoint unlocked');
   try {
-    await run(`lock table ${qualifiedName(target)} in access exclusive mode`);
+    await run(`lock table ${qualifiedName(target)} in ${mode} mode`);
   } catch (error) {
     if ((error as { code?: unknown }).code !== '55P03') throw error;
     await run('rollback to savepoint unlocked');
     const [holder] = await run<Holder>(
-      `select l.pid, a.application_name as name, l.mode as holds
+      `select l.pid, coalesce(nullif(a.application_name, ''), a.backend_type) as name, l.mode as holds
          from pg_locks l left join pg_stat_activity a on a.pid = l.pid
         where l.locktype = 'relation' and l.relation = to_regclass($1) and l.granted and l.pid is distinct from pg_backend_pid()
           and l.database = (select oid from pg_database where datname = current_database())
+        order by l.mode in ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
         limit 1`,
       [qualifiedName(target)],
     );
@@ -173,7 +189,8 @@ export async function requireNewSnapshots(run: Run, load: string, target: TableN
     `select a.pid, a.application_name as name, 'a snapshot from before the rows that are to be published' as holds
        from pg_stat_activity a, _penstock.load l
       where l.id = $1 and a.datname = current_database() and a.pid <> pg_backend_pid()
-        and a.backend_type is distinct from 'autovacuum worker' and a.backend_xmin is not null
+        and a.usesysid is not null -- an autovacuum reads for nobody; its type is hidden from most logins
+        and a.backend_xmin is not null
         and age(a.backend_xmin) >= age(l.xmin) and (a.xact_start is null or a.xact_start <= l.loaded_at)
       limit 1`,
     [load],
