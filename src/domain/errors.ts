@@ -275,7 +275,7 @@ export const errorTable = {
     status: 422,
     retry: 'never',
     title: 'The target table was replaced during the load',
-    cure: 'Reset the sync to load it again.',
+    cure: 'Run the sync again: it reads anew. An append that has committed rows has to be reset first.',
   },
   SCHEMA_CHANGED: {
     status: 422,

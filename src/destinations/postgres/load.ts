@@ -118,9 +118,9 @@ export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad
   return null;
 }
 
-/** Of a table in the target's place it is found out when it is written. */
+/** Of rows that cannot be taken back, TARGET_CHANGED says that their table is another, when more are to be written. */
 const mayGoOn = async (run: Run, load: LoadRow): Promise<boolean> =>
-  (await refreezeColumns(run, load)) || !(await isTarget(run, load));
+  (await isTarget(run, load)) ? refreezeColumns(run, load) : isLasting(load);
 
 /** Whether there is a `_penstock` at all; asked by what must not make one. */
 export const isPrepared = async (run: Run): Promise<boolean> =>
@@ -252,6 +252,7 @@ export async function foreseeUnfinished(
   if (!open) return null;
   const { rows } = await sumCheckpoints(run, open.id);
   const isSame = open.planHash === hashPlan(plan);
-  const becomes = isSame ? 'continued' : (await isUsersToDecide(run, open)) ? 'refused' : 'abandoned';
+  const goesOn = isSame && (isLasting(open) || (await isTarget(run, open)));
+  const becomes = goesOn ? 'continued' : (await isUsersToDecide(run, open)) ? 'refused' : 'abandoned';
   return { loadId: open.id, rows, becomes };
 }

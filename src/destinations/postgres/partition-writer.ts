@@ -20,13 +20,13 @@ import { BatchInParts } from './batch-in-parts.ts';
 import { beginBatch, checkBegun, commitBatch, rejectedRows } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
 import { inTransaction, type DestinationContext, type RunRows } from './destination-session.ts';
-import { findColumnChange } from './frozen-columns.ts';
 import { fetchSameKey } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { refusalOf } from './refusal.ts';
 import { insertRejects, lockRejected, tooManyRejects } from './rejects.ts';
+import { requireTarget } from './require-target.ts';
 import { fetchTargetColumns, maySwallowRows } from './target-columns.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
@@ -266,14 +266,16 @@ class Writer implements PartitionWriter {
       return await work();
     } catch (error) {
       const classified = classifyDestinationError(error, this.#doing);
-      throw (await this.#findColumnChange(classified)) ?? classified;
+      // Bytes meant for other columns are refused like bad rows, or by the checkpoint.
+      if (['TARGET_CHANGED', 'TARGET_MISMATCH', 'VALUE_REFUSED'].includes(classified.code))
+        await this.#requireTarget();
+      throw classified;
     }
   }
 
-  /** Bytes meant for other columns are refused like bad rows, or by the checkpoint. Asked on another connection. */
-  async #findColumnChange({ code }: PenstockError): Promise<PenstockError | null> {
-    if (!['TARGET_CHANGED', 'TARGET_MISMATCH', 'VALUE_REFUSED'].includes(code)) return null;
+  /** Asked on another connection. */
+  #requireTarget(): Promise<void> {
     const { context, taken } = this.#parts;
-    return inTransaction(context, 'Looking at the target', (run) => findColumnChange(run, taken.load));
+    return inTransaction(context, 'Looking at the target', (run) => requireTarget(run, taken.load));
   }
 }

@@ -97,6 +97,34 @@ describe('an unfinished load', () => {
     },
   );
 
+  test.each([
+    ['upsert', 'select * from events'],
+    ['mirror', 'select * from events'],
+    ['replace', 'select * from events'],
+    ['append', 'select * from events limit 500'],
+  ] as const)(
+    'is given up where its table is another by now, and nothing asks for it: %s',
+    async (mode, query) => {
+      const sync = room.sync({ query, key: ['id'], mode });
+      const { load } = await beginRun(sync, 6);
+      await room.to.query('alter table target rename to elsewhere');
+      await room.to.query('create table target (id integer primary key, at timestamptz, note text)');
+      const look = { sync: sync.id, plan: load.plan, keepPrevious: false, onSchemaChange: 'fail' } as const;
+      expect((await room.destination.forecast(look)).unfinished).toMatchObject({ becomes: 'abandoned' });
+      expect(await room.run(sync)).toMatchObject({ read: 500 });
+      expect(await rowsAsText(room.to, 'select * from target')).toEqual(await rowsAsText(room.from, query));
+    },
+  );
+
+  test('of an append is the user’s to reset where its table is another by now', async () => {
+    const sync = incremental();
+    await beginRun(sync);
+    await room.to.query('drop table target');
+    await expect(room.run(sync)).rejects.toMatchObject({ code: 'TARGET_CHANGED' });
+    await room.destination.resetSync(sync.id, { deleteRows: false });
+    expect(await room.run(sync)).toMatchObject({ read: 500 });
+  });
+
   test('is described before it is reset: what it has committed, and what would be deleted', async () => {
     const sync = incremental();
     expect(await room.destination.describeReset(sync.id)).toEqual({
