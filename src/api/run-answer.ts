@@ -1,4 +1,5 @@
-/** A run as the API answers it: with links to itself, to its sync and to its workflow in the Temporal Web UI. */
+/** A run as the API answers it: what would mend its error, and links to itself, to its sync and to its workflow in the Temporal Web UI. */
+import { cureOf } from '../domain/errors.ts';
 import type { Run } from '../ports/run-control.ts';
 import type { ApiDeps } from './api-deps.ts';
 
@@ -6,6 +7,7 @@ export function answerRun(run: Run, { publicUrl = '', temporalUiUrl, temporalNam
   const workflow = `/namespaces/${encodeURIComponent(temporalNamespace)}/workflows/${encodeURIComponent(run.workflowId)}`;
   return {
     ...run,
+    error: run.error && { ...run.error, cure: cureOf(run.error.code) },
     links: {
       self: `${publicUrl}/v1/runs/${run.id}`,
       sync: `${publicUrl}/v1/syncs/${run.syncId}`,

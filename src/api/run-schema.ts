@@ -42,7 +42,7 @@ export const run = z
     startedAt: timestamp.nullable(),
     endedAt: timestamp.nullable(),
     workflowId: z.string(),
-    error: z.object({ code: z.string(), message: z.string().nullable() }).nullable(),
+    error: z.object({ code: z.string(), message: z.string().nullable(), cure: z.string() }).nullable(),
     receipt: receipt.nullable(),
     progress: z.object({ rows: count, bytes: count, batches: count }),
     attempts: z.int(),

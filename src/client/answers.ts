@@ -96,7 +96,7 @@ export interface RunAnswer {
   startedAt: Timestamp | null;
   endedAt: Timestamp | null;
   workflowId: string;
-  error: { code: string; message: string | null } | null;
+  error: { code: string; message: string | null; cure: string } | null;
   receipt: Receipt | null;
   progress: { rows: number; bytes: number; batches: number };
   attempts: number;

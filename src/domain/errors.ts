@@ -409,3 +409,7 @@ export const retryClassOf = (code: ErrorCode): RetryClass => errorTable[code].re
 
 /** What the reader should do about it. */
 export const cureOf = (code: ErrorCode): string => errorTable[code].cure;
+
+/** What happened and what to do, as sentences: for places that have one text only. */
+export const withCure = (message: string, code: ErrorCode): string =>
+  `${message.replace(/\.?$/, '.')} ${cureOf(code)}`;

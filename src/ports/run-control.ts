@@ -1,4 +1,5 @@
 /** Runs as users see and steer them. Status changes are the guarded ones of src/domain/run-states.ts. */
+import type { ErrorCode } from '../domain/errors.ts';
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
@@ -28,7 +29,7 @@ export interface Run {
   startedAt: string | null;
   endedAt: string | null;
   workflowId: string;
-  error: { code: string; message: string | null } | null;
+  error: { code: ErrorCode; message: string | null } | null;
   receipt: Receipt | null;
   progress: RunProgress;
   /** Executions of the copy activity so far. */

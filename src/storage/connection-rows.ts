@@ -30,13 +30,25 @@ const connectionOf = ({ settings, ...row }: ConnectionRow): Connection => {
   return { ...row, host, port, database, user, tls };
 };
 
-/** By id, or by name among the scope's own and the operator's; undefined when there is none to see. */
+/**
+ * By id, or by name among the scope's own and the operator's; undefined when there is none to see. The operator may name
+ * a tenant's as well: BAD_REQUEST when several tenants have one of that name, and the operator none.
+ */
 export async function findConnection(tx: Tx, scope: Scope, ref: string): Promise<Connection | undefined> {
   const { rows } = await tx.query<ConnectionRow>(
-    `select ${selection} and (c.id = $1 or c.name = $1 and (c.tenant_id = $2 or c.tenant_id is null))
-     order by c.tenant_id nulls last limit 1`,
+    `select ${selection} and (c.id = $1 or c.name = $1 and ($2::text is null or c.tenant_id = $2 or c.tenant_id is null))
+     order by (c.tenant_id is null) = ($2::text is not null) limit 2`,
     [ref, scope.tenantId],
   );
+  const [first, second] = rows;
+  if (first?.tenantId && second?.tenantId)
+    throw new PenstockError(
+      'BAD_REQUEST',
+      `several tenants have a connection ${ref}: name one, or use the id`,
+      {
+        pointer: '/query/tenantId',
+      },
+    );
   return rows[0] && connectionOf(rows[0]);
 }
 

@@ -20,7 +20,7 @@ import {
 } from '@temporalio/workflow';
 import type { Counts, PreparedRun, RunActivities } from '../activities/contract.ts';
 import type { Failure } from '../domain/describe-error.ts';
-import { cureOf } from '../domain/errors.ts';
+import { withCure } from '../domain/errors.ts';
 import { isFinal, type RunStatus } from '../domain/run-states.ts';
 import { failureBudgetMs, finishOptions, prepareOptions, recordOptions } from './activity-options.ts';
 import { closeAsCancelled, closeAsFailed, describeFailure } from './close-run.ts';
@@ -190,7 +190,7 @@ async function close(run: RunState, error: TemporalFailure): Promise<RunStatus> 
   if (status === 'succeeded') return status;
   throw cancelled
     ? error
-    : ApplicationFailure.nonRetryable(`${failure.message}. ${cureOf(failure.code)}`, failure.code);
+    : ApplicationFailure.nonRetryable(withCure(failure.message, failure.code), failure.code);
 }
 
 function resultOf(run: RunState, status: RunStatus): SyncRunResult {

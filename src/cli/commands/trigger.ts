@@ -40,6 +40,6 @@ export const command: Command = {
 };
 
 function describe(run: RunAnswer): string {
-  const why = run.error ? `: ${run.error.code} ${run.error.message ?? ''}` : '';
+  const why = run.error ? `: ${run.error.code} ${run.error.message ?? ''} ${run.error.cure}` : '';
   return `${run.id} ${progressOf(run)}${why}`.trimEnd();
 }

@@ -39,6 +39,9 @@ export interface DestinationContext {
   idle: Client | null;
 }
 
+/** What is said to have failed when there is no session yet. */
+export const connecting = 'Connecting to the destination';
+
 /** Works on a connection: the idle one, or a new one. Errors come out classified; a connection that saw one is not kept. */
 export async function withDestination<T>(
   context: DestinationContext,
@@ -64,7 +67,9 @@ async function keep(context: DestinationContext, client: Client): Promise<void> 
 }
 
 async function connectFor(context: DestinationContext): Promise<Client> {
-  const client = await connect(context.access);
+  const client = await connect(context.access).catch((error: unknown) => {
+    throw classifyDestinationError(error, connecting);
+  });
   client.on('error', () => {
     if (context.idle === client) context.idle = null;
   });

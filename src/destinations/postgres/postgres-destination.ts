@@ -8,6 +8,7 @@ import { closeRun, unknownRun } from './close-run.ts';
 import { comparedRows } from './compared-rows.ts';
 import {
   closeIdle,
+  connecting,
   defaultTimeouts,
   inTransaction,
   withDestination,
@@ -35,7 +36,7 @@ export function openPostgresDestination(
   return {
     ensureSchema: () => ensureSchema(context),
     check: () =>
-      withDestination(context, 'Connecting to the destination', (client) =>
+      withDestination(context, connecting, (client) =>
         rowOf<{ version: string }>(
           client,
           timeouts.answerMs,

@@ -5,7 +5,7 @@ import { rowOf } from '../../postgres-client/query.ts';
 import { comparedRows } from './compared-rows.ts';
 import { fetchHigh } from './fetch-high.ts';
 import { probeQuery } from './probe.ts';
-import { shortMs, withSource } from './source-session.ts';
+import { connecting, shortMs, withSource } from './source-session.ts';
 import { splitKey } from './split-key.ts';
 import { startRead } from './start-read.ts';
 
@@ -36,7 +36,7 @@ export function openPostgresSource(access: ConnectionAccess, memory: RowMemory):
     },
     compare: (rows) => comparedRows(access, rows),
     check: () =>
-      withSource(access, 'Connecting to the source', (client) =>
+      withSource(access, connecting, (client) =>
         rowOf<{ version: string }>(
           client,
           shortMs,

@@ -19,6 +19,9 @@ export const beginReading = `begin isolation level repeatable read read only; ${
   idle_in_transaction_session_timeout: '120s',
 })}`;
 
+/** What is said to have failed when there is no session yet. */
+export const connecting = 'Connecting to the source';
+
 /** Connects, works inside the transaction and ends the connection. Errors come out classified. */
 export async function withSource<T>(
   access: ConnectionAccess,
@@ -27,7 +30,9 @@ export async function withSource<T>(
 ): Promise<T> {
   let client: Client | undefined;
   try {
-    client = await connect(access);
+    client = await connect(access).catch((error: unknown) => {
+      throw classifySourceError(error, connecting);
+    });
     await runAll(client, beginReading, shortMs);
     return await work(client);
   } catch (error) {

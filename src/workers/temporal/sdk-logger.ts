@@ -30,7 +30,7 @@ const kept = [
 /** A logger for `Runtime.install`. */
 export function createSdkLogger(logger: Logger): SdkLogger {
   const log = (level: LogLevel, message: string, meta?: LogMetadata): void => {
-    const about = describeMeta(meta);
+    const about = message === 'Workflow failed' ? describeEnd(meta) : describeMeta(meta);
     const isSaid = expected.test(message) || isOutage(about);
     logger[isSaid ? 'debug' : levels[level]](about, `temporal: ${message}`);
   };
@@ -46,6 +46,15 @@ export function createSdkLogger(logger: Logger): SdkLogger {
 
 /** An outage fails every activity that meets it; it is said once a minute for all (log-outages.ts). */
 const isOutage = ({ failure }: Record<string, unknown>): boolean => hasCode(failure, 'UNAVAILABLE');
+
+/**
+ * Of the error that a workflow failed with, only the message arrives on this thread. `syncRun` throws what everybody may
+ * read in its history, code and cure included.
+ */
+const describeEnd = (meta: LogMetadata = {}): Record<string, unknown> => ({
+  ...describeMeta(meta),
+  failure: { message: (meta as { error?: Error }).error?.message },
+});
 
 /** What the core says of an error is about its calls to the server, and holds no more than what was sent there. */
 function describeMeta(meta: LogMetadata = {}): Record<string, unknown> {

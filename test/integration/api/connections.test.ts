@@ -102,6 +102,26 @@ describe('a connection', () => {
   });
 });
 
+describe('the operator', () => {
+  test('finds a tenant’s connection by its name, and is asked for the tenant when there are several', async () => {
+    const shop = await fixture.as((await fixture.addTenant('shop')).tenantId, 'admin');
+    const mine = await acme('POST', '/v1/connections', connection({ name: 'orders' }));
+    const byName = '/v1/connections/orders';
+    expect(await fixture.asOperator('GET', byName)).toMatchObject({ body: { id: mine.body.id } });
+    const theirs = await shop('POST', '/v1/connections', connection({ name: 'orders' }));
+    expect(await fixture.asOperator('GET', byName)).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST', pointer: '/query/tenantId' },
+    });
+    expect(await fixture.asOperator('GET', `${byName}?tenantId=shop`)).toMatchObject({
+      body: { id: theirs.body.id },
+    });
+    const own = await fixture.asOperator('POST', '/v1/connections', connection({ name: 'orders' }));
+    expect(await fixture.asOperator('GET', byName)).toMatchObject({ body: { id: own.body.id } });
+    expect(await shop('GET', byName)).toMatchObject({ body: { id: theirs.body.id } });
+  });
+});
+
 describe('an operator’s connection', () => {
   test('is granted to a tenant by name, and taken back', async () => {
     const { body } = await fixture.asOperator('POST', '/v1/connections', connection({ name: 'app-db' }));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { cureOf } from '../../../src/domain/errors.ts';
 import { createApiFixture, type ApiFixture, type Call } from '../../support/api-fixture.ts';
 
 let fixture: ApiFixture;
@@ -88,7 +89,10 @@ describe('waiting for a run', () => {
     expect(await waiting).toMatchObject({
       status: 200,
       headers: { 'preference-applied': 'wait=60' },
-      body: { status: 'failed', error: { code: 'SOURCE_SQL', message: 'no such column' } },
+      body: {
+        status: 'failed',
+        error: { code: 'SOURCE_SQL', message: 'no such column', cure: cureOf('SOURCE_SQL') },
+      },
     });
     const again = await trigger({ requestKey: 'waited' }, { prefer: 'respond-async, wait=1' });
     expect(again).toMatchObject({ status: 202, body: { status: 'queued' } });

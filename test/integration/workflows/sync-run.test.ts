@@ -316,7 +316,7 @@ describe('a failure', () => {
     const failed: unknown[] = [];
     const { calls, activities } = scriptedActivities({
       copyPartition: () =>
-        Promise.reject(ApplicationFailure.nonRetryable('column x is missing', 'TARGET_MISMATCH')),
+        Promise.reject(ApplicationFailure.nonRetryable('column x is missing.', 'TARGET_MISMATCH')),
       failRun: async (input) => {
         failed.push(input);
         return { status: 'failed' };
@@ -330,7 +330,7 @@ describe('a failure', () => {
     expect(failed).toEqual([
       {
         runId: run.runId,
-        failure: { code: 'TARGET_MISMATCH', message: 'column x is missing' },
+        failure: { code: 'TARGET_MISMATCH', message: 'column x is missing.' },
         mayHaveWriters: true,
       },
     ]);
