@@ -6,6 +6,7 @@
  * Values are kept nowhere else: what leaves this database about a reject are SQLSTATE, column and constraint.
  */
 import { createHash } from 'node:crypto';
+import { keepsValues } from '../../copy/column-fit.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { placeholdersIn } from '../../domain/placeholders.ts';
 import type { LeaseRequest, LoadPlan, Reject } from '../../ports/destination.ts';
@@ -76,8 +77,15 @@ export async function insertRejects(
 const canReadBelow = ({ query }: LoadPlan): boolean =>
   placeholdersIn(query).every((name) => name === 'run_time');
 
-/** Rejected by a load with the same key: another one's values say nothing of the rows of this one. Takes $2, the plan's key. */
-const ofThisKey = `exists (select from _penstock.load l where l.id = reject.load and (l.plan -> 'key')::jsonb = $2)`;
+/** Whether a key that was rejected under one plan can be asked for under another: values of the same columns, which their types still take. */
+const meansTheSame = (was: LoadPlan, is: LoadPlan): boolean =>
+  was.key.length === is.key.length &&
+  was.key.every((name, i) => name === is.key[i] && keepsValues(typeOf(was, name), typeOf(is, name)));
+
+const typeOf = ({ columns }: LoadPlan, name: string): string =>
+  columns.find((column) => column.name === name)!.typeName;
+
+const isOpen = `sync = $1 and settled_at is null and not stopped`;
 
 /**
  * The keys that the next load reads again, though its window begins above them: those of the open rejects. A mode that may
@@ -86,10 +94,13 @@ const ofThisKey = `exists (select from _penstock.load l where l.id = reject.load
 export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan): Promise<KeyAgain[]> {
   if (!canReadBelow(plan)) return [];
   const { onlyAdds } = modeOf(plan);
+  const loads = await run<{ id: string; plan: LoadPlan }>(
+    `select id, plan from _penstock.load where id in (select load from _penstock.reject where ${isOpen})`,
+    [sync],
+  );
   const open = await run<{ key: (string | null)[]; low: string | null }>(
-    `select key, low from _penstock.reject
-      where sync = $1 and settled_at is null and not stopped and key_hash is not null and ${ofThisKey} order by id`,
-    [sync, JSON.stringify(plan.key)],
+    `select key, low from _penstock.reject where ${isOpen} and key_hash is not null and load = any ($2) order by id`,
+    [sync, loads.filter((load) => meansTheSame(load.plan, plan)).map(({ id }) => id)],
   );
   return open.map((reject) => ({
     key: Object.fromEntries(plan.key.map((name, i) => [name, reject.key[i]!])),
@@ -98,18 +109,16 @@ export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan)
 }
 
 /**
- * A load that is done has read every row again that was rejected before it: what it has not rejected itself is written,
- * gone from the result, or left to the next window by a newer cursor. A reject under another key was not read, unless this
- * load read everything: it stays open.
+ * A load that is done settles what it has read again and not rejected itself: that is written, gone from the result, or left
+ * to the next window by a newer cursor. What could not be read again stays open.
  */
-export async function settleRejects(run: RunRows, { id, sync, low, plan }: LoadRow): Promise<void> {
+export async function settleRejects(run: RunRows, { id, sync, low, plan, again }: LoadRow): Promise<void> {
   await run('delete from _penstock.reject where sync = $1 and stopped', [sync]);
-  if (low !== null && !canReadBelow(plan)) return;
   await run(
-    `update _penstock.reject set settled_at = now(), settled_by = $3, "values" = null
-      where sync = $1 and (load <> $3 or batch = 0) and settled_at is null and not stopped
-        and ($4 or ${ofThisKey})`,
-    [sync, JSON.stringify(plan.key), id, low === null],
+    `update _penstock.reject set settled_at = now(), settled_by = $2, "values" = null
+      where ${isOpen} and (load <> $2 or batch = 0)
+        and ($3 or to_jsonb(key) in (select jsonb_array_elements($4::jsonb)))`,
+    [sync, id, low === null, JSON.stringify(again.map(({ key }) => plan.key.map((name) => key[name])))],
   );
 }
 

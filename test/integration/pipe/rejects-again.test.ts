@@ -131,6 +131,36 @@ describe('a load of what is new since the cursor reads what was rejected again',
     expect(await rejects()).toMatchObject([{ key: ['2'], settled: false }]);
   });
 
+  test.each([
+    ['still takes its values', 'bigint', 'id', { read: 2, inserted: 2 }, true],
+    [
+      'may not take its values: it stays open until everything is read',
+      'text',
+      'id::integer',
+      { read: 1 },
+      false,
+    ],
+  ])('of a key whose type has changed and %s', async (_, type, cast, receipt, settled) => {
+    await room.from.query(`alter table visits alter id type ${type}`);
+    await room.to.query('alter table target alter id type text');
+    await insert([1, 'Oslo', 1], [2, 'Rome', 2]);
+    const sync = visits();
+    await room.run(sync, limits(1));
+    await mend();
+    await insert([3, 'Bern', 3]);
+    await room.from.query(`alter table visits alter id type numeric using ${cast}`);
+    expect(await room.run(sync)).toMatchObject({ ...receipt, rejected: 0 });
+    expect(await rejects()).toMatchObject([{ key: ['2'], settled }]);
+  });
+
+  test('not where its rows came in no order: its values do not tell which they were', async () => {
+    await insert([1, 'Oslo', 1], [2, 'Rome', 2]);
+    const sync = room.sync({ query: 'select * from visits limit 9', key: [], cursor: { column: 'at' } });
+    await room.run(sync, limits(1));
+    expect(await room.run(sync)).toMatchObject({ read: 0 });
+    expect(await rejects()).toMatchObject([{ key: null, settled: false }]);
+  });
+
   test('in an upsert also where it was found by looking back', async () => {
     await room.to.query(
       'alter table target add primary key (id), alter column at type timestamptz using null',
