@@ -1,6 +1,6 @@
 /**
  * Jest runs the TypeScript sources as ES modules; processes that tests kill run the built `dist/`.
- * Two projects: `quick` needs no server, `full` shares one stack that its global set-up starts.
+ * Two projects: `quick` needs no server, `full` has a stack of servers for each worker, which its global set-up starts.
  */
 const common = {
   testEnvironment: 'node',
@@ -11,6 +11,8 @@ const common = {
 
 export default {
   testTimeout: 60_000,
+  // Most files wait for servers and processes more than they compute.
+  maxWorkers: 2,
   projects: [
     {
       ...common,

@@ -20,7 +20,7 @@ export const tasks = {
 const bin = (/** @type {string} */ name) => join('node_modules', '.bin', name);
 
 /**
- * One after the other, beside the tests, which keep one core busy.
+ * One after the other, beside the tests.
  * @type {Record<string, [command: string, ...args: string[]]>}
  */
 const staticChecks = {

@@ -1,5 +1,5 @@
-/** Jest's teardown: stops the shared stack. */
+/** Jest's teardown: stops the shared stacks. */
 export default async function tearDown() {
-  const { stopSharedStack } = await import('./shared-stack.ts');
-  await stopSharedStack();
+  const { stopSharedStacks } = await import('./shared-stack.ts');
+  await stopSharedStacks();
 }

@@ -1,6 +1,7 @@
 /**
- * What a test file gets from the shared stack: its own Postgres databases, its own Redis database and its own Temporal
- * namespace, all fresh. Tests that kill or freeze a server start one of their own with `startStack`.
+ * What a test file gets from the stack that its Jest worker shares among files: its own Postgres databases, its own Redis
+ * database and its own Temporal namespace, all fresh. Tests that kill or freeze a server start one of their own with
+ * `startStack`.
  */
 import { randomBytes } from 'node:crypto';
 import { Connection } from '@temporalio/client';
@@ -18,20 +19,24 @@ export interface SharedStack {
   readonly temporalUiUrl: string;
 }
 
-/** Test files may run in processes of their own, which inherit the environment. */
-const variable = 'PENSTOCK_TEST_STACK';
+/** Jest's workers are processes of their own, which inherit the environment. */
+const variable = 'PENSTOCK_TEST_STACKS';
 
-/** Tells the test files where the stack is; called by Jest's global set-up. */
-export function publishStack(stack: SharedStack): void {
-  process.env[variable] = JSON.stringify(stack);
+/** Tells the test files where the stacks are, one for each of Jest's workers; called by Jest's global set-up. */
+export function publishStacks(stacks: readonly SharedStack[]): void {
+  process.env[variable] = JSON.stringify(stacks);
 }
 
-/** The stack that this run's test files share. */
+/** The stack of this Jest worker: files that run at the same time never see each other's sessions, locks or roles. */
 export function sharedStack(): SharedStack {
   const published = process.env[variable];
   if (published === undefined)
     throw new Error('No shared stack: tests that need servers belong to the Jest project "full".');
-  return JSON.parse(published) as SharedStack;
+  const stacks = JSON.parse(published) as SharedStack[];
+  const stack = stacks[Number(process.env['JEST_WORKER_ID']) - 1];
+  if (!stack)
+    throw new Error(`No stack for Jest's worker ${process.env['JEST_WORKER_ID']} of ${stacks.length}.`);
+  return stack;
 }
 
 /** Makes a database ready: migrations, tables, rows. Gets its URL. */
