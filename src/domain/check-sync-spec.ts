@@ -21,7 +21,7 @@ export function checkSyncSpec(spec: SyncSpec): void {
   checkSchedule(spec.schedule);
   checkPlaceholders(spec);
   if (spec.columns) checkColumnMapping(spec.columns);
-  if (mode !== 'append' && key.length === 0)
+  if ((mode === 'upsert' || mode === 'mirror') && key.length === 0)
     refuse(`mode ${mode} needs a key: name the columns that identify a row`, '/key');
   const double = key.findIndex((column, index) => key.indexOf(column) < index);
   if (double >= 0) refuse(`key names ${key[double]} twice`, `/key/${double}`);

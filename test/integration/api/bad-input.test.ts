@@ -134,6 +134,15 @@ describe('a sync with', () => {
     ]);
   });
 
+  test.each(['append', 'replace'])('no key may %s: it is copied, only not resumed', async (mode) => {
+    const answer = await acme(
+      'POST',
+      '/v1/syncs',
+      changed(spec, { '/name': `keyless-${mode}`, '/mode': mode, '/key': [] }),
+    );
+    expect([answer.status, answer.body.key]).toEqual([201, []]);
+  });
+
   test('several wrong members names them all', async () => {
     const answer = await acme('POST', '/v1/syncs', { ...spec, name: 'A', mode: 'x', extra: 1 });
     expectProblem(answer);
