@@ -18,7 +18,7 @@ export default {
       ...common,
       displayName: 'quick',
       testMatch: [
-        '<rootDir>/test/{unit,model,replay,lint}/**/*.test.ts',
+        '<rootDir>/test/{unit,model,replay}/**/*.test.ts',
         '<rootDir>/test/contract/**/*.fake.test.ts',
       ],
     },
@@ -27,7 +27,7 @@ export default {
       displayName: 'full',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
       testPathIgnorePatterns: [
-        '<rootDir>/test/(unit|model|replay|lint)/',
+        '<rootDir>/test/(unit|model|replay)/',
         '<rootDir>/test/contract/.*\\.fake\\.test\\.ts$',
       ],
       globalSetup: '<rootDir>/test/support/global-setup.mjs',

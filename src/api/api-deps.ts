@@ -1,5 +1,6 @@
 /** What the API stands on: ports, built by the composition root. */
-import type { ConnectionTester, SyncResetter } from '../ports/connection-tester.ts';
+import type { ConnectionTester } from '../ports/connection-tester.ts';
+import type { SyncDestination } from '../ports/sync-destination.ts';
 import type { ControlStore } from '../ports/control-store.ts';
 import type { DependencyCheck } from '../ports/dependency-check.ts';
 import type { HostGuard } from '../ports/host-guard.ts';
@@ -9,7 +10,7 @@ import type { Logger } from '../telemetry/logger.ts';
 export interface ApiDeps {
   readonly store: ControlStore;
   readonly tester: ConnectionTester;
-  readonly resetter: SyncResetter;
+  readonly syncDestination: SyncDestination;
   readonly examiner: SyncExaminer;
   readonly hostGuard: HostGuard;
   /** For /readyz. */

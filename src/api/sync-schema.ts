@@ -1,6 +1,6 @@
 /** Syncs in the API: the spec as users write it, and around it what Penstock knows of it. */
 import { z } from 'zod';
-import { resetWays } from '../domain/reset-ways.ts';
+import { cursorIsFor, resetWays } from '../domain/reset-ways.ts';
 import { slotOutcomes } from '../domain/run-states.ts';
 import { receipt } from './run-schema.ts';
 import { syncSpecSchema } from '../domain/sync-spec.ts';
@@ -55,7 +55,7 @@ export const resetBody = z.strictObject({
     .enum(resetWays)
     .default('reset')
     .describe(
-      'reset: the next run reads everything; accept: rows of an unfinished append are kept as they are; keep: the cursor is kept although query, key, cursor, table or source have changed.',
+      `reset: the next run reads everything; accept: rows of an unfinished append are kept as they are; keep: the cursor is kept although its ${cursorIsFor} has changed.`,
     ),
   deleteRows: z.boolean().default(false).describe('Also empties the target. Only with reset.'),
 });

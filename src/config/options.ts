@@ -99,13 +99,13 @@ export const optionTable = {
     parse: parseNetworks,
   },
   apiUrl: {
-    doc: 'The API that trigger, runs and reset talk to.',
+    doc: 'The API that the commands for syncs and runs talk to.',
     example: 'https://penstock.example.com',
     default: 'http://127.0.0.1:7070',
     parse: parseHttpUrl,
   },
   apiKey: {
-    doc: 'API key that trigger, runs and reset send.',
+    doc: 'API key that the commands for syncs and runs send.',
     example: 'pk_…',
     secret: true,
     parse: parseName,

@@ -1,4 +1,5 @@
 /** What becomes of the target's rows, of the cursor and of an unfinished load, in words. */
+import { cursorIsFor } from '../domain/reset-ways.ts';
 import type { SyncPlan } from '../domain/sync-plan.ts';
 import type { CursorFate, LoadPlan, TargetForecast } from '../ports/destination.ts';
 import type { QueryProbe } from '../ports/source.ts';
@@ -34,9 +35,8 @@ const cursorWords: Readonly<Record<CursorFate, string>> = {
   first: 'There is none yet: the first load reads everything.',
   kept: 'The next load goes on where the last one ended.',
   gone: 'The table that it vouches for is not there any more: everything is read again.',
-  changed: 'The query, key, cursor, table or source is another: everything is read again.',
-  refused:
-    'The query, key, cursor, table or source is not the one that the cursor was kept for, and an append would load rows twice.',
+  changed: `The ${cursorIsFor} is another: everything is read again.`,
+  refused: `The ${cursorIsFor} is not the one that the cursor was kept for, and an append would load rows twice.`,
 };
 
 /** Null without a cursor. */
@@ -49,8 +49,7 @@ export function describeCursor({ cursor }: LoadPlan, { cursor: fate }: TargetFor
 const loadWords = {
   continued: 'It has the same plan: the next run finishes it first.',
   abandoned: 'It was begun with another plan: it is given up, and everything since the cursor is read again.',
-  refused:
-    'It was begun with another query, key or target, and has committed rows that cannot be taken back.',
+  refused: 'It was begun with another plan, and has committed rows that cannot be taken back.',
 };
 
 export const describeUnfinished = ({ unfinished }: TargetForecast): SyncPlan['unfinishedLoad'] =>

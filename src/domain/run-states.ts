@@ -36,27 +36,19 @@ export const activeStatuses = [
 export const isFinal = (status: RunStatus): status is FinalStatus =>
   (finalStatuses as readonly RunStatus[]).includes(status);
 
-/** Who makes which change: from → to, as in the table of ARCHITECTURE.md. */
+/** Every change: from → to. Who makes it, and what goes with it, is in the table of ARCHITECTURE.md. */
 export const runChanges = {
-  /** admit: a place is held */
   start: { from: ['queued'], to: 'starting' },
-  /** settle, API, overlap policy: nothing was started */
   drop: { from: ['queued'], to: 'cancelled' },
-  /** prepare: repeatable */
   prepare: { from: ['starting', 'running'], to: 'running' },
-  /** API, workflow update `pause` */
   pause: { from: ['running'], to: 'pausing' },
-  /** workflow, after the batches in hand are committed */
   settlePause: { from: ['pausing'], to: 'paused' },
-  /** admit, after resume */
   resume: { from: ['paused', 'pausing'], to: 'running' },
-  /** API, maxDuration, cancel_other */
   cancel: { from: ['starting', 'running', 'pausing', 'paused'], to: 'cancelling' },
-  /** finish, after the load is done. A load found done makes its run succeeded whatever was asked meanwhile. */
+  /** A load found done makes its run succeeded whatever was asked meanwhile. */
   succeed: { from: ['starting', 'running', 'pausing', 'paused', 'cancelling'], to: 'succeeded' },
-  /** workflow, reconciler */
   fail: { from: ['starting', 'running', 'pausing', 'paused'], to: 'failed' },
-  /** workflow's non-cancellable scope; reconciler when the workflow is gone */
+  /** Also from what was not asked to: a workflow that was cancelled in Temporal, or that took longer than it may. */
   settleCancel: { from: ['cancelling', 'starting', 'running', 'pausing', 'paused'], to: 'cancelled' },
 } as const satisfies Record<string, { from: readonly RunStatus[]; to: RunStatus }>;
 export type RunChange = keyof typeof runChanges;
@@ -64,7 +56,7 @@ export type RunChange = keyof typeof runChanges;
 export const runOrigins = ['schedule', 'manual', 'backfill', 'after', 'retry'] as const;
 export type RunOrigin = (typeof runOrigins)[number];
 
-/** What became of a slot that made no run (a slot that made a run takes its outcome from the run). */
+/** What became of a slot: of its run where it made one, else why it made none. `skipped_unchanged` is not written yet. */
 export const slotOutcomes = [
   'started',
   'coalesced',
@@ -76,7 +68,7 @@ export const slotOutcomes = [
 ] as const;
 export type SlotOutcome = (typeof slotOutcomes)[number];
 
-/** Why a run is waiting; `explain` answers with one of these and never with anything else. */
+/** Why a run is waiting. Those from `tenant_cap` on are not given yet. */
 export const waitingReasons = [
   'not_due',
   'sync_paused',

@@ -1,25 +1,7 @@
-/** Trying a connection out, and forgetting what a sync has read: what the API needs of the databases themselves. */
-import type { ConnectionId, SyncId } from '../domain/ids.ts';
-import type { KeptReject, ResetPreview } from './destination.ts';
-import type { Page, PageRequest } from './scope.ts';
+/** Trying a connection out. */
+import type { ConnectionId } from '../domain/ids.ts';
 
 export interface ConnectionTester {
   /** Connects, logs in, reads the version. SOURCE_UNREACHABLE, SOURCE_AUTH and other SOURCE_ errors; never a secret. */
   test(connectionId: ConnectionId): Promise<{ version: string; elapsedMs: number }>;
-}
-
-export interface SyncResetter {
-  /**
-   * Forgets cursor and unfinished load in the destination, so that the next run reads everything; `deleteRows` also
-   * empties the target. DESTINATION_ errors, TARGET_OWNED.
-   */
-  reset(syncId: SyncId, options: { deleteRows: boolean }): Promise<void>;
-  /** Keeps the rows of the unfinished load as they are and abandons the rest of it. */
-  accept(syncId: SyncId): Promise<void>;
-  /** Keeps the cursor for the next run, although what it was kept for has changed. */
-  keep(syncId: SyncId): Promise<void>;
-  /** The rows that its target has refused. BAD_REQUEST for a cursor that is none. */
-  listRejects(syncId: SyncId, page: PageRequest & { settled: boolean }): Promise<Page<KeptReject>>;
-  /** What each of them would meet. */
-  describe(syncId: SyncId): Promise<ResetPreview>;
 }

@@ -285,8 +285,8 @@ export interface Destination {
   /** The target with its schema filled in, and its columns as they are now; null when it does not exist. */
   describeTarget(target: TableName): Promise<{ target: TableName; columns: readonly ResultColumn[] | null }>;
   /**
-   * The cursor's value for this plan; null before the first load. When what it belonged to has changed (query, key,
-   * cursor, table, source): null for an upsert, which can read everything again; CURSOR_CHANGED for an append.
+   * The cursor's value for this plan; null before the first load. When what it belonged to has changed
+   * (`cursorIsFor`): null for an upsert, which can read everything again; CURSOR_CHANGED for an append.
    */
   fetchCursor(sync: SyncId, plan: LoadPlan): Promise<string | null>;
   /**

@@ -128,7 +128,7 @@ function toVerdict({ run, judged }: JudgedRun): StartVerdict {
   return { runId, verdict: 'wait', reason: judged };
 }
 
-/** Why runs wait, for `explain`; it is not their status. */
+/** Notes why queued runs wait. Of a paused run the reason is more: it says that the run wants to go on (`waitsToGoOn`). */
 async function noteWaiting(tx: Tx, verdicts: readonly StartVerdict[]): Promise<void> {
   const waiting = verdicts.filter((v) => v.verdict === 'wait');
   if (waiting.length === 0) return;

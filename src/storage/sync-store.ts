@@ -6,7 +6,8 @@ import { createTellIndex } from './index-news.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { SyncChange } from './sync-change.ts';
 import { checkSync, insertSync, replaceSync } from './sync-definition.ts';
-import { deleteSync, pauseSync, recordRejectsRead, recordReset, resumeSync } from './sync-lifecycle.ts';
+import { recordRejectsRead, recordReset } from './sync-audit.ts';
+import { deleteSync, pauseSync, resumeSync } from './sync-lifecycle.ts';
 import { fetchSync, listSlots, listSyncs } from './sync-rows.ts';
 
 /** The syncs over a pool. */

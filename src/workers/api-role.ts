@@ -15,7 +15,7 @@ import { createSecretBox } from '../storage/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Adapters } from './adapters.ts';
 import type { SharedParts } from './control-parts.ts';
-import { createConnectionTester, createSyncResetter } from './database-access.ts';
+import { createConnectionTester, createSyncDestination } from './database-access.ts';
 import { createDependencyChecks } from './dependency-checks.ts';
 import type { Service } from './lifecycle.ts';
 import { createSyncExaminer } from './sync-examiner.ts';
@@ -69,7 +69,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
           starter: createRunStarter({ client: temporal, taskQueue: config.temporalTaskQueue }),
         }),
         tester: createConnectionTester(access),
-        resetter: createSyncResetter(access),
+        syncDestination: createSyncDestination(access),
         examiner: createSyncExaminer(access),
         hostGuard,
         checks: createDependencyChecks({ pool, checkIndex: async () => indexNow().check(), temporal }),

@@ -1,7 +1,8 @@
 /** What the API needs of tenants' databases (src/ports/connection-tester.ts), through the same adapters as the workers. */
 import type { Pool } from 'pg';
 import type { SyncId } from '../domain/ids.ts';
-import type { ConnectionTester, SyncResetter } from '../ports/connection-tester.ts';
+import type { ConnectionTester } from '../ports/connection-tester.ts';
+import type { SyncDestination } from '../ports/sync-destination.ts';
 import type { Destination } from '../ports/destination.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import { fetchConnectionAccess, fetchDestinationAccess } from '../storage/connection-access.ts';
@@ -32,7 +33,7 @@ export const createConnectionTester = ({
 });
 
 /** Works on the destination that the sync has now. */
-export function createSyncResetter({ pool, secretBox, adapters }: DatabaseAccessOptions): SyncResetter {
+export function createSyncDestination({ pool, secretBox, adapters }: DatabaseAccessOptions): SyncDestination {
   const withDestination = async <T>(
     syncId: SyncId,
     work: (destination: Destination) => Promise<T>,

@@ -159,7 +159,7 @@ export async function createApiFixture(): Promise<ApiFixture> {
         };
       },
     },
-    resetter: {
+    syncDestination: {
       listRejects: async (id, { settled, after }) => {
         await ask(`rejects ${id} ${settled} ${after}`);
         return { items: [keptReject], next: after === undefined ? '7' : null };

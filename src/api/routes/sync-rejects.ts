@@ -66,7 +66,7 @@ export function addSyncRejectRoutes(app: ApiApp, deps: ApiDeps): void {
           pointer: '/query/cursor',
         });
       const id = await syncs.recordRejectsRead(await scope(request), request.params.ref);
-      const found = await deps.resetter.listRejects(id, { ...wanted, settled: settled === 'true' });
+      const found = await deps.syncDestination.listRejects(id, { ...wanted, settled: settled === 'true' });
       return answerPage(request, reply, found, ({ key, columns, values, ...item }) => ({
         ...item,
         key: key && [...key],

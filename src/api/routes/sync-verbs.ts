@@ -93,7 +93,9 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
           pointer: '/deleteRows',
         });
       const id = await syncs.recordReset(await scope(request), request.params.ref, how);
-      await (how === 'reset' ? deps.resetter.reset(id, { deleteRows }) : deps.resetter[how](id));
+      await (how === 'reset'
+        ? deps.syncDestination.reset(id, { deleteRows })
+        : deps.syncDestination[how](id));
       return { id, how };
     },
   );
@@ -109,7 +111,7 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
     },
     async (request) => {
       const { id } = await syncs.fetch(await scope(request), request.params.ref);
-      return { id, ...(await deps.resetter.describe(id)) };
+      return { id, ...(await deps.syncDestination.describe(id)) };
     },
   );
   app.get(

@@ -1,7 +1,7 @@
 /** `penstock reset <sync>`: the next run reads everything again; or the rows of an unfinished append are accepted. */
 import type { ResetPreviewAnswer } from '../../client/index.ts';
 import { PenstockError } from '../../domain/errors.ts';
-import type { ResetWay } from '../../domain/reset-ways.ts';
+import { cursorIsFor, type ResetWay } from '../../domain/reset-ways.ts';
 import type { Command } from '../command.ts';
 import { clientConfig, connectClient, tenantOption } from '../connect-client.ts';
 import { print, printJson } from '../show.ts';
@@ -14,7 +14,7 @@ export const command: Command = {
     { flag: '--accept', doc: 'keep the rows of an unfinished load as they are, instead of resetting' },
     {
       flag: '--keep-cursor',
-      doc: 'read on from the cursor although query, key, cursor, table or source have changed',
+      doc: `read on from the cursor although its ${cursorIsFor} has changed`,
     },
     tenantOption,
   ],

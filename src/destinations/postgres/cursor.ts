@@ -1,4 +1,5 @@
 /** A sync's cursor: how far its loads have read, for as long as they read the same thing (rule 5 of the commit protocol). */
+import { cursorIsFor } from '../../domain/reset-ways.ts';
 import { hashCursor } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
@@ -29,7 +30,7 @@ export const cursorMoved = (): PenstockError =>
 export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promise<string | null> {
   const { fate, value } = await judgeCursor(run, sync, plan);
   if (fate === 'refused') {
-    const text = 'The query, key, cursor, table or source is not the one that the cursor was kept for.';
+    const text = `The ${cursorIsFor} is not the one that the cursor was kept for.`;
     throw new PenstockError('CURSOR_CHANGED', text);
   }
   if (fate === 'gone') await run('update _penstock.cursor set value = null where sync = $1', [sync]);

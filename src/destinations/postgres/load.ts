@@ -155,7 +155,7 @@ const isUsersToDecide = async (run: Run, load: LoadRow): Promise<boolean> =>
 const unfinished = (load: LoadRow): PenstockError =>
   new PenstockError(
     'UNFINISHED_LOAD',
-    `The load ${load.id} into ${load.plan.target.schema}.${load.plan.target.table} was begun with another query, key or target, and has committed rows.`,
+    `The load ${load.id} into ${load.plan.target.schema}.${load.plan.target.table} was begun with another plan, and has committed rows that cannot be taken back.`,
     { meta: { loadId: load.id } },
   );
 
