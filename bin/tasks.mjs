@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { packageDir, plainError } from './set-up.mjs';
 
 /**
@@ -12,7 +13,7 @@ import { packageDir, plainError } from './set-up.mjs';
 export const tasks = {
   test: (args) => runJest(args),
   check: () => runChecks(),
-  faults: (args) => runJest(['test/faults'], { PENSTOCK_FAULT_SEEDS: seedCount(args) }),
+  faults: (args) => runFaults(args),
   bench: (args) => runBenchmarks(args),
   build: async () => 0,
 };
@@ -109,12 +110,27 @@ async function runBenchmarks(args) {
   return 0;
 }
 
+/**
+ * `--seeds N` of every random fault; with `--mode M` only of copies in that mode, which are struck at random.
+ * @param {string[]} args
+ */
+function runFaults(args) {
+  const { seeds = '1', mode } = readFaultFlags(args);
+  if (!/^[1-9]\d{0,4}$/.test(seeds))
+    throw plainError(`--seeds must be a whole number from 1 to 99999, not "${seeds}".`);
+  const env = { PENSTOCK_FAULT_SEEDS: seeds };
+  return mode === undefined
+    ? runJest(['test/faults'], env)
+    : runJest(['test/faults/modes.test.ts'], { ...env, PENSTOCK_FAULT_MODE: mode });
+}
+
 /** @param {string[]} args */
-function seedCount(args) {
-  const index = args.indexOf('--seeds');
-  const text = index < 0 ? '1' : (args[index + 1] ?? '');
-  if (/^[1-9]\d{0,4}$/.test(text)) return text;
-  throw plainError(`--seeds must be a whole number from 1 to 99999, not "${text}".`);
+function readFaultFlags(args) {
+  try {
+    return parseArgs({ args, options: { seeds: { type: 'string' }, mode: { type: 'string' } } }).values;
+  } catch (error) {
+    throw plainError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /**

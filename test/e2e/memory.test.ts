@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execute, startProduct, type Product } from '../support/product.ts';
+import { execute } from '../support/execute.ts';
+import { startProduct, type Product } from '../support/product.ts';
 
 const run = promisify(execFile);
 

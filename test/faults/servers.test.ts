@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { startCopy } from './support/copy-under-fault.ts';
-import { execute, startProduct, type Product } from '../support/product.ts';
+import { execute } from '../support/execute.ts';
+import { startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;

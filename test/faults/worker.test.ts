@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findCopyingWorker } from '../../src/dev/demo/kill-worker.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startCopy } from './support/copy-under-fault.ts';
-import { execute, startProduct, type Product } from '../support/product.ts';
+import { execute } from '../support/execute.ts';
+import { startProduct, type Product } from '../support/product.ts';
 import { faultSeeds, rollDice } from './support/seeds.ts';
 
 let product: Product;

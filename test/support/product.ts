@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { createClient, type Client as Api } from '../../src/client/index.ts';
 import { createSubscribers } from '../../src/dev/demo/subscribers.ts';
 import type { DevStack } from '../../src/dev/dev-stack.ts';
 import { startDevStack } from '../../src/dev/dev-stack.ts';
 import { cacheDir } from '../../src/dev/stack.ts';
+import { execute } from './execute.ts';
 
 export interface Product extends DevStack {
   readonly api: Api;
@@ -42,19 +42,4 @@ export async function startProduct(): Promise<Product> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-/** Runs one statement on a connection of its own. */
-export async function execute<Row extends object>(
-  url: string,
-  sql: string,
-  parameters: readonly unknown[] = [],
-): Promise<Row[]> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql, [...parameters])).rows;
-  } finally {
-    await client.end();
-  }
 }

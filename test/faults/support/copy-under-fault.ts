@@ -8,7 +8,8 @@ import type { RunAnswer } from '../../../src/client/index.ts';
 import { compareRows, type Comparison } from '../../../src/dev/demo/compare-rows.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { expectNothingLeft } from './expect-nothing-left.ts';
-import { execute, sourceRows, type Product } from '../../support/product.ts';
+import { execute } from '../../support/execute.ts';
+import { sourceRows, type Product } from '../../support/product.ts';
 import type { Dice } from './seeds.ts';
 
 export interface CopyUnderFault {

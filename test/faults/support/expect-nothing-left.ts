@@ -5,7 +5,8 @@ import { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import type { RunAnswer } from '../../../src/client/index.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-import { execute, type Product } from '../../support/product.ts';
+import { execute } from '../../support/execute.ts';
+import type { Product } from '../../support/product.ts';
 
 interface Left {
   readonly run: RunAnswer;

@@ -1,10 +1,8 @@
 /** `penstock copy` and `penstock verify` as processes of their own, between two databases and nothing else. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
-import { childEnvironment } from '../../../src/config/child-environment.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+import { startPenstock, type EndedPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const rows = 3_000;
@@ -44,36 +42,10 @@ beforeEach(async () => {
 const urlOf = ({ user, password, host, port, database }: PipeRoom['sourceAccess']): string =>
   `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
 
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-interface Copying {
-  process: ChildProcess;
-  said: { stdout: string; stderr: string };
-  ended: Promise<Ended>;
-}
-
 /** Starts a copy of `item` into `target`, in batches of 100 rows. */
-function copy(args: readonly string[] = [], env: Record<string, string> = {}): Copying {
+function copy(args: readonly string[] = [], env: Record<string, string> = {}): PenstockProcess {
   const ends = 'PENSTOCK_COPY_FROM' in env ? [] : ['--from', urls.from, '--to', urls.to];
-  return run(['copy', ...ends, '--table', 'target', '--json', ...defaultsOf(args)], env);
-}
-
-function run(args: readonly string[], env: Record<string, string> = {}): Copying {
-  const child = spawn(process.execPath, ['dist/cli/main.js', ...args], {
-    env: { ...childEnvironment({}), ...env },
-  });
-  const said = { stdout: '', stderr: '' };
-  child.stdout.on('data', (bytes: Buffer) => (said.stdout += bytes));
-  child.stderr.on('data', (bytes: Buffer) => (said.stderr += bytes));
-  return {
-    process: child,
-    said,
-    ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...said })),
-  };
+  return startPenstock(['copy', ...ends, '--table', 'target', '--json', ...defaultsOf(args)], env);
 }
 
 const defaultsOf = (args: readonly string[]): string[] => [
@@ -83,7 +55,7 @@ const defaultsOf = (args: readonly string[]): string[] => [
   ...args,
 ];
 
-const jsonOf = ({ stdout }: Ended) => JSON.parse(stdout) as { receipt: Record<string, number> };
+const jsonOf = ({ stdout }: EndedPenstock) => JSON.parse(stdout) as { receipt: Record<string, number> };
 const closeGate = () => gatekeeper.query(`select pg_advisory_lock(${gate})`);
 const openGate = () => gatekeeper.query(`select pg_advisory_unlock(${gate})`);
 
@@ -112,7 +84,8 @@ const committers = async () =>
 
 describe('penstock verify', () => {
   const verify = (args: readonly string[] = []) =>
-    run(['verify', '--from', urls.from, '--to', urls.to, '--table', 'target', '--json', ...args]).ended;
+    startPenstock(['verify', '--from', urls.from, '--to', urls.to, '--table', 'target', '--json', ...args])
+      .ended;
 
   test('compares what a copy has written, and ends with 4 when it differs', async () => {
     await copy().ended;
@@ -130,7 +103,7 @@ describe('penstock verify', () => {
       code: 1,
       stderr: expect.stringContaining('CONFLICT'),
     });
-    expect(await run(['verify', '--json']).ended).toMatchObject({
+    expect(await startPenstock(['verify', '--json']).ended).toMatchObject({
       code: 78,
       stderr: expect.stringContaining('--table'),
     });

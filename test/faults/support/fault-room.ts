@@ -1,0 +1,56 @@
+/**
+ * A source in the shared server, a destination server of its own that can crash, a proxy before it, and copies between
+ * them that are processes of their own: the smallest room in which everything can break.
+ */
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startStack, type Stack } from '../../../src/dev/stack.ts';
+import { execute } from '../../support/execute.ts';
+import { startPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
+import { createDatabase } from '../../support/stack.ts';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+
+export interface FaultRoom {
+  readonly server: Stack<'postgres'>['postgres'];
+  readonly proxy: TcpProxy;
+  /** Of superusers; the destination's past the proxy. */
+  readonly sourceUrl: string;
+  readonly destinationUrl: string;
+  /** An empty database at the destination in place of the one before. */
+  readonly renew: () => Promise<void>;
+  /** `penstock copy` from the source to the destination, by the proxy. */
+  readonly startCopy: (flags: readonly string[]) => PenstockProcess;
+  readonly close: () => Promise<void>;
+}
+
+const database = 'faults';
+
+export async function createFaultRoom(): Promise<FaultRoom> {
+  const source = await createDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'penstock-faults-'));
+  // Servers crash here, the machine does not.
+  const settings = { fsync: 'off', full_page_writes: 'off' };
+  const stack = await startStack({ dataDir, log: () => {}, servers: ['postgres'], postgres: { settings } });
+  const { postgres: server } = stack;
+  const { host, port } = server;
+  const proxy = await startTcpProxy({ host, port });
+  const destinationUrl = server.urlOf(database);
+  const byProxy = destinationUrl.replace(`:${port}/`, `:${proxy.port}/`);
+  return {
+    server,
+    proxy,
+    sourceUrl: source.url,
+    destinationUrl,
+    renew: async () => {
+      await execute(server.url, `drop database if exists ${database} with (force)`);
+      await execute(server.url, `create database ${database}`);
+    },
+    startCopy: (flags) => startPenstock(['copy', '--from', source.url, '--to', byProxy, '--json', ...flags]),
+    close: async () => {
+      await proxy.close();
+      await stack.stop({ discard: true });
+      await source.drop();
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/** Faults that strike a copy as it says something to its destination, and what happens next. */
+import type { PenstockProcess } from '../../support/penstock-process.ts';
+import { execute } from '../../support/execute.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+import type { FaultRoom } from './fault-room.ts';
+import type { Dice } from './seeds.ts';
+
+export interface Scene {
+  readonly room: FaultRoom;
+  readonly dice: Dice;
+  /** Copies that neither ended nor are frozen; the newest last. */
+  readonly awake: () => readonly PenstockProcess[];
+  readonly freeze: (copy: PenstockProcess) => void;
+  readonly startAnother: () => void;
+}
+
+/** Called as the message comes by. Decides what becomes of it at once; what it begins ends with the promise. */
+export type Strike = (scene: Scene) => { message: 'pass' | 'drop' | 'cut'; over: Promise<unknown> };
+
+const done = Promise.resolve();
+
+const endSessions = (url: string): Promise<unknown> =>
+  execute(
+    url,
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name like 'penstock%'`,
+  );
+
+/** A server that ends by that signal, and comes back. */
+const restart =
+  (signal: NodeJS.Signals): Strike =>
+  ({ room: { server } }) => ({
+    message: 'pass',
+    over: server.kill(signal).then(() => server.start()),
+  });
+
+export const strikes = {
+  'killed before it said so': ({ awake }) => {
+    for (const { process } of awake()) process.kill('SIGKILL');
+    return { message: 'drop', over: done };
+  },
+  'killed after it said so': ({ awake }) => {
+    for (const { process } of awake()) process.kill('SIGKILL');
+    return { message: 'pass', over: done };
+  },
+  'frozen, and another started': ({ awake, freeze, startAnother }) => {
+    for (const copy of awake()) freeze(copy);
+    startAnother();
+    return { message: 'pass', over: done };
+  },
+  'another started beside it': ({ startAnother }) => {
+    startAnother();
+    return { message: 'pass', over: done };
+  },
+  'sessions ended at the destination': ({ room }) => ({
+    message: 'pass',
+    over: endSessions(room.destinationUrl),
+  }),
+  'sessions ended at the source': ({ room }) => ({ message: 'pass', over: endSessions(room.sourceUrl) }),
+  'connection reset': () => ({ message: 'cut', over: done }),
+  'all connections reset': ({ room }) => {
+    room.proxy.cut('reset');
+    return { message: 'drop', over: done };
+  },
+  'no answer to COMMIT': ({ room: { proxy }, awake }) => {
+    let seen: 'nothing' | 'commit' | 'answer' = 'nothing';
+    proxy.intercept('toServer', (chunk) => {
+      // In the simple query protocol the text of a statement is in the clear; rows hold no such text.
+      if (chunk.includes('commit')) seen = 'commit';
+      return 'pass';
+    });
+    proxy.intercept('toClient', () => {
+      if (seen !== 'commit') return 'pass';
+      seen = 'answer';
+      return 'cut';
+    });
+    const isOver = () => seen === 'answer' || awake().length === 0;
+    return { message: 'pass', over: waitUntil('an answer to COMMIT', isOver).finally(() => proxy.mend()) };
+  },
+  'destination crashed': restart('SIGQUIT'),
+  'destination restarted': restart('SIGINT'),
+} satisfies Record<string, Strike>;
+
+export type StrikeName = keyof typeof strikes;
+export const strikeNames = Object.keys(strikes) as StrikeName[];
