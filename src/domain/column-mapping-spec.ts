@@ -17,13 +17,16 @@ const castType = z
   );
 
 export const columnMappingSchema = z.strictObject({
-  /** New names by old ones. */
-  rename: z.record(column, column).optional(),
-  omit: z.array(column).max(1000).optional(),
-  /** Types by column; the source converts. */
-  cast: z.record(column, castType).optional(),
-  /** Columns of which the SHA-256 arrives instead, in hex, of the value's text in UTF-8; NULL stays NULL. */
-  hash: z.array(column).max(1000).optional(),
+  rename: z.record(column, column).optional().describe('New names by old ones.'),
+  omit: z.array(column).max(1000).optional().describe('Columns that do not arrive.'),
+  cast: z.record(column, castType).optional().describe('Types by column; the source converts.'),
+  hash: z
+    .array(column)
+    .max(1000)
+    .optional()
+    .describe(
+      'Columns of which the SHA-256 arrives instead, in hex, of the value’s text in UTF-8; NULL stays NULL.',
+    ),
 });
 export type ColumnMapping = z.infer<typeof columnMappingSchema>;
 

@@ -1,6 +1,6 @@
 /**
- * The sync spec: what a user writes, in JSON over HTTP or in YAML for the CLI. One zod schema is the source of the
- * types, of validation and of OpenAPI. Shapes that need a database to check (columns, permissions) are checked by plan.
+ * The sync spec: what a user writes, as JSON over HTTP. One zod schema is the source of the types, of validation, of
+ * OpenAPI and of docs/sync-spec.md. Shapes that need a database to check (columns, permissions) are checked by plan.
  */
 import { z } from 'zod';
 import { columnMappingSchema } from './column-mapping-spec.ts';
@@ -37,17 +37,19 @@ const size = z
   .refine((t) => parseSizeBytes(t) !== undefined, 'a whole number with a unit, such as 16MiB');
 
 const cronSchedule = z.strictObject({
-  cron: z.string().min(1).max(256),
-  timezone: z.string().min(1).max(64).default('UTC'),
-  /** Six fields, seconds first. */
-  seconds: z.boolean().optional(),
+  cron: z.string().min(1).max(256).describe('Five fields, or six with `seconds`.'),
+  timezone: z.string().min(1).max(64).default('UTC').describe('An IANA name, such as `Europe/Berlin`.'),
+  seconds: z.boolean().optional().describe('The expression has six fields, seconds first.'),
 });
 const everySchedule = z.strictObject({
-  every: duration,
-  startAt: z.iso.datetime({ offset: true }).optional(),
+  every: duration.describe('Counted from `startAt`, whatever the runs take.'),
+  startAt: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('The first time, and the origin of all others.'),
 });
-const atSchedule = z.strictObject({ at: z.iso.datetime({ offset: true }) });
-const manualSchedule = z.strictObject({ manual: z.literal(true) });
+const atSchedule = z.strictObject({ at: z.iso.datetime({ offset: true }).describe('Once.') });
+const manualSchedule = z.strictObject({ manual: z.literal(true).describe('Only when it is triggered.') });
 
 export const scheduleSchema = z.union([cronSchedule, everySchedule, atSchedule, manualSchedule]);
 export type Schedule = z.infer<typeof scheduleSchema>;
@@ -55,56 +57,92 @@ export type Schedule = z.infer<typeof scheduleSchema>;
 const identifier = z.string().min(1).max(63);
 
 const limitsSchema = z.strictObject({
-  batchRows: z.int().min(1).max(10_000_000).default(50_000),
-  batchBytes: size.default('16MiB'),
-  /** Partitions copied at once. */
-  parallel: z.int().min(1).max(16).default(1),
-  maxDuration: duration.optional(),
-  /** Of the rows that the target has, a mirror deletes as many at most; else it stops before it deletes any. A replacement likewise. */
-  maxDeletePercent: z.number().min(0).max(100).default(20),
-  /** Rows that a load may leave out because the target refuses them; one more stops the run. */
-  maxRejects: z.int().min(0).max(10_000).default(0),
+  batchRows: z.int().min(1).max(10_000_000).default(50_000).describe('Rows between two checkpoints.'),
+  batchBytes: size.default('16MiB').describe('Bytes between two checkpoints, whichever comes first.'),
+  parallel: z.int().min(1).max(16).default(1).describe('Ranges of the key that are copied at once.'),
+  maxDuration: duration
+    .optional()
+    .describe('Work longer than this is cancelled; the next run goes on with it.'),
+  maxDeletePercent: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(20)
+    .describe(
+      'A mirror or a replacement that would delete more of the rows in the target stops before it deletes any.',
+    ),
+  maxRejects: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe('Rows that a load may leave out because the target refuses them; one more stops the run.'),
 });
 
 /** What a user writes to create a sync. */
 export const syncSpecSchema = z.strictObject({
-  name: nameSchema,
-  labels: z.record(z.string().max(63), z.string().max(255)).optional(),
+  name: nameSchema.describe('Unique in the tenant.'),
+  labels: z
+    .record(z.string().max(63), z.string().max(255))
+    .optional()
+    .describe('Kept and answered; nothing else.'),
   source: z.strictObject({
-    /** id or name of a connection */
-    connection: z.string().min(1).max(80),
-    /** One SELECT; may hold placeholders (`./placeholders.ts`). */
-    query: z.string().min(1).max(100_000),
+    connection: z.string().min(1).max(80).describe('Id or name.'),
+    query: z.string().min(1).max(100_000).describe('One SELECT; may hold placeholders such as `{{cursor}}`.'),
   }),
   destination: z.strictObject({
-    connection: z.string().min(1).max(80),
-    /** `table` or `schema.table` */
-    table: z.string().regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes'),
+    connection: z.string().min(1).max(80).describe('Id or name.'),
+    table: z
+      .string()
+      .regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes')
+      .describe('`table` or `schema.table`; made when it does not exist.'),
   }),
   mode: z.enum(['append', 'upsert', 'mirror', 'replace']),
-  /** Columns, as they arrive, that identify a row; required by upsert and mirror, and by append and replace to be resumable. */
-  key: z.array(identifier).max(16).default([]),
-  /** Replace only: the table before stays as `<table>_previous`. */
-  keepPrevious: z.boolean().optional(),
+  key: z
+    .array(identifier)
+    .max(16)
+    .default([])
+    .describe(
+      'Columns, as they arrive, that identify a row. For upsert and mirror; lets append and replace resume.',
+    ),
+  keepPrevious: z
+    .boolean()
+    .optional()
+    .describe('Replace only: the table before stays as `<table>_previous`.'),
   cursor: z
-    .strictObject({ column: identifier, lookback: duration.optional(), lag: duration.optional() })
+    .strictObject({
+      column: identifier.describe('Only rows with a later value than at the last load are read.'),
+      lookback: duration.optional().describe('Reads so much again, for values that arrive late.'),
+      lag: duration.optional().describe('How long to wait for transactions that are open; 10s.'),
+    })
     .optional(),
   columns: columnMappingSchema.optional(),
-  /**
-   * A column of the result that says that the row's key is gone: when it is true (boolean), or not NULL (any other). With
-   * upsert. It is written only where the target has such a column.
-   */
-  deletedWhen: identifier.optional(),
-  /** A column of the target, boolean or a timestamp, that marks rows instead of deleting them. */
-  softDelete: identifier.optional(),
+  deletedWhen: identifier
+    .optional()
+    .describe(
+      'Upsert only: a column of the result that says that the row’s key is gone, when it is true or, not being boolean, not NULL. Written only where the target has it.',
+    ),
+  softDelete: identifier
+    .optional()
+    .describe('A column of the target, boolean or a timestamp, that marks rows instead of deleting them.'),
   schedule: scheduleSchema.default({ manual: true }),
-  priority: z.int().min(1).max(5).default(3),
-  overlap: z.enum(['skip']).default('skip'),
+  priority: z.int().min(1).max(5).default(3).describe('1 waits the least.'),
+  overlap: z.enum(['skip']).default('skip').describe('Of a due time that passes while a run is open.'),
   catchUp: z
-    .strictObject({ window: duration.default('1h'), policy: z.enum(['one']).default('one') })
+    .strictObject({
+      window: duration.default('1h').describe('A due time that is later than this is missed.'),
+      policy: z
+        .enum(['one'])
+        .default('one')
+        .describe('Of several due times that have passed the newest runs.'),
+    })
     .default({ window: '1h', policy: 'one' }),
-  /** Of a column that the result has and the target has not: the run fails, or the target gets it. */
-  onSchemaChange: z.enum(['fail', 'add_columns']).default('fail'),
+  onSchemaChange: z
+    .enum(['fail', 'add_columns'])
+    .default('fail')
+    .describe(
+      'Of a column that the result has and the target has not: the run fails, or the target gets it.',
+    ),
   limits: limitsSchema.prefault({}),
 });
 

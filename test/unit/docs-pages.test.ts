@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
+import { syncSpecPage } from '../../src/api/sync-spec-page.ts';
 import { commandTable } from '../../src/cli/command-table.ts';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
 import { configurationPage } from '../../src/config/describe-options.ts';
@@ -9,11 +10,12 @@ const pageOf = (name: string): string => readFileSync(new URL(`../../docs/${name
 const squeezed = (text: string): string => text.replaceAll(/ *\| */g, '|').replaceAll(/-{3,}/g, '---');
 
 describe('docs', () => {
-  test('configuration.md is what the table of options says', () => {
-    const written = pageOf('configuration.md');
-    const wanted = configurationPage();
-    if (squeezed(written) !== squeezed(wanted))
-      process.stdout.write(`docs/configuration.md should be:\n${wanted}\n`);
+  test.each([
+    ['configuration.md', 'the table of options', configurationPage],
+    ['sync-spec.md', 'the schema of the sync spec', syncSpecPage],
+  ])('%s is what %s says', (name, _, page) => {
+    const [written, wanted] = [pageOf(name), page()];
+    if (squeezed(written) !== squeezed(wanted)) process.stdout.write(`docs/${name} should be:\n${wanted}\n`);
     expect(squeezed(written)).toBe(squeezed(wanted));
   });
 
