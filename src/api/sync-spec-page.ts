@@ -31,7 +31,7 @@ export function syncSpecPage(): string {
 
 /** Members that hold others are told by those; of the ways to write a schedule each is. */
 function membersOf(schema: Schema, path = ''): Member[] {
-  return [schema, ...((schema.anyOf ?? []) as Schema[])].flatMap(({ properties = {}, required = [] }) =>
+  return [schema, ...(schema.anyOf ?? [])].flatMap(({ properties = {}, required = [] }) =>
     Object.entries(properties as Record<string, Schema>).flatMap(([name, member]) => {
       const own = { path: `${path}${name}`, schema: member, isRequired: required.includes(name) };
       const inner = membersOf(member, `${path}${name}.`);
@@ -43,7 +43,7 @@ function membersOf(schema: Schema, path = ''): Member[] {
 function shapeOf({ type, enum: values, items, const: only, format, minimum, maximum }: Schema): string {
   if (only !== undefined) return code(only);
   if (values) return values.map(code).join(', ');
-  if (type === 'array') return `list of ${(items as Schema).type}`;
+  if (type === 'array') return `list of ${String((items as Schema).type)}`;
   if (type === 'object') return 'object of strings';
   return minimum === undefined ? (format ?? String(type)) : `${minimum} to ${maximum}`;
 }
