@@ -299,7 +299,7 @@ export const errorTable = {
     status: 422,
     retry: 'never',
     title: 'The destination refused a value',
-    cure: 'Correct the value at the source, or the column type.',
+    cure: 'Correct the value at the source, or the column or constraint that refuses it.',
   },
   ROWS_SWALLOWED: {
     status: 422,

@@ -13,6 +13,8 @@ import { inTransaction, publishing, type DestinationContext, type Run } from './
 import { abandonLoad, fetchLoadRow, isLasting, leavesWork, lockRun, type LoadRow } from './load.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
+import { publishRefused } from './publish-refused.ts';
+import { refusalOf } from './refusal.ts';
 import { settleRejects } from './rejects.ts';
 import { requireTarget } from './require-target.ts';
 
@@ -34,8 +36,7 @@ export async function finishLoad(context: DestinationContext, request: FinishReq
       if (step && 'refused' in step) throw step.refused;
       if (step) return step;
     } catch (error) {
-      if (hasCode(error, 'VALUE_REFUSED') && (await giveUpEarlier(context, request)))
-        throw fenced(request.load);
+      if (hasCode(error, 'VALUE_REFUSED')) throw await judgeRefusal(context, request, error as PenstockError);
       const isOver = performance.now() - sinceMs >= context.timeouts.swapWaitMs;
       if (isOver || !hasCode(error, 'TARGET_LOCKED')) throw error;
       await delay(swapPauseMs * (0.5 + Math.random()));
@@ -45,19 +46,23 @@ export async function finishLoad(context: DestinationContext, request: FinishReq
 
 /**
  * What an earlier run read and the target refuses may be mended at the source by now: given up, where that leaves no trace,
- * so that this run reads for itself. True when it was.
+ * so that this run reads for itself.
  */
-const giveUpEarlier = (
+const judgeRefusal = (
   context: DestinationContext,
   { run: runId, load: id }: FinishRequest,
-): Promise<boolean> =>
-  inTransaction(context, 'Giving up the load', async (run) => {
+  error: PenstockError,
+): Promise<PenstockError> =>
+  inTransaction(context, 'Noting why the load is refused', async (run) => {
     await lockRun(run, runId);
     const load = await fetchLoadRow(run, id, 'for update');
-    if (!load || load.openedBy === runId || ['done', 'abandoned'].includes(load.phase)) return false;
-    if (isLasting(load)) return false;
-    await abandonLoad(run, load);
-    return true;
+    if (!load || load.phase === 'done' || load.phase === 'abandoned') return error;
+    if (load.openedBy !== runId && !isLasting(load)) {
+      await abandonLoad(run, load);
+      return fenced(id);
+    }
+    const refusal = refusalOf(error.cause ?? {});
+    return refusal ? publishRefused(run, load, refusal) : error;
   });
 
 /** Between two tries to lock the target, on average: those who read meanwhile wait for none of them. */
