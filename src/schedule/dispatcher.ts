@@ -2,20 +2,8 @@
  * The dispatcher: loops that turn due times into started runs. Any number of them may run at once, on machines whose
  * clocks differ. Nothing here is needed for correctness: the rows decide, and everything may be done twice.
  *
- * Invariants of the claim protocol. Each Lua file and SQL function names the ones that it keeps.
- *   1. A sync with a next due time is always in the index: a claim moves it and never removes it.   claimDue.lua
- *   2. Nobody makes a look at a sync later than its rows say.                  publishDue.lua, postponeDue.lua
- *   3. A run that holds a place does not wait, and a run that waits holds none.      offerRuns.lua, admit.lua
- *   4. Admission never goes over the cap.                                                            admit.lua
- *   5. While two tenants wait, their starts are as their weights.                     admit.lua, offerRuns.lua
- *   6. Nothing is admitted before the places of running work have been counted.    admit.lua, advanceRefill.lua
- *   7. Only the holder of a ticket ends it.                              confirmStarts.lua, returnTickets.lua
- *   8. At rest the places are exactly the runs that hold them.      releaseRuns.lua, freePlaces.lua, sweep.ts
- *   9. A due time ends in exactly one slot, and a slot in at most one run.               storage/settle.ts
- *  10. A run starts only if its row says so: queued, due by the database's clock, in time.  storage/admit.ts
- *  11. A workflow is started only for a run whose row is `starting`.                                launch.ts
- *
- * States of a due time, and what moves it on. Whatever dies, the state before is found again.
+ * docs/scheduling.md has the claim protocol: its invariants, by the numbers that Lua files and SQL functions name, and the
+ * states of a due time. What moves one on; whatever dies, the state before is found again:
  *   due in the rows ──claimDue──> lent ──settle──> run queued ──offerRuns──> waiting ──admit──> ticket
  *     ──startRuns──> run starting ──RunStarter.start──> workflow there ──confirmStarts──> place held
  *     ──run final, releaseRuns──> gone
@@ -35,6 +23,7 @@ import { reconcile } from './reconcile.ts';
 import { refill } from './refill.ts';
 import { sweep } from './sweep.ts';
 import { tick } from './tick.ts';
+import { defaultLookEveryMs, defaultTicketMs, lockedMs } from './timings.ts';
 
 export interface DispatcherDeps {
   readonly index: ScheduleIndex;
@@ -74,18 +63,16 @@ export interface Dispatcher {
 
 const defaults = {
   startConcurrency: 64,
-  lookEveryMs: 1_000,
+  lookEveryMs: defaultLookEveryMs,
   sweepEveryMs: 5_000,
   overdueMs: 5_000,
-  ticketMs: 30_000,
+  ticketMs: defaultTicketMs,
   silentMs: 60_000,
 };
 type Settings = Required<DispatcherOptions>;
 
 /** How long a refill that is done with may rest unless it is woken. */
 const idleMs = 60_000;
-/** When a run whose row somebody held is tried again. */
-const lockedMs = 250;
 /** Between two batches that are not full: due times and places that come one by one share their round trips. */
 const restMs = 10;
 const leastEngineBackoffMs = 250;

@@ -9,6 +9,7 @@ import type { Filled, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-in
 import type { Logger } from '../telemetry/logger.ts';
 import { commandTimeoutMs, connectRedis, unavailable } from './connect-redis.ts';
 import { bindCommands, type CommandName } from './redis-commands.ts';
+import { defaultLookEveryMs, defaultTicketMs } from './timings.ts';
 
 export interface RedisIndexOptions {
   readonly url: string;
@@ -25,8 +26,7 @@ export interface RedisIndexOptions {
   readonly lookEveryMs?: number;
 }
 
-/** Defaults of the leases, ms. The dispatcher takes the same ticket for granted. */
-const defaultTicketMs = 30_000;
+/** Defaults of the leases, ms. */
 const defaultClaimLeaseMs = 30_000;
 const defaultRefillLeaseMs = 5_000;
 
@@ -73,7 +73,7 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
   return {
     publishDue: (entries) =>
       runChunks('publishDue', entries, (e) => [e.syncId, e.version, e.nextDueAtMs ?? ''], [
-        options.lookEveryMs ?? 1_000,
+        options.lookEveryMs ?? defaultLookEveryMs,
       ]),
     offerRuns: (runs) => runChunks('offerRuns', runs, offerArgs),
     releaseRuns: (runIds) => runChunks('releaseRuns', runIds, (id) => [id]),

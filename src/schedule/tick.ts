@@ -8,6 +8,7 @@ import type { SyncId } from '../domain/ids.ts';
 import type { DueClaim, DueIndex, ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { ScheduleStore, Settlement } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { lockedMs } from './timings.ts';
 
 export interface TickDeps {
   readonly index: DueIndex & Pick<ScheduleAnnouncer, 'publishDue' | 'offerRuns'>;
@@ -17,8 +18,6 @@ export interface TickDeps {
 
 /** Ids a claim. */
 const claimSize = 100;
-/** When a sync whose row somebody held is looked at again. */
-const lockedMs = 250;
 
 /** Claims what is due, settles it and tells the index. Returns how many ms may pass until the next look. */
 export async function tick({ index, store, log }: TickDeps, lookEveryMs: number): Promise<number> {
