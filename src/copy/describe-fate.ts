@@ -1,6 +1,7 @@
 /** What becomes of the target's rows, of the cursor and of an unfinished load, in words. */
 import { cursorIsFor } from '../domain/reset-ways.ts';
 import type { SyncPlan } from '../domain/sync-plan.ts';
+import { writeModes } from '../domain/write-modes.ts';
 import type { CursorFate, LoadPlan, TargetForecast } from '../ports/destination.ts';
 import type { QueryProbe } from '../ports/source.ts';
 
@@ -15,12 +16,13 @@ export function describeDeletes(
       expected: null,
       why: `It ${softDelete ? 'marks' : 'deletes'} rows whose ${deletedWhen.column} says so.`,
     };
-  if (mode === 'append' || mode === 'upsert') return { expected: 0, why: `${mode} deletes nothing.` };
+  const { absentRows } = writeModes[mode];
+  if (absentRows === 'kept') return { expected: 0, why: `${mode} deletes nothing.` };
   if (!exists) return { expected: 0, why: 'The target is new.' };
   const verb = softDelete ? 'marks' : 'deletes';
   const guard = `More than ${maxDeletePercent} % stops the run before any.`;
   const what =
-    mode === 'mirror'
+    absentRows === 'deleted'
       ? `It ${verb} rows whose key is not in the result.`
       : 'All rows give way to the result.';
   if (source === null || target === null || cursor)

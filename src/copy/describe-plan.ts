@@ -1,6 +1,7 @@
 /** A plan in words: how it is read, what the key is good for, and how each column travels. */
 import type { PlannedColumn, PlannedKey, PlannedRead } from '../domain/sync-plan.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
+import { writeModes } from '../domain/write-modes.ts';
 import type { LoadPlan } from '../ports/destination.ts';
 import type { MappedColumn, QueryProbe, ResultColumn } from '../ports/source.ts';
 import { whyText } from './choose-format.ts';
@@ -15,7 +16,7 @@ export function describeRead(probe: QueryProbe, plan: LoadPlan): PlannedRead {
     why: probe.resumable.possible
       ? `Rows come in the order of ${order.join(', ')}, so an attempt goes on after the last batch that was committed.`
       : `It cannot be continued: ${probe.resumable.reason}. Each attempt begins with the first row again${
-          plan.mode === 'append' ? ', in a table beside the target that is published once' : ''
+          writeModes[plan.mode].keyed ? '' : ', in a table beside the target that is published once'
         }.`,
     order: [...order],
     estimatedRows: probe.estimatedRows,
@@ -29,11 +30,11 @@ export function describeKey(
   { key, mode }: LoadPlan,
 ): PlannedKey | null {
   if (key.length === 0) return null;
-  const merges = mode === 'upsert' || mode === 'mirror';
-  const repeated = merges
+  const { keyed } = writeModes[mode];
+  const repeated = keyed
     ? 'Not proven to be unique: of rows with one key, one is written (the greatest cursor, or else the text that sorts last). Batches are cut only where it changes; more rows of one key than a batch holds stop the run.'
     : 'Not proven to be unique: batches are cut only where it changes; more rows of one key than a batch holds stop the run.';
-  const nulls = merges ? ' A NULL in it is refused.' : ' Rows with a NULL in it are read last.';
+  const nulls = keyed ? ' A NULL in it is refused.' : ' Rows with a NULL in it are read last.';
   return {
     columns: [...key],
     unique: uniqueKey,

@@ -2,6 +2,7 @@
 import { PenstockError } from '../domain/errors.ts';
 import { placeholdersIn } from '../domain/placeholders.ts';
 import { parseDurationMs, type SyncSpec } from '../domain/sync-spec.ts';
+import { writeModes } from '../domain/write-modes.ts';
 import type { LoadPlan, TableName } from '../ports/destination.ts';
 import type { PlannedCursor, QueryProbe, ResultColumn } from '../ports/source.ts';
 import { chooseFormat } from './choose-format.ts';
@@ -56,7 +57,7 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
  */
 function orderOf({ key, mode }: SyncSpec, { resumable }: QueryProbe): readonly string[] {
   if (resumable.possible) return key;
-  if (mode === 'append' || mode === 'replace') return [];
+  if (!writeModes[mode].keyed) return [];
   if (resumable.keyFlaw === null) return key;
   throw new PenstockError('NOT_RESUMABLE', `The key tells no rows apart: ${resumable.keyFlaw}.`, {
     pointer: '/key',
@@ -67,9 +68,10 @@ const timeTypes = /^(timestamp|date)/;
 
 function planCursor({ cursor, mode }: SyncSpec, { columns }: QueryProbe): PlannedCursor | null {
   if (!cursor) return null;
+  const { onlyAdds } = writeModes[mode];
   const lookbackMs = parseDurationMs(cursor.lookback ?? '0ms')!;
   const { typeName } = columns.find((column) => column.name === cursor.column)!;
-  if (lookbackMs > 0 && mode === 'append')
+  if (lookbackMs > 0 && onlyAdds)
     throw new PenstockError('BAD_REQUEST', 'An append cannot look back: it would load rows twice.', {
       pointer: '/cursor/lookback',
     });
@@ -81,7 +83,7 @@ function planCursor({ cursor, mode }: SyncSpec, { columns }: QueryProbe): Planne
     column: cursor.column,
     lookbackMs,
     lagMs: cursor.lag === undefined ? defaultLagMs : parseDurationMs(cursor.lag)!,
-    nulls: mode === 'append' ? 'refuse' : 'read',
+    nulls: onlyAdds ? 'refuse' : 'read',
   };
 }
 

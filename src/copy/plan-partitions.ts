@@ -4,6 +4,7 @@
  * key has exactly one partition, also one that comes into the result later.
  */
 import type { SyncSpec } from '../domain/sync-spec.ts';
+import { writeModes } from '../domain/write-modes.ts';
 import type { LoadPlan } from '../ports/destination.ts';
 import type { CursorWindow, PartitionBounds, Source } from '../ports/source.ts';
 
@@ -14,7 +15,7 @@ import type { CursorWindow, PartitionBounds, Source } from '../ports/source.ts';
 const rangesPerSlot = 4;
 
 /** Whether a row with a NULL in its key may be written: not where rows are found again by their key. */
-export const takesNullKeys = ({ mode }: LoadPlan): boolean => mode === 'append' || mode === 'replace';
+export const takesNullKeys = ({ mode }: LoadPlan): boolean => !writeModes[mode].keyed;
 
 interface PartitionRequest {
   plan: LoadPlan;

@@ -5,6 +5,7 @@
 import { PenstockError } from '../domain/errors.ts';
 import type { SyncId } from '../domain/ids.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
+import { writeModes } from '../domain/write-modes.ts';
 import type { RowsPart } from '../ports/comparison.ts';
 import type { Destination, DoneLoad } from '../ports/destination.ts';
 import type { ResultColumn, Source } from '../ports/source.ts';
@@ -65,7 +66,7 @@ export async function verifyLoad(
     later: source.compare({ ...rows, which: 'later' }),
     destination: ours,
     rejected: new Map((await ours.listRejected()).map(({ key, rows }) => [key, rows])),
-    oneRowAKey: mode === 'upsert' || mode === 'mirror',
+    oneRowAKey: writeModes[mode].keyed,
     maxExamples: request.maxExamples,
     leafRows: sizes.leafRows,
     signal,

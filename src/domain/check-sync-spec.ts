@@ -4,6 +4,7 @@ import { PenstockError } from './errors.ts';
 import { checkColumnMapping } from './column-mapping-spec.ts';
 import { checkPlaceholders } from './placeholders.ts';
 import type { SyncSpec } from './sync-spec.ts';
+import { writeModes } from './write-modes.ts';
 
 const refuse = (message: string, pointer: string): never => {
   throw new PenstockError('BAD_REQUEST', message, { pointer });
@@ -18,37 +19,36 @@ const reservedSchema = /^(_penstock|penstock|pg_.*|information_schema)\./;
  */
 export function checkSyncSpec(spec: SyncSpec): void {
   const { mode, key, cursor, destination, softDelete, deletedWhen } = spec;
+  const { onlyAdds, keyed, takesTombstones, absentRows } = writeModes[mode];
   checkSchedule(spec.schedule);
   checkPlaceholders(spec);
   if (spec.columns) checkColumnMapping(spec.columns);
-  if ((mode === 'upsert' || mode === 'mirror') && key.length === 0)
+  if (keyed && key.length === 0)
     refuse(`mode ${mode} needs a key: name the columns that identify a row`, '/key');
   const double = key.findIndex((column, index) => key.indexOf(column) < index);
   if (double >= 0) refuse(`key names ${key[double]} twice`, `/key/${double}`);
-  if (mode === 'append' && cursor?.lookback !== undefined)
+  if (onlyAdds && cursor?.lookback !== undefined)
     refuse('lookback reads rows again, which append would write again: use upsert', '/cursor/lookback');
-  if (mode === 'mirror' && cursor)
+  if (cursor && absentRows !== 'kept')
     refuse(
-      'a mirror reads everything in every run, or it could not tell which rows are gone: remove the cursor, or use upsert',
+      `mode ${mode} reads the whole result in every run, or it could not tell which rows are gone: remove the cursor, or use upsert`,
       '/cursor',
     );
-  if (deletedWhen !== undefined && mode !== 'upsert')
+  if (deletedWhen !== undefined && !takesTombstones)
     refuse(
       `deletedWhen goes with mode upsert: remove it, or leave such rows out in the query`,
       '/deletedWhen',
     );
   if (deletedWhen !== undefined && key.includes(deletedWhen))
     refuse('deletedWhen cannot be a column of the key', '/deletedWhen');
-  if (softDelete !== undefined && mode !== 'mirror' && deletedWhen === undefined)
+  if (softDelete !== undefined && absentRows !== 'deleted' && deletedWhen === undefined)
     refuse(
       `mode ${mode} marks no rows: softDelete goes with mirror, and with upsert and deletedWhen`,
       '/softDelete',
     );
   if (softDelete !== undefined && key.includes(softDelete))
     refuse('softDelete cannot be a column of the key', '/softDelete');
-  if (mode === 'replace') checkReplace(spec);
-  else if (spec.keepPrevious)
-    refuse('only mode replace has a table before: leave keepPrevious out', '/keepPrevious');
+  if (spec.keepPrevious) checkKeepPrevious(spec);
   if (reservedSchema.test(destination.table))
     refuse('the schema of the table is reserved: choose another', '/destination/table');
 }
@@ -56,13 +56,10 @@ export function checkSyncSpec(spec: SyncSpec): void {
 /** What a kept table's name is made of: `<table>_previous`, in at most 63 bytes. */
 const previousSuffixBytes = 9;
 
-function checkReplace({ cursor, destination, keepPrevious }: SyncSpec): void {
-  if (cursor)
-    refuse(
-      'replace reads the whole result every time: leave the cursor out, or use append or upsert',
-      '/cursor',
-    );
+function checkKeepPrevious({ mode, destination }: SyncSpec): void {
+  if (writeModes[mode].absentRows !== 'replaced')
+    refuse('only mode replace has a table before: leave keepPrevious out', '/keepPrevious');
   const table = destination.table.slice(destination.table.indexOf('.') + 1);
-  if (keepPrevious && new TextEncoder().encode(table).length > 63 - previousSuffixBytes)
+  if (new TextEncoder().encode(table).length > 63 - previousSuffixBytes)
     refuse('keepPrevious needs a table name of at most 54 bytes', '/destination/table');
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { columnMappingSchema } from './column-mapping-spec.ts';
+import { writeModeNames } from './write-modes.ts';
 
 /** Names of tenants, connections and syncs: they become part of workflow ids, so they are slugs. */
 export const nameSchema = z
@@ -97,7 +98,7 @@ export const syncSpecSchema = z.strictObject({
       .regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes')
       .describe('`table` or `schema.table`; made when it does not exist.'),
   }),
-  mode: z.enum(['append', 'upsert', 'mirror', 'replace']),
+  mode: z.enum(writeModeNames),
   key: z
     .array(identifier)
     .max(16)

@@ -7,6 +7,7 @@ import type { PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { PlannedLock } from '../domain/sync-plan.ts';
+import type { WriteModeName } from '../domain/write-modes.ts';
 import type { ComparedTarget, DestinationRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
 import type { Page, PageRequest } from './scope.ts';
@@ -35,7 +36,7 @@ export interface SoftDelete {
 /** Everything that decides what a load reads and writes. Frozen when the load is opened; whoever continues it executes it. */
 export interface LoadPlan {
   syncVersion: number;
-  mode: 'append' | 'upsert' | 'mirror' | 'replace';
+  mode: WriteModeName;
   query: string;
   sourceIdentity: string;
   columns: readonly ResultColumn[];

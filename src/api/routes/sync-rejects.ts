@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
+import { writeModes } from '../../domain/write-modes.ts';
 import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
@@ -91,7 +92,7 @@ export function addSyncRejectRoutes(app: ApiApp, deps: ApiDeps): void {
     async (request, reply) => {
       const owner = await scope(request);
       const { spec } = await syncs.fetch(owner, request.params.ref);
-      if (spec.mode === 'append' && !spec.cursor)
+      if (writeModes[spec.mode].onlyAdds && !spec.cursor)
         throw new PenstockError(
           'BAD_REQUEST',
           'an append without a cursor appends everything with each run: trigger one if you want that',

@@ -1,14 +1,13 @@
 /** What opening and publishing a load would meet here, looked at in a transaction that cannot write. */
 import { codeOf, PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
-import type { PlannedLock } from '../../domain/sync-plan.ts';
 import type { LoadPlan, OnSchemaChange, TargetForecast } from '../../ports/destination.ts';
 import { judgeCursor } from './cursor.ts';
 import { describeTarget } from './describe-target.ts';
 import type { Run } from './destination-session.ts';
 import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
 import { fetchPlanBefore, foreseeUnfinished, isPrepared } from './load.ts';
-import { checkObstacles, findObstacles, type Obstacle } from './modes/swap-obstacles.ts';
+import { modeOf } from './modes/modes.ts';
 import { targetChecks, targetDdl } from './target.ts';
 
 interface ForecastRequest {
@@ -20,10 +19,17 @@ interface ForecastRequest {
   onSchemaChange: OnSchemaChange;
 }
 
+const claim = {
+  on: '_penstock.target',
+  lock: 'SHARE ROW EXCLUSIVE',
+  when: 'for a moment, when the load is opened; other loads that are opened then wait',
+};
+const creation = { lock: 'ACCESS EXCLUSIVE', when: 'while it is created; nobody has it yet' };
+
 /** Every refusal, not the first one only. */
 export async function forecast(run: Run, request: ForecastRequest): Promise<TargetForecast> {
   await run('set transaction read only');
-  const { sync, plan, role, onSchemaChange } = request;
+  const { sync, plan, role, keepPrevious, onSchemaChange } = request;
   const { schema, table } = plan.target;
   const name = `${schema}.${table}`;
   const refusals: PenstockError[] = [];
@@ -39,8 +45,8 @@ export async function forecast(run: Run, request: ForecastRequest): Promise<Targ
       : targetChecks(run, { sync, ...fitting, relation, kind: facts.kind!, columns, prepared });
   for (const check of [...checks, () => checkRights(request, facts, prepared)])
     await collect(refusals, check);
-  const obstacles = relation && plan.mode === 'replace' ? await findObstacles(run, relation, role) : [];
-  await collect(refusals, () => checkObstacles(plan.target, obstacles, request));
+  const { locks, refusal } = await modeOf(plan).foresee(run, { plan, relation, role, keepPrevious });
+  if (refusal) refusals.push(refusal);
   return {
     exists: relation !== null,
     estimatedRows: facts.estimatedRows,
@@ -48,7 +54,11 @@ export async function forecast(run: Run, request: ForecastRequest): Promise<Targ
       relation === null
         ? await targetDdl(run, plan)
         : await changingDdl(run, { ...fitting, present: columns ?? [] }),
-    locks: locksOf(plan, { name, isNew: relation === null, obstacles }),
+    locks: [
+      claim,
+      ...(relation === null ? [{ on: name, ...creation }] : []),
+      ...locks.map((each) => ({ on: name, ...each })),
+    ],
     cursor: prepared ? (await judgeCursor(run, sync, plan)).fate : 'first',
     unfinished: prepared ? await foreseeUnfinished(run, sync, plan) : null,
     refusals,
@@ -89,14 +99,7 @@ interface Facts {
   mayCreateTable: boolean;
 }
 
-const needed: Readonly<Record<LoadPlan['mode'], readonly string[]>> = {
-  append: ['INSERT'],
-  upsert: ['SELECT', 'INSERT', 'UPDATE'],
-  mirror: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
-  replace: ['SELECT'],
-};
-
-async function fetchFacts(run: Run, { target, mode }: LoadPlan, role: string | undefined): Promise<Facts> {
+async function fetchFacts(run: Run, plan: LoadPlan, role: string | undefined): Promise<Facts> {
   const [facts] = await run<Facts>(
     `select c.oid::text as relation, c.relkind::text as kind, nullif(c.reltuples, -1)::float8 as "estimatedRows",
             w.name as writer, current_user::text as login, n.oid is not null as "schemaExists",
@@ -107,7 +110,7 @@ async function fetchFacts(run: Run, { target, mode }: LoadPlan, role: string | u
        from (select coalesce($3::text, current_user) as name) as w
        left join pg_namespace n on n.nspname = $1
        left join pg_class c on c.relnamespace = n.oid and c.relname = $2 and c.relkind not in ('i', 'I', 't', 'c')`,
-    [target.schema, target.table, role ?? null, needed[mode]],
+    [plan.target.schema, plan.target.table, role ?? null, modeOf(plan).rights],
   );
   return facts!;
 }
@@ -124,49 +127,4 @@ function checkRights({ plan }: ForecastRequest, facts: Facts, prepared: boolean)
     refuse(`The login ${facts.login} may not create ${schema}.${table}`);
   if (facts.relation !== null && facts.lacks.length > 0)
     refuse(`The role ${facts.writer} may not ${facts.lacks.join(', ')} on ${schema}.${table}`);
-}
-
-interface Locked {
-  /** Of the target. */
-  name: string;
-  isNew: boolean;
-  obstacles: readonly Obstacle[];
-}
-
-/** What readers and writers of the target may meet. */
-function locksOf(plan: LoadPlan, { name, isNew, obstacles: [obstacle] }: Locked): PlannedLock[] {
-  const claim = {
-    on: '_penstock.target',
-    lock: 'SHARE ROW EXCLUSIVE',
-    when: 'for a moment, when the load is opened; other loads that are opened then wait',
-  };
-  const made = isNew
-    ? [{ on: name, lock: 'ACCESS EXCLUSIVE', when: 'while it is created; nobody has it yet' }]
-    : [];
-  return [claim, ...made, ...publishingLocks(plan, name, obstacle)];
-}
-
-function publishingLocks({ mode, resumable }: LoadPlan, name: string, obstacle?: Obstacle): PlannedLock[] {
-  const rows = 'ROW EXCLUSIVE';
-  if (mode === 'append' && !resumable)
-    return [{ on: name, lock: rows, when: 'in the one transaction that publishes all rows at the end' }];
-  const batches = { on: name, lock: rows, when: 'in each batch, for 5 seconds or a little more' };
-  if (mode === 'mirror')
-    return [batches, { on: name, lock: rows, when: 'in each chunk of deletes at the end' }];
-  if (mode !== 'replace') return [batches];
-  if (obstacle)
-    return [
-      {
-        on: name,
-        lock: 'SHARE ROW EXCLUSIVE',
-        when: `while its rows are deleted and the new ones inserted, in one transaction: it cannot be swapped because of ${obstacle.what}. Readers do not wait, writers do`,
-      },
-    ];
-  return [
-    {
-      on: name,
-      lock: 'ACCESS EXCLUSIVE',
-      when: 'for a moment, when the new table takes its place; tried again when it is not free',
-    },
-  ];
 }

@@ -6,6 +6,7 @@ import { expect } from '@jest/globals';
 import { Pool } from 'pg';
 import type { RunAnswer } from '../../../src/client/index.ts';
 import { compareRows, type Comparison } from '../../../src/dev/demo/compare-rows.ts';
+import { writeModeNames, type WriteModeName } from '../../../src/domain/write-modes.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { expectNothingLeft } from './expect-nothing-left.ts';
 import { execute } from '../../support/execute.ts';
@@ -14,7 +15,7 @@ import type { Dice } from './seeds.ts';
 
 export interface CopyUnderFault {
   readonly runId: string;
-  readonly mode: Mode;
+  readonly mode: WriteModeName;
   /** Of the superuser. */
   readonly sourceUrl: string;
   readonly destinationUrl: string;
@@ -34,11 +35,9 @@ export interface CopyUnderFault {
   readonly close: () => Promise<void>;
 }
 
-type Mode = 'append' | 'upsert' | 'mirror' | 'replace';
-
 export interface CopyOptions {
   /** The seed decides otherwise. */
-  readonly mode?: Mode;
+  readonly mode?: WriteModeName;
   /** Makes the rows so wide that the source is still sending when they are far from written. */
   readonly wide?: boolean;
   /** Port by which the destination is reached, of a proxy in front of it. */
@@ -64,7 +63,7 @@ export async function startCopy(
   const { servers, api, tenantId, sourceDatabase } = product;
   const { postgres } = servers;
   const name = `copy${++copies}`;
-  const mode = options.mode ?? dice.oneOf(['append', 'upsert', 'mirror', 'replace'] as const);
+  const mode = options.mode ?? dice.oneOf(writeModeNames);
   const batchRows = dice.between(60, 150);
   const parallel = options.parallel ?? dice.oneOf([1, 2]);
   const query = options.wide ? wideQuery : plainQuery;

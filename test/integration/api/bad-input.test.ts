@@ -85,7 +85,7 @@ describe('a sync with', () => {
     ['/mode', { '/mode': 'merge' }, /./],
     ['/key', { '/mode': 'upsert', '/key': [] }, /needs a key/],
     ['/key', { '/mode': 'mirror', '/key': [] }, /needs a key/],
-    ['/cursor', { '/mode': 'mirror', '/cursor': { column: 'at' } }, /reads everything/],
+    ['/cursor', { '/mode': 'mirror', '/cursor': { column: 'at' } }, /reads the whole result/],
     ['/deletedWhen', { '/deletedWhen': 'gone' }, /goes with mode upsert/],
     ['/deletedWhen', { '/mode': 'upsert', '/deletedWhen': 'id' }, /column of the key/],
     ['/softDelete', { '/mode': 'upsert', '/softDelete': 'gone' }, /marks no rows/],

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId } from '../../../src/domain/ids.ts';
+import { writeModeNames } from '../../../src/domain/write-modes.ts';
 import { verifySync } from '../../support/verify-sync.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom, type SyncInput } from '../../support/pipe-room.ts';
 
@@ -32,7 +33,7 @@ const people = (over: Partial<SyncInput> = {}) =>
 const expectMapped = async () =>
   expect(await rowsAsText(room.to, 'select * from target')).toEqual(await rowsAsText(room.from, mapped));
 
-describe.each(['append', 'upsert', 'mirror', 'replace'] as const)('%s', (mode) => {
+describe.each(writeModeNames)('%s', (mode) => {
   test.each(['copy', 'cursor'] as const)('columns arrive as they are mapped, read by %s', async (reader) => {
     const { query, key } = { query: 'select * from people', key: ['person id'] };
     const sync = room.sync({ query, key, mode, columns }, reader);

@@ -5,6 +5,7 @@ import { planSync } from '../../../src/copy/plan-sync.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import type { SyncPlan } from '../../../src/domain/sync-plan.ts';
 import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
+import { writeModeNames } from '../../../src/domain/write-modes.ts';
 import { createRowMemory } from '../../../src/copy/row-memory.ts';
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
 import {
@@ -299,7 +300,6 @@ describe('a plan', () => {
       );
     return state;
   };
-  const modes = ['append', 'upsert', 'mirror', 'replace'] as const;
 
   test('writes nothing where nothing has been copied yet, and nothing can be written', async () => {
     const untouched = await createPipeRoom();
@@ -310,7 +310,7 @@ describe('a plan', () => {
     }
     const before = [await stateOf(untouched.from), await stateOf(untouched.to)];
     const { source, destination } = untouched;
-    for (const mode of modes) {
+    for (const mode of writeModeNames) {
       const { id, spec } = untouched.sync({ query: 'select * from item', key: ['id'], mode });
       expect((await planSync({ source, destination }, { sync: id, syncVersion: 1, spec })).ok).toBe(true);
     }
@@ -323,7 +323,7 @@ describe('a plan', () => {
     await room.run(first);
     await room.prepare(first, newId('run'));
     const before = await stateOf(room.to);
-    for (const mode of modes) {
+    for (const mode of writeModeNames) {
       await plan(sync({ mode }));
       await plan(changed(first, { mode }));
     }

@@ -6,6 +6,7 @@ import { chooseFormat } from '../../../src/copy/choose-format.ts';
 import { keepsValues } from '../../../src/copy/column-fit.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import type { Receipt } from '../../../src/domain/run-states.ts';
+import { writeModeNames } from '../../../src/domain/write-modes.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
 import { awkwardValues, createTypes, localTypes } from '../../support/type-corpus.ts';
 import { verifySync } from '../../support/verify-sync.ts';
@@ -94,8 +95,7 @@ test('each type alone decides whether rows may travel as binary', async () => {
   expect(binary.map(({ name }) => name).toSorted()).toEqual(['id', ...tables['portable']!].toSorted());
 });
 
-const modes = ['append', 'upsert', 'mirror', 'replace'] as const;
-const ways = modes.flatMap((mode) =>
+const ways = writeModeNames.flatMap((mode) =>
   (['copy', 'cursor'] as const).flatMap((reader) =>
     Object.keys(tables).map((table) => ({ mode, reader, table })),
   ),

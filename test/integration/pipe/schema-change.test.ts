@@ -1,6 +1,7 @@
 /** Columns that change at either end, between loads and in the middle of one: nothing is half published, nothing guessed. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId } from '../../../src/domain/ids.ts';
+import { writeModeNames } from '../../../src/domain/write-modes.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom, type SyncInput } from '../../support/pipe-room.ts';
 
 let room: PipeRoom;
@@ -15,7 +16,6 @@ beforeEach(async () => {
   await room.from.query(`insert into goods select i, 'n' || i, i from generate_series(1, 100) as i`);
 });
 
-const modes = ['append', 'upsert', 'mirror', 'replace'] as const;
 const goods = (mode: SyncInput['mode'] = 'upsert', onSchemaChange: 'fail' | 'add_columns' = 'fail') =>
   room.sync({ query: 'select * from goods', key: ['id'], mode, onSchemaChange });
 const limits = { rows: 10, bytes: 1 << 20, timeMs: 5_000 };
@@ -28,7 +28,7 @@ const targetColumns = async () => {
 };
 const count = async () => Number((await room.to.query('select count(*) as n from target')).rows[0].n);
 
-describe.each(modes)('%s, between two loads', (mode) => {
+describe.each(writeModeNames)('%s, between two loads', (mode) => {
   test('a new column of the result fails the run, by its name, and with add_columns the target gets it', async () => {
     const sync = goods(mode);
     await room.run(sync);
@@ -173,7 +173,7 @@ describe('what the target fills in itself is refused at once, by name', () => {
   });
 });
 
-describe.each(modes)('%s, in the middle of a load', (mode) => {
+describe.each(writeModeNames)('%s, in the middle of a load', (mode) => {
   /** Half of a load, in one batch of ten rows after another, and then a change. */
   const halfThen = async (change: () => Promise<unknown>) => {
     const [sync, run] = [goods(mode), newId('run')];

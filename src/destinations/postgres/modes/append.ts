@@ -2,21 +2,26 @@
  * Append: rows go straight into the target, and every one of them is new. Those of a query that cannot be resumed wait in
  * a shadow, from which they can be taken back, and are inserted all at once.
  */
+import { writeModes } from '../../../domain/write-modes.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { sumCheckpoints } from '../sum-checkpoints.ts';
 import { writingTarget } from '../writing-target.ts';
-import { noCounts, type Mode, type Route, type Writing } from './mode.ts';
+import { lockedByBatches, noCounts, rowLock, type Mode, type Route, type Writing } from './mode.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
 
 export const append: Mode = {
-  onlyAdds: true,
-  keyed: false,
+  ...writeModes.append,
+  rights: ['INSERT'],
+  foresee: async () => ({ locks: [lockedByBatches] }),
   route: straight,
 };
 
 export const stagedAppend: Mode = {
-  onlyAdds: true,
-  keyed: false,
+  ...writeModes.append,
+  rights: ['INSERT'],
+  foresee: async () => ({
+    locks: [{ lock: rowLock, when: 'in the one transaction that publishes all rows at the end' }],
+  }),
   staged: true,
   open: (run, load, { role }) => createShadow(run, load, role),
   restart: emptyShadow,

@@ -10,6 +10,7 @@
  * A load into a table that was empty needs none of this: all that is there came from it. Unless it has to begin again
  * where it is interrupted: a row of its first attempt may be gone from the result of the last.
  */
+import { writeModes } from '../../../domain/write-modes.ts';
 import { ident, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
 import type { Run } from '../destination-session.ts';
@@ -20,13 +21,24 @@ import { mismatch, qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { writingTarget } from '../writing-target.ts';
 import { tooManyDeletes } from './delete-guard.ts';
 import { stagingTable } from './merge.ts';
-import type { Mode, Published, Publishing, Route, Writing } from './mode.ts';
+import {
+  lockedByBatches,
+  rowLock,
+  type Mode,
+  type Published,
+  type Publishing,
+  type Route,
+  type Writing,
+} from './mode.ts';
 import { isLive, removeRows } from './soft-delete.ts';
 import { staged, upsert } from './upsert.ts';
 
 export const mirror: Mode = {
-  onlyAdds: false,
-  keyed: true,
+  ...writeModes.mirror,
+  rights: [...upsert.rights, 'DELETE'],
+  foresee: async () => ({
+    locks: [lockedByBatches, { lock: rowLock, when: 'in each chunk of deletes at the end' }],
+  }),
   open,
   restart: async (run, load) => run(`truncate ${seen(load)}`),
   route: (writing) => (comparesKeys(writing.load) ? notingKeys(writing) : upsert.route(writing)),

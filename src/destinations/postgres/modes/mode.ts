@@ -1,25 +1,23 @@
 /**
  * What differs between the modes of writing, as the commit protocol sees it. A mode is one file beside this one, listed
- * in `modes.ts`; nothing else asks for a mode by name. The protocol itself (leases, checkpoints, proof of the end,
- * receipt) is the same for all.
+ * in `modes.ts`, and a row of the table `domain/write-modes.ts`; nothing else asks for a mode by name. The protocol itself
+ * (leases, checkpoints, proof of the end, receipt) is the same for all.
  */
 import type { Client } from 'pg';
 import type { PenstockError } from '../../../domain/errors.ts';
-import type { BatchCounts, PublishLimits } from '../../../ports/destination.ts';
+import type { PlannedLock } from '../../../domain/sync-plan.ts';
+import type { WriteMode } from '../../../domain/write-modes.ts';
+import type { BatchCounts, LoadPlan, PublishLimits } from '../../../ports/destination.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import type { SameKey } from '../key-index.ts';
 import type { TargetColumn } from '../target-columns.ts';
 
-export interface Mode {
-  /**
-   * It never takes back a row. So several syncs may write one table, nothing may be read twice, and a load with committed
-   * rows whose plan has changed is the user's to decide about. Any other mode owns its table alone, abandons such a load
-   * and reads again.
-   */
-  readonly onlyAdds: boolean;
-  /** The target has one row a key, by a unique index. */
-  readonly keyed: boolean;
+export interface Mode extends WriteMode {
+  /** What the writer must have been granted on a target that is there: SELECT, INSERT … */
+  readonly rights: readonly string[];
+  /** What it would lock of the target, and why it would be refused by it, found out without writing. */
+  foresee(run: Run, target: Foreseen): Promise<Outlook>;
   /** Rows are committed where nobody sees them; until the load is published it can be abandoned without a trace. */
   readonly staged?: boolean;
   /** Makes what the load needs beside its target, in the transaction that opens it. */
@@ -39,6 +37,26 @@ export interface Mode {
   /** Drops what `open` made, in the transaction that makes the load done or abandoned. */
   clear?(run: Run, load: LoadRow): Promise<unknown>;
 }
+
+/** A target, before a load is opened for it. */
+export interface Foreseen {
+  readonly plan: LoadPlan;
+  /** Its oid; null: it is made. */
+  readonly relation: string | null;
+  /** The role that the connection was granted as. */
+  readonly role: string | undefined;
+  readonly keepPrevious: boolean;
+}
+
+export interface Outlook {
+  readonly locks: readonly Omit<PlannedLock, 'on'>[];
+  readonly refusal?: PenstockError | null;
+}
+
+/** What writing rows locks, whatever the mode. */
+export const rowLock = 'ROW EXCLUSIVE';
+/** Of batches that go to the target itself. */
+export const lockedByBatches = { lock: rowLock, when: 'in each batch, for 5 seconds or a little more' };
 
 /** Who writes to the target, and how. */
 export interface Publisher {

@@ -8,5 +8,6 @@ import { upsert } from './upsert.ts';
 
 const modes: Readonly<Record<LoadPlan['mode'], Mode>> = { append, upsert, mirror, replace };
 
+/** How the load of a plan is written: an append that cannot be resumed is staged. */
 export const modeOf = ({ mode, resumable }: Pick<LoadPlan, 'mode' | 'resumable'>): Mode =>
   mode === 'append' && !resumable ? stagedAppend : modes[mode];

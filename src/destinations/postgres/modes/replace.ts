@@ -8,6 +8,7 @@
  * whoever's snapshot is older would find the table empty.
  */
 import { PenstockError } from '../../../domain/errors.ts';
+import { writeModes } from '../../../domain/write-modes.ts';
 import type { TableName } from '../../../ports/destination.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
@@ -17,7 +18,7 @@ import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { writingTarget } from '../writing-target.ts';
 import { allNew } from './append.ts';
 import { tooManyDeletes } from './delete-guard.ts';
-import type { Mode, Published, Publishing } from './mode.ts';
+import type { Foreseen, Mode, Outlook, Published, Publishing } from './mode.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
 import {
   buildIndexes,
@@ -28,15 +29,16 @@ import {
   requireNewSnapshots,
   swapTables,
 } from './swap.ts';
-import { checkObstacles, findObstacles, replaceRefused } from './swap-obstacles.ts';
+import { findObstacles, refusalBy, replaceRefused } from './swap-obstacles.ts';
 import { findDifference } from './table-shape.ts';
 
 /** What the table before is kept as, when it is kept. */
 const previousName = ({ table }: TableName): string => `${table}_previous`;
 
 export const replace: Mode = {
-  onlyAdds: false,
-  keyed: false,
+  ...writeModes.replace,
+  rights: ['SELECT'],
+  foresee,
   staged: true,
   open: async (run, load, publishing) => {
     await chooseWay(run, load, publishing);
@@ -49,10 +51,28 @@ export const replace: Mode = {
   clear: dropShadow,
 };
 
+async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foreseen): Promise<Outlook> {
+  const obstacles = relation === null ? [] : await findObstacles(run, relation, role);
+  const [obstacle] = obstacles;
+  const swapped = {
+    lock: 'ACCESS EXCLUSIVE',
+    when: 'for a moment, when the new table takes its place; tried again when it is not free',
+  };
+  const rewritten = {
+    lock: 'SHARE ROW EXCLUSIVE',
+    when: `while its rows are deleted and the new ones inserted, in one transaction: it cannot be swapped because of ${obstacle?.what}. Readers do not wait, writers do`,
+  };
+  return {
+    locks: [obstacle ? rewritten : swapped],
+    refusal: refusalBy(obstacles, plan.target, { keepPrevious }),
+  };
+}
+
 /** Whether the shadow may take the target's place. REPLACE_REFUSED. */
 async function chooseWay(run: Run, load: LoadRow, publishing: Publishing): Promise<'swap' | 'rewrite'> {
   const obstacles = await findObstacles(run, load.relation, publishing.role);
-  checkObstacles(load.plan.target, obstacles, publishing);
+  const refusal = refusalBy(obstacles, load.plan.target, publishing);
+  if (refusal) throw refusal;
   return obstacles.length > 0 ? 'rewrite' : 'swap';
 }
 

@@ -25,13 +25,12 @@ export const findObstacles = (run: Run, relation: string, role?: string): Promis
   );
 
 /** REPLACE_REFUSED when the table's rows may not be rewritten either, or when it is to be kept and cannot be. */
-export function checkObstacles(
-  target: TableName,
+export const refusalBy = (
   [first]: readonly Obstacle[],
+  target: TableName,
   { keepPrevious }: { keepPrevious?: boolean | undefined },
-): void {
-  if (first && (first.blocksRewrite || keepPrevious)) throw replaceRefused(target, first.what);
-}
+): PenstockError | null =>
+  first && (first.blocksRewrite || keepPrevious) ? replaceRefused(target, first.what) : null;
 
 export const replaceRefused = ({ schema, table }: TableName, what: string): PenstockError =>
   new PenstockError(

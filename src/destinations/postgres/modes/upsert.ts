@@ -3,16 +3,18 @@
  * second write, until a key is met that is there: that batch and those after it are staged and merged. With `deletedWhen`
  * all are, since rows that say that their key is gone must not go in.
  */
+import { writeModes } from '../../../domain/write-modes.ts';
 import { sqlstateOf } from '../classify-error.ts';
 import { straight } from './append.ts';
 import { createStaging, mergeStaged, stagingTable } from './merge.ts';
-import type { Mode, Route, Writing } from './mode.ts';
+import { lockedByBatches, type Mode, type Route, type Writing } from './mode.ts';
 
 const uniqueViolation = '23505';
 
 export const upsert: Mode = {
-  onlyAdds: false,
-  keyed: true,
+  ...writeModes.upsert,
+  rights: ['SELECT', 'INSERT', 'UPDATE'],
+  foresee: async () => ({ locks: [lockedByBatches] }),
   route: (writing) =>
     writing.load.wasEmpty && !writing.load.plan.deletedWhen ? straightUntilMet(writing) : staged(writing),
 };
