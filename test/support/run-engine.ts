@@ -31,7 +31,7 @@ export interface RunEngine {
   readonly namespace: string;
   readonly client: Client;
   readonly starter: RunStarter;
-  /** Polls with these activities from now on; a run's calls of others fail its workflow task. */
+  /** Plays these activities from now on; workers that poll already go over to them. */
   startWorkers(activities: ScriptedActivities): Promise<void>;
   stopWorkers(): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +50,15 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
   ]);
   const client = new Client({ connection, namespace, identity: 'test' });
   let polling: { workers: Worker[]; ended: Promise<unknown> } | undefined;
+  let script: ScriptedActivities;
+  const activities: ScriptedActivities = {
+    prepareRun: (input) => script.prepareRun(input),
+    copyPartition: (input) => script.copyPartition(input),
+    finishRun: (input) => script.finishRun(input),
+    pauseRun: (input) => script.pauseRun(input),
+    failRun: (input) => script.failRun(input),
+    cancelRun: (input) => script.cancelRun(input),
+  };
   const stopWorkers = async () => {
     for (const worker of polling?.workers ?? []) worker.shutdown();
     await polling?.ended;
@@ -60,7 +69,9 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
     namespace,
     client,
     starter: createRunStarter({ client, taskQueue }),
-    startWorkers: async (activities) => {
+    startWorkers: async (next) => {
+      script = next;
+      if (polling) return;
       const settings = { connection: native, namespace, taskQueue, identity: 'test', slots: 4 };
       const workers = [
         await createRunWorker(settings, activities, { codePath }),

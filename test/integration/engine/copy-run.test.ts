@@ -10,11 +10,16 @@ import { accessOf } from '../../support/pipe-room.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
-const rows = 40_000;
-const batchRows = 1_000;
+const rows = 4_000;
+const batchRows = 100;
+/** In the middle of the 21st batch. */
+const gatedRow = 2_050;
 
 let room: CopyingRoom;
-let workers: GuardedProcess[] = [];
+/** Ended after the test that started them. */
+const workers: GuardedProcess[] = [];
+/** Stays from test to test, until one starts workers of its own. */
+let standing: GuardedProcess | undefined;
 let gates: PoolClient[] = [];
 
 beforeAll(async () => {
@@ -22,15 +27,24 @@ beforeAll(async () => {
   await room.destination.query('create schema synced');
 });
 afterEach(async () => {
-  for (const worker of workers) worker.signal('SIGKILL');
-  await Promise.all(workers.map((worker) => worker.exited));
-  workers = [];
+  await kill(workers.splice(0));
   for (const gate of gates) gate.release(true);
   gates = [];
 });
 afterAll(() => room?.close());
 
+async function kill(some: readonly GuardedProcess[]): Promise<void> {
+  for (const worker of some) worker.signal('SIGKILL');
+  await Promise.all(some.map((worker) => worker.exited));
+}
+
+async function haveWorker(): Promise<void> {
+  standing ??= await room.startWorker();
+}
+
 async function startWorker(...kinds: Parameters<CopyingRoom['startWorker']>): Promise<GuardedProcess> {
+  if (standing) await kill([standing]);
+  standing = undefined;
   const worker = await room.startWorker(...kinds);
   workers.push(worker);
   return worker;
@@ -103,7 +117,7 @@ const committedBatches = async (): Promise<number> => {
 
 describe('a run', () => {
   test('copies every row, and its receipt adds up', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('plain');
     const run = await room.startRun('plain');
     const result = (await run.handle.result()) as SyncRunResult;
@@ -116,7 +130,7 @@ describe('a run', () => {
   });
 
   test('of a mirror deletes what is gone, and fails before it deletes more than it may', async () => {
-    await startWorker();
+    await haveWorker();
     await room.source
       .query(`create table mirrored as select id, 'user ' || id as label from generate_series(1, 500) id;
       alter table mirrored add primary key (id)`);
@@ -134,7 +148,7 @@ describe('a run', () => {
   });
 
   test('into the table of a sync that was deleted waits until that one has given it up', async () => {
-    await startWorker();
+    await haveWorker();
     await room.source.query(`create table handed_on as select generate_series(1, 10) as id`);
     await room.source.query(`alter table handed_on add primary key (id)`);
     await room.addSync({ name: 'handed_on', mode: 'upsert', key: ['id'] });
@@ -166,7 +180,7 @@ describe('a run', () => {
   test('whose worker is killed in the middle of a batch is finished by another, with at most one batch done again', async () => {
     const first = await startWorker();
     await plantSync('killed');
-    const gate = await blockAtRow('killed', 20_500);
+    const gate = await blockAtRow('killed', gatedRow);
     const run = await room.startRun('killed');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     const before = await committedBatches();
@@ -184,14 +198,14 @@ describe('a run', () => {
       'select rows from penstock.run_attempt where run_id = $1 order by epoch',
       [run.runId],
     );
-    expect(Number(found[1]!.rows)).toBe(rows - 20_000);
+    expect(Number(found[1]!.rows)).toBe(rows - 20 * batchRows);
     expect(receipt).toMatchObject({ read: rows, inserted: rows });
   });
 
   test('whose worker is told to end commits the batch in hand, and another goes on from there', async () => {
     const first = await startWorker();
     await plantSync('drained');
-    const gate = await blockAtRow('drained', 20_500);
+    const gate = await blockAtRow('drained', gatedRow);
     const run = await room.startRun('drained');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     first.signal('SIGTERM');
@@ -202,16 +216,16 @@ describe('a run', () => {
       'select outcome, rows from penstock.run_attempt where run_id = $1',
       [run.runId],
     );
-    expect(found).toEqual([{ outcome: 'yielded', rows: expect.stringMatching(/^2[01]\d{3}$/) }]);
+    expect(found).toEqual([{ outcome: 'yielded', rows: expect.stringMatching(/^2[01]\d{2}$/) }]);
     await startWorker();
     expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
     await expectEqual('drained');
   });
 
   test('is paused after the batch in hand, rests without a source connection, and is resumed', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('paused');
-    const gate = await blockAtRow('paused', 20_500);
+    const gate = await blockAtRow('paused', gatedRow);
     const run = await room.startRun('paused');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     expect((await room.store.runs.pause(room.scope, run.runId)).status).toBe('pausing');
@@ -225,7 +239,7 @@ describe('a run', () => {
     const { rows: found } = await room.destination.query<{ n: number }>(
       'select count(*)::int as n from synced.paused',
     );
-    expect(found[0]!.n).toBeGreaterThanOrEqual(20_500);
+    expect(found[0]!.n).toBeGreaterThanOrEqual(gatedRow);
     expect(found[0]!.n).toBeLessThan(rows);
     await room.resumeRun(run);
     expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
@@ -233,9 +247,9 @@ describe('a run', () => {
   });
 
   test('whose copy is paused in the Web UI rests after the batch in hand, and goes on when it is unpaused', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('held');
-    const gate = await blockAtRow('held', 20_500);
+    const gate = await blockAtRow('held', gatedRow);
     const run = await room.startRun('held');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     const { workflowService } = room.client;
@@ -259,9 +273,9 @@ describe('a run', () => {
   });
 
   test('whose workflow is reset to its beginning goes on at once, though its calls are counted anew', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('reset');
-    const gate = await blockAtRow('reset', 20_500);
+    const gate = await blockAtRow('reset', gatedRow);
     const run = await room.startRun('reset');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     await room.store.runs.pause(room.scope, run.runId);
@@ -293,9 +307,9 @@ describe('a run', () => {
   });
 
   test('is cancelled: final in both databases, its load left for the next run, which finishes it', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('cancelled');
-    const gate = await blockAtRow('cancelled', 20_500);
+    const gate = await blockAtRow('cancelled', gatedRow);
     const run = await room.startRun('cancelled');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     await room.store.runs.cancel(room.scope, run.runId);
@@ -313,7 +327,7 @@ describe('a run', () => {
   });
 
   test('whose destination loses its newest batches before the finish copies them again', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('restored');
     const { connectionString } = room.destination.options;
     const destination = openPostgresDestination(accessOf(connectionString!));
@@ -338,9 +352,9 @@ describe('a run', () => {
   });
 
   test('that is terminated behind our back stops at once, also in a batch that the destination holds up', async () => {
-    await startWorker();
+    await haveWorker();
     await plantSync('terminated');
-    const gate = await blockAtRow('terminated', 20_500);
+    const gate = await blockAtRow('terminated', gatedRow);
     const run = await room.startRun('terminated');
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     const before = await committedBatches();
@@ -361,7 +375,7 @@ describe('a run', () => {
     try {
       await startWorker('all', { databaseUrl: through.href });
       await plantSync('away');
-      const gate = await blockAtRow('away', 20_500);
+      const gate = await blockAtRow('away', gatedRow);
       const run = await room.startRun('away');
       await waitUntil('the copy is in the middle of a batch', () => gate.reached());
       const loudLines = async () =>
@@ -388,7 +402,7 @@ describe('a run', () => {
   });
 
   test('fails at once when somebody has to mend something, and says what', async () => {
-    await startWorker();
+    await haveWorker();
     await room.addSync({
       name: 'broken',
       mode: 'append',

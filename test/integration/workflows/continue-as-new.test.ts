@@ -55,7 +55,6 @@ describe('a run whose history is long', () => {
     expect(typedSearchAttributes.get(searchKeys.tenant)).toBe('acme');
     expect(typedSearchAttributes.get(searchKeys.runState)).toBe('succeeded');
     expect(historyLength).toBeLessThan(60);
-    await engine.stopWorkers();
   });
 
   test('is paused, resumed and cancelled like any other', async () => {
@@ -77,6 +76,5 @@ describe('a run whose history is long', () => {
     await waitUntil('it copies again', () => copies() === 9);
     expect(await engine.starter.cancel(run.workflowId)).toBe('asked');
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
-    await engine.stopWorkers();
   });
 });

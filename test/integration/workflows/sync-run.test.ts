@@ -1,5 +1,5 @@
 /** What the workflow of a run decides, on a real Temporal, with scripted activities. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { searchKeys } from '../../../src/workflows/search-attributes.ts';
@@ -22,7 +22,6 @@ let engine: RunEngine;
 beforeAll(async () => {
   engine = await openRunEngine();
 });
-afterEach(() => engine.stopWorkers());
 afterAll(() => engine.close());
 
 async function start(run: RunToStart) {
