@@ -210,11 +210,11 @@ describe('targets', () => {
 });
 
 describe('rows that are swallowed are found', () => {
-  const swallow = async (when: string) => {
+  const swallow = async (when: string, event = 'insert') => {
     await room.to.query(`create or replace function swallow() returns trigger language plpgsql as
       $$ begin if new.id % 5 = 0 then return null; end if; return new; end $$`);
     await room.to.query(
-      `create trigger swallow before insert on target for each row when (${when}) execute function swallow()`,
+      `create trigger swallow before ${event} on target for each row when (${when}) execute function swallow()`,
     );
   };
 
@@ -235,6 +235,31 @@ describe('rows that are swallowed are found', () => {
     await swallow('true');
     await fill(11, 20);
     await expect(room.run(sync)).rejects.toMatchObject({ code: 'ROWS_SWALLOWED' });
+  });
+
+  test.each([
+    ['upsert', {}],
+    ['upsert', { softDelete: 'gone' }],
+    ['mirror', {}],
+  ] as const)('%s %j: an update that a trigger drops is no unchanged row', async (mode, more) => {
+    await fill(1, 10);
+    const sync = room.sync({ query, key: ['id'], mode, ...more });
+    await room.run(sync);
+    await swallow('true', 'update');
+    expect(await room.run(sync)).toMatchObject({ unchanged: 10 });
+    await room.from.query(`update people set name = 'changed' where id in (4, 5)`);
+    await expect(room.run(sync)).rejects.toMatchObject({ code: 'ROWS_SWALLOWED' });
+  });
+
+  test('not those that a trigger writes otherwise: they differ, and are written again each time', async () => {
+    await fill(1, 10);
+    const sync = people();
+    await room.run(sync);
+    await room.to.query(`create or replace function shout() returns trigger language plpgsql as
+      $$ begin new.name = upper(new.name); return new; end $$`);
+    await room.to.query('create trigger shout before update on target for each row execute function shout()');
+    await room.from.query(`update people set name = 'changed' where id = 5`);
+    for (let i = 0; i < 2; i++) expect(await room.run(sync)).toMatchObject({ updated: 1, unchanged: 9 });
   });
 });
 

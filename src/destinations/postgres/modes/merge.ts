@@ -75,17 +75,24 @@ function isTombstone({ deletedWhen }: LoadPlan): string {
   return deletedWhen.isBoolean ? `(${column}::text::boolean is true)` : `(${column} is not null)`;
 }
 
-function mergeStatement({ plan, columns, sameKey }: MergeRequest, byRule: boolean): string {
-  const names = columnList(columns.map((column) => column.name));
+/** One staged row a key; which of several is left to chance unless it is asked for by the rule. */
+function candidates({ plan, columns }: MergeRequest, byRule: boolean): string {
   const key = columnList(plan.key);
   const cursor = plan.cursor ? `, ${ident(plan.cursor.column)} desc nulls last` : '';
   const tieBreak = byRule ? `${cursor}, s::text collate "C" desc` : '';
+  return `select distinct on (${key}) ${columnList(columns.map(({ name }) => name))}, ${isTombstone(plan)} as penstock_gone
+        from ${stagingTable} as s order by ${key}${tieBreak}`;
+}
+
+function mergeStatement(request: MergeRequest, byRule: boolean): string {
+  const { plan, columns, sameKey } = request;
+  const names = columnList(columns.map((column) => column.name));
+  const key = columnList(plan.key);
   const removed = plan.deletedWhen
     ? removeRows(plan, { from: 'candidate as c', where: `c.penstock_gone and ${sameKey('t', 'c')}` })
     : '';
   return `with candidate as materialized (
-      select distinct on (${key}) ${names}, ${isTombstone(plan)} as penstock_gone
-        from ${stagingTable} as s order by ${key}${tieBreak}),
+      ${candidates(request, byRule)}),
     merged as (
       insert into ${qualifiedName(plan.target)} as t (${names}) select ${names} from candidate where not penstock_gone
       on conflict (${key}) do ${conflictAction(plan, columns)}
@@ -97,29 +104,38 @@ function mergeStatement({ plan, columns, sameKey }: MergeRequest, byRule: boolea
       count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from merged`;
 }
 
+/** Conditions of which one holds of a target's row `t` that the row `excluded` is to change. */
+function staleness({ softDelete, key }: LoadPlan, columns: readonly TargetColumn[]): string[] {
+  const isOld = columns.filter(({ name }) => !key.includes(name)).map(differs);
+  return softDelete ? [...isOld, isMarked('t', softDelete)] : isOld;
+}
+
 /** Only rows that differ are rewritten; a row whose key has come again is no longer marked as deleted. */
 function conflictAction(plan: LoadPlan, columns: readonly TargetColumn[]): string {
   const others = columns.filter((column) => !plan.key.includes(column.name));
   const set = others.map(({ name }) => `${ident(name)} = excluded.${ident(name)}`);
-  const isOld = others.map(differs);
-  if (plan.softDelete) {
-    set.push(unmark(plan.softDelete));
-    isOld.push(isMarked('t', plan.softDelete));
-  }
-  return set.length === 0 ? 'nothing' : `update set ${set.join(', ')} where ${isOld.join(' or ')}`;
+  if (plan.softDelete) set.push(unmark(plan.softDelete));
+  return set.length === 0
+    ? 'nothing'
+    : `update set ${set.join(', ')} where ${staleness(plan, columns).join(' or ')}`;
 }
 
-/** Keys that are not there although they should be, or the other way round; not those of which both was said. */
-async function findSwallowed(client: Client, { plan, sameKey, answerMs }: MergeRequest): Promise<void> {
-  const target = qualifiedName(plan.target);
-  const isThere = `exists (select from ${target} as t where ${sameKey('t', 's')} and ${isLive(plan)})`;
-  const saidOnce = plan.deletedWhen
-    ? `not exists (select from said as d where ${sameKey('d', 's')} and d.penstock_gone <> s.penstock_gone)`
-    : 'true';
+/**
+ * Keys that are not there although they should be, or the other way round; and rows that still differ and that nobody has
+ * written since this transaction began, so that it was not this one's doing nor anybody's who came in between.
+ */
+async function findSwallowed(client: Client, request: MergeRequest): Promise<void> {
+  const { plan, columns, sameKey, answerMs } = request;
+  const found = `select from ${qualifiedName(plan.target)} as t where ${sameKey('t', 'excluded')}`;
+  const isOld = ['false', ...staleness(plan, columns)].join(' or ');
+  const began = `(pg_catalog.txid_current() % 4294967296)::text::xid`;
   const [missing] = await runAll(
     client,
-    `with said as (select ${columnList(plan.key)}, ${isTombstone(plan)} as penstock_gone from ${stagingTable} as s)
-     select from said as s where penstock_gone = ${isThere} and ${saidOnce} limit 1`,
+    `with said as materialized (${candidates(request, true)})
+     select from said as excluded
+      where penstock_gone = exists (${found} and ${isLive(plan)})
+         or not penstock_gone and exists (${found} and (${isOld}) and age(t.xmin) > age(${began}))
+      limit 1`,
     answerMs,
   );
   if (missing!.rows.length > 0) throw rowsSwallowed(plan);
