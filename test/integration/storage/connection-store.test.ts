@@ -155,9 +155,9 @@ describe('an operator’s connection', () => {
     const shared = await connections.create(fixture.operator, aConnection({ name: 'app-db' }));
     expect(shared.tenantId).toBeNull();
     expect((await connections.fetch(fixture.operator, 'app-db')).id).toBe(shared.id);
-    // a name means the operator's own, never some tenant's
+    // a name that several tenants have means none of theirs
     await expect(connections.fetch(fixture.operator, 'warehouse')).rejects.toMatchObject({
-      code: 'NOT_FOUND',
+      code: 'BAD_REQUEST',
     });
     await expect(connections.fetch(acme, 'app-db')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await connections.grant(fixture.operator, 'app-db', { tenantId: acme.tenantId, ...grant });
