@@ -1,6 +1,7 @@
 /**
- * Binary or text. Binary is faster, and right only where both ends mean the same by the same bytes: built-in types, the
- * same on both sides, and a key whose bytes can be read here. Everything else travels as the text that both ends print.
+ * Binary or text. Binary is faster, and right only where the source has it and both ends mean the same by the same bytes:
+ * built-in types, the same on both sides, and a key whose bytes can be read here. Everything else travels as the text that
+ * both ends print.
  */
 import type { ResultColumn, RowFormat } from '../ports/source.ts';
 import { isBinaryKey } from './key-text.ts';
@@ -27,14 +28,18 @@ export const chooseFormat = (
   columns: readonly ResultColumn[],
   key: readonly string[],
   target: readonly ResultColumn[] | null,
-): RowFormat => (columns.every((column) => whyText(column, key, target) === null) ? 'binary' : 'text');
+  formats: readonly RowFormat[],
+): RowFormat =>
+  columns.every((column) => whyText(column, key, target, formats) === null) ? 'binary' : 'text';
 
 /** Why a column cannot travel as binary; null where it can. */
 export function whyText(
   column: ResultColumn,
   key: readonly string[],
   target: readonly ResultColumn[] | null,
+  formats: readonly RowFormat[],
 ): string | null {
+  if (!formats.includes('binary')) return 'the source has no binary rows';
   if (!isPortable(column.typeOid)) return `the bytes of ${column.typeName} may mean something else elsewhere`;
   const there = target?.find((each) => each.name === column.name);
   // What is not there is made, or the load is refused. A length or scale is applied by a type's receive function as by its input.

@@ -46,7 +46,7 @@ export function describeKey(
 }
 
 interface DescribedColumns {
-  probe: Pick<QueryProbe, 'columns' | 'mapping'>;
+  probe: Pick<QueryProbe, 'columns' | 'mapping' | 'formats'>;
   spec: Pick<SyncSpec, 'key' | 'deletedWhen'>;
   /** As they are; null when they will be made after the result. */
   target: readonly ResultColumn[] | null;
@@ -64,7 +64,7 @@ export const describeColumns = ({ probe, spec, target }: DescribedColumns): Plan
       sourceType,
       targetType,
       conversion: isUnwritten ? 'unwritten' : conversionOf(sourceType, targetType, target === null),
-      textBecause: whyText(column, spec.key, target),
+      textBecause: whyText(column, spec.key, target, probe.formats),
     };
   });
 

@@ -14,7 +14,6 @@ interface PlanInput {
   spec: SyncSpec;
   syncVersion: number;
   movesCursor: boolean;
-  reader: LoadPlan['reader'];
   probe: QueryProbe;
   target: { target: TableName; columns: readonly ResultColumn[] | null };
 }
@@ -26,7 +25,7 @@ export function parseTableName(text: string): TableName {
 }
 
 /** BAD_REQUEST; NOT_RESUMABLE for an upsert whose rows cannot be told apart by their key. */
-export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target }: PlanInput): LoadPlan {
+export function planLoad({ spec, syncVersion, movesCursor, probe, target }: PlanInput): LoadPlan {
   const order = orderOf(spec, probe);
   const cursor = planCursor(spec, probe);
   return {
@@ -36,8 +35,8 @@ export function planLoad({ spec, syncVersion, movesCursor, reader, probe, target
     sourceIdentity: probe.identity,
     columns: probe.columns,
     ...(probe.mapping && { mapping: probe.mapping }),
-    format: reader === 'cursor' ? 'text' : chooseFormat(probe.columns, order, target.columns),
-    reader,
+    format: chooseFormat(probe.columns, order, target.columns, probe.formats),
+    reader: probe.reader,
     key: spec.key,
     uniqueKey: probe.resumable.uniqueKey || order.length === 0,
     order,

@@ -41,9 +41,7 @@ export async function planSync({ source, destination }: PlanDeps, request: PlanR
     (await found.trying((spec) => destination.describeTarget(parseTableName(spec.destination.table))));
   const plan =
     probe && target
-      ? await found.trying((spec) =>
-          planLoad({ ...request, spec, movesCursor: true, reader: 'copy', probe, target }),
-        )
+      ? await found.trying((spec) => planLoad({ ...request, spec, movesCursor: true, probe, target }))
       : null;
   const forecast =
     plan && destination
@@ -167,6 +165,9 @@ function warningsOf({ probe, plan, spec }: Pick<Found, 'probe' | 'plan' | 'spec'
           `The source sorts the whole result by ${key} at every attempt: an index on it would give the rows at once.`,
         ]
       : []),
+    ...(plan.reader === 'copy'
+      ? []
+      : ['The source has no COPY: its rows are fetched through a cursor, which is several times slower.']),
     ...(plan.resumable ? [] : ['What is read before an interruption is read again.']),
     ...(spec.limits.parallel > 1 && !plan.resumable
       ? [

@@ -14,8 +14,6 @@ export interface PrepareRequest {
   spec: SyncSpec;
   /** Backfills never move the cursor. */
   movesCursor: boolean;
-  /** `cursor` where COPY is not available at the source. */
-  reader?: LoadPlan['reader'];
   signal: AbortSignal;
 }
 
@@ -34,8 +32,8 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const probe = await source.probe(probeOf(spec));
   await destination.ensureSchema();
   const target = await destination.describeTarget(parseTableName(spec.destination.table));
-  const { syncVersion, movesCursor, reader = 'copy' } = request;
-  const plan = planLoad({ spec, syncVersion, movesCursor, reader, probe, target });
+  const { syncVersion, movesCursor } = request;
+  const plan = planLoad({ spec, syncVersion, movesCursor, probe, target });
   const found = await destination.findLoad({ run, sync, plan });
   if (found) return found;
   request.signal.throwIfAborted();

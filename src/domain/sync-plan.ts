@@ -11,7 +11,7 @@ export interface PlanRefusal {
 }
 
 export interface PlannedRead {
-  /** COPY, or a cursor's portal where COPY is not available. */
+  /** COPY, or a cursor's portal where the source has no COPY. */
   reader: 'copy' | 'cursor';
   /** How rows travel; binary only where every column's bytes mean the same on both sides. */
   format: 'binary' | 'text';

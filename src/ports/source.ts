@@ -9,7 +9,10 @@ import type { ConnectionAccess } from './connection.ts';
 /** One column of the result, named and typed by the source. */
 export interface ResultColumn {
   name: string;
-  /** Type in the source's catalog; a domain counts as its base type. */
+  /**
+   * The PostgreSQL type in whose form the value comes, by its object id in `pg_type`: that of the same type where the source
+   * has one of its own (a domain counts as its base type), and 25, text, where no type of PostgreSQL's fits.
+   */
   typeOid: number;
   /** As SQL writes it, with its modifier: `numeric(10,2)`, `timestamp with time zone`, `integer[]`. */
   typeName: string;
@@ -48,6 +51,9 @@ export interface QueryProbe {
   estimatedRows: number | null;
   /** The source must sort the whole result to deliver it in key order. */
   sortsForKey: boolean;
+  /** How the source will read it, and how it can encode its rows: text at least. */
+  reader: ReadRequest['reader'];
+  formats: readonly RowFormat[];
 }
 
 /** The window (low, high] of an incremental load, as the source writes the values; null low is "from the beginning". */
@@ -119,8 +125,9 @@ export interface ReadRequest {
   runTime?: string | undefined;
   mapping?: readonly MappedColumn[] | undefined;
   columns: readonly ResultColumn[];
+  /** One of those that the probe named. */
   format: RowFormat;
-  /** `copy` streams COPY; `cursor` reads a portal and encodes (always text), where COPY is not available. */
+  /** As the probe chose: `copy` passes on bytes that the source has encoded, `cursor` fetches rows and encodes them as text. */
   reader: 'copy' | 'cursor';
   /** Rows come in this order. */
   key: readonly string[];

@@ -73,6 +73,8 @@ export function createFakeSource({ query, columns, rows }: FakeTable): Source {
         now: '2024-01-01 00:00:00+00',
         estimatedRows: rows.length,
         sortsForKey: false,
+        reader: 'copy',
+        formats: ['text'],
       };
     },
     fetchHigh: async ({ cursor, low }) => {

@@ -13,8 +13,8 @@ import { newId, type RunId, type SyncId } from '../../src/domain/ids.ts';
 import type { Receipt } from '../../src/domain/run-states.ts';
 import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { ConnectionAccess } from '../../src/ports/connection.ts';
-import type { Destination, LoadPlan, OpenLoad } from '../../src/ports/destination.ts';
-import type { RowMemory, Source } from '../../src/ports/source.ts';
+import type { Destination, OpenLoad } from '../../src/ports/destination.ts';
+import type { ReadRequest, RowMemory, Source } from '../../src/ports/source.ts';
 import { openPostgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { createDatabase } from './stack.ts';
 
@@ -36,7 +36,7 @@ export interface SyncInput {
 export interface TestSync {
   readonly id: SyncId;
   readonly spec: SyncSpec;
-  readonly reader: LoadPlan['reader'];
+  readonly reader: ReadRequest['reader'];
 }
 
 export interface PipeRoom {
@@ -48,7 +48,7 @@ export interface PipeRoom {
   readonly memory: RowMemory;
   readonly source: Source;
   readonly destination: Destination;
-  sync(input: SyncInput, reader?: LoadPlan['reader']): TestSync;
+  sync(input: SyncInput, reader?: ReadRequest['reader']): TestSync;
   prepare(sync: TestSync, run: RunId, ends?: Ends): Promise<OpenLoad>;
   /** One attempt at a partition, the first unless one is given. Epochs rise by themselves unless one is given. */
   attempt(run: RunId, load: OpenLoad, options?: AttemptOptions): Promise<CopyResult>;
@@ -83,6 +83,15 @@ export const accessOf = (url: string): ConnectionAccess => {
     tls: { mode: 'disable' },
   };
 };
+
+/** The source as it is, or as if its server had no COPY. */
+export const readBy = (reader: ReadRequest['reader'], source: Source): Source => ({
+  ...source,
+  probe: async (request) => ({
+    ...(await source.probe(request)),
+    ...(reader === 'cursor' && { reader, formats: ['text'] }),
+  }),
+});
 
 let lastEpoch = 0;
 export const nextEpoch = (): string => String(++lastEpoch);
@@ -129,8 +138,8 @@ export async function createPipeRoom(): Promise<PipeRoom> {
     }),
     prepare: ({ id, spec, reader }, run, ends = {}) =>
       prepareLoad(
-        { source, destination, ...ends },
-        { run, sync: id, syncVersion: 1, spec, movesCursor: true, reader, signal: never },
+        { destination, ...ends, source: readBy(reader, ends.source ?? source) },
+        { run, sync: id, syncVersion: 1, spec, movesCursor: true, signal: never },
       ),
     attempt: (run, load, { source: from, destination: to, ...options } = {}) =>
       copyPartition(

@@ -7,6 +7,7 @@ import type { MappedColumn, QueryProbe } from '../../ports/source.ts';
 import { rowsOf } from '../../postgres-client/query.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { describeQuery } from './describe-query.ts';
+import { findReader } from './find-reader.ts';
 import { nameTypes } from './name-types.ts';
 import { asSubselect } from './read-statement.ts';
 import { findInstability, findKeyFlaw, isKeyNotNull, isKeyUnique } from './resumability.ts';
@@ -37,8 +38,9 @@ export async function probeQuery(
   const reason = (await findInstability(client, parsed)) ?? keyFlaw;
   const keyMayBeNull = !uniqueKey && !(await isKeyNotNull(client, parsed, fields, key));
   const estimate = await explain(client, parsed.sql, key);
+  const named = await nameTypes(client, fields);
   return {
-    columns: await nameTypes(client, fields),
+    columns: named,
     ...(mapping && { mapping }),
     now,
     identity: `postgres://${access.host}:${access.port}/${access.database}`,
@@ -46,6 +48,7 @@ export async function probeQuery(
     resumable:
       reason === null ? { possible: true, uniqueKey } : { possible: false, reason, uniqueKey, keyFlaw },
     ...estimate,
+    ...(await findReader(client)),
   };
 }
 

@@ -6,7 +6,7 @@ import { openPostgresDestination } from '../../../src/destinations/postgres/post
 import { newId } from '../../../src/domain/ids.ts';
 import { syncSpecSchema } from '../../../src/domain/sync-spec.ts';
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
-import { accessOf } from '../../support/pipe-room.ts';
+import { accessOf, readBy } from '../../support/pipe-room.ts';
 import type { CopyStage } from './copy-stage.ts';
 import type { Turn } from './take-turns.ts';
 
@@ -34,8 +34,8 @@ export async function copyInProcess(stage: CopyStage, { reader, ...copy }: PipeC
   const cpuBefore = process.cpuUsage();
   const startedMs = performance.now();
   const load = await prepareLoad(
-    { source, destination },
-    { run, sync: newId('sync'), syncVersion: 1, spec, movesCursor: true, reader, signal },
+    { source: readBy(reader, source), destination },
+    { run, sync: newId('sync'), syncVersion: 1, spec, movesCursor: true, signal },
   );
   await copyPartition(
     { source, destination },

@@ -1,8 +1,9 @@
 /** P4: the end of a result is proven, and a connection that dies is an error at once, whichever way the source is read. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { planSync } from '../../../src/copy/plan-sync.ts';
 import type { ReadRequest, Source, SourceRead } from '../../../src/ports/source.ts';
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
-import { createPipeRoom, type PipeRoom } from '../../support/pipe-room.ts';
+import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 
 let room: PipeRoom;
@@ -179,5 +180,37 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
   test('a column that has changed its type since the plan is noticed before a row is read', async () => {
     const read = room.source.read(request('select 1::bigint as id, $$$$ as filler'));
     await expect(read).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+  });
+});
+
+describe('a source', () => {
+  /** Makes the server not know what begins with these words. */
+  const misspell = (words: string): void =>
+    proxy.intercept('toServer', (chunk) => {
+      const at = chunk.indexOf(words);
+      if (at >= 0) chunk.write('?', at);
+      return 'pass';
+    });
+
+  test.each([
+    ['that has COPY', '', { reader: 'copy', format: 'binary' }, []],
+    ['that has COPY for text alone', 'format binary', { reader: 'copy', format: 'text' }, []],
+    ['without COPY', 'copy (', { reader: 'cursor', format: 'text' }, [expect.stringMatching(/has no COPY/)]],
+  ])('%s is read as it can be: its plan says how, and all rows arrive', async (_, words, way, warnings) => {
+    await room.from.query(
+      `drop table if exists item;
+       create table item as select i as id, 'item ' || i as name from generate_series(1, 1000) as i;
+       alter table item add primary key (id); analyze item`,
+    );
+    await room.to.query('drop table if exists target');
+    const sync = room.sync({ query: 'select * from item', key: ['id'], mode: 'upsert' });
+    if (words !== '') misspell(words);
+    const ends = { source: through, destination: room.destination };
+    const plan = await planSync(ends, { sync: sync.id, syncVersion: 1, spec: sync.spec });
+    expect(plan).toMatchObject({ ok: true, read: way, warnings });
+    expect(await room.run(sync, { source: through })).toMatchObject({ inserted: 1000 });
+    expect(await rowsAsText(room.to, 'select * from target')).toEqual(
+      await rowsAsText(room.from, 'select * from item'),
+    );
   });
 });

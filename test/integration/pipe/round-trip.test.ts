@@ -90,8 +90,12 @@ test('no built-in type is forgotten, but those that take no value', async () => 
 });
 
 test('each type alone decides whether rows may travel as binary', async () => {
-  const { columns } = await room.source.probe({ query: 'select * from every_type', key: [], cursor: null });
-  const binary = columns.filter((each) => chooseFormat([each], [], null) === 'binary');
+  const { columns, formats } = await room.source.probe({
+    query: 'select * from every_type',
+    key: [],
+    cursor: null,
+  });
+  const binary = columns.filter((each) => chooseFormat([each], [], null, formats) === 'binary');
   expect(binary.map(({ name }) => name).toSorted()).toEqual(['id', ...tables['portable']!].toSorted());
 });
 

@@ -43,10 +43,11 @@ describe('COPY binary', () => {
 
 describe('the format', () => {
   const id = { name: 'id', typeOid: 23, typeName: 'integer' };
+  const both = ['binary', 'text'] as const;
   const column = (typeOid: number, typeName: string) => ({ name: 'v', typeOid, typeName });
 
   test('binary for built-in types into a new table', () => {
-    expect(chooseFormat([id, column(3802, 'jsonb')], ['id'], null)).toBe('binary');
+    expect(chooseFormat([id, column(3802, 'jsonb')], ['id'], null, both)).toBe('binary');
   });
 
   test.each([
@@ -55,17 +56,21 @@ describe('the format', () => {
     ['xml', 142, 'xml'],
     ['a row', 2249, 'record'],
   ])('text for %s', (_, typeOid, typeName) => {
-    expect(chooseFormat([id, column(typeOid, typeName)], ['id'], null)).toBe('text');
+    expect(chooseFormat([id, column(typeOid, typeName)], ['id'], null, both)).toBe('text');
   });
 
   test('text where the target has another type; the length of the same one is applied to bytes as to text', () => {
     const source = [id, column(1043, 'character varying(10)')];
-    expect(chooseFormat(source, ['id'], [id, column(25, 'text')])).toBe('text');
-    expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(20)')])).toBe('binary');
-    expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(10)')])).toBe('binary');
+    expect(chooseFormat(source, ['id'], [id, column(25, 'text')], both)).toBe('text');
+    expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(20)')], both)).toBe('binary');
+    expect(chooseFormat(source, ['id'], [id, column(1043, 'character varying(10)')], both)).toBe('binary');
+  });
+
+  test('text where the source sends no binary rows', () => {
+    expect(chooseFormat([id], ['id'], null, ['text'])).toBe('text');
   });
 
   test('text for a key whose binary form is not read here', () => {
-    expect(chooseFormat([id, column(1700, 'numeric')], ['v'], null)).toBe('text');
+    expect(chooseFormat([id, column(1700, 'numeric')], ['v'], null, both)).toBe('text');
   });
 });
