@@ -49,6 +49,7 @@ interface HeldRows {
   spans: Spans;
 }
 
+/** Of one attempt at a partition, from its first row. Reads no row that it has not been given whole: END_NOT_PROVEN. */
 export function createCutter(options: CutterOptions): BatchCutter {
   const fields = options.key.map((name) => options.columns.findIndex((column) => column.name === name));
   const readRow = rowReader(options.format, fields);

@@ -86,7 +86,7 @@ export interface SchemaChange {
 /** A load that a run may work on. */
 export interface OpenLoad {
   loadId: LoadId;
-  phase: 'planned' | 'loading' | 'loaded' | 'published' | 'done';
+  phase: 'planned' | 'loading' | 'loaded' | 'done';
   /** Opened by an earlier run that did not finish it. */
   continued: boolean;
   plan: LoadPlan;

@@ -21,6 +21,7 @@ const emptyReceipt: Receipt = {
 /** What is true of a run where `_penstock` does not exist. */
 export const unknownRun = (): RunOutcome => ({ succeeded: false, receipt: { ...emptyReceipt }, loads: [] });
 
+/** Also of a run never seen here. The receipt is the sum over the loads that it finished. */
 export async function closeRun(run: Run, runId: RunId): Promise<RunOutcome> {
   await run(
     `insert into _penstock.run (id, final) values ($1, true) on conflict (id) do update set final = true`,

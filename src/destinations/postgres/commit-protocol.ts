@@ -16,7 +16,7 @@
  *     What is deleted is counted apart: by the checkpoints whose tombstones did it, and by the deletions of a mirror.
  *
  * States of a load: planned → loading → done, or abandoned from either. A mode whose publishing takes more than one
- * transaction (modes/mode.ts) has `loaded` and `published` between loading and done.
+ * transaction (modes/mode.ts) has `loaded` between loading and done.
  * States of an attempt: none → leased → in a batch → leased → … → ended. It never goes back: after any error of a
  * connection, and after a COMMIT without an answer, it ends, and the next attempt (with a higher epoch) asks the rows.
  *

@@ -68,6 +68,7 @@ const judgeRefusal = (
 /** Between two tries to lock the target, on average: those who read meanwhile wait for none of them. */
 const swapPauseMs = 300;
 
+/** What a finisher may do: what its run allows, as the role of its connection, and with time-outs for locks. */
 export const publishingBy = (
   { access, timeouts }: DestinationContext,
   limits: PublishLimits = defaultLimits,

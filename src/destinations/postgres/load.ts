@@ -74,6 +74,7 @@ export async function fetchOpenLoad(run: Run, sync: SyncId, lock = ''): Promise<
   return row ?? null;
 }
 
+/** The same, locked until the transaction ends: nobody else publishes it or gives it up meanwhile. */
 export const lockOpenLoad = (run: Run, sync: SyncId): Promise<LoadRow | null> =>
   fetchOpenLoad(run, sync, 'for update');
 

@@ -7,6 +7,7 @@ import { sumReceipt } from './finish-load.ts';
 import { abandonLoad, fetchOpenLoad, lockOpenLoad } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 
+/** Gives up the sync's unfinished load; what it has committed stays, and the cursor stays where it was. */
 export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
   const open = await lockOpenLoad(run, sync);
   if (open) await abandonLoad(run, open);

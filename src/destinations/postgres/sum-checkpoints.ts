@@ -3,6 +3,7 @@ import type { PartitionTotals } from '../../ports/destination.ts';
 import { asNumbers } from '../../postgres-client/query.ts';
 import type { RunRows } from './destination-session.ts';
 
+/** All partitions together where none is given. `rows` are those read, of which `rejected` were not written. */
 export async function sumCheckpoints(
   run: RunRows,
   load: string,
