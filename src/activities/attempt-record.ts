@@ -12,6 +12,8 @@ export interface AttemptRecord {
   note(total: Counts): void;
   /** Where the partition stands; undefined before anything is known. */
   readonly total: Counts | undefined;
+  /** By this attempt. */
+  readonly committed: Counts;
   /** For the heartbeat. */
   describe(): CopyHeartbeat | undefined;
   /** Reports what has changed; called every second. */
@@ -58,6 +60,9 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
   return {
     get total() {
       return total;
+    },
+    get committed() {
+      return committed();
     },
     note: (counts) => {
       first ??= counts;

@@ -82,10 +82,10 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
   }
 }
 
-/** An error without any progress: what passes by itself goes back to the workflow, which keeps the failure budget. */
+/** An error without any progress, or one that is never to be tried again: what passes by itself goes back to the workflow, which keeps the failure budget. */
 async function endByError(error: unknown, attempt: AttemptRecord, stop: StopSignals): Promise<CopyOutcome> {
   if (stop.signal.aborted || error instanceof CancelledFailure) {
-    await attempt.end({ outcome: 'cancelled', ...nothing });
+    await attempt.end({ outcome: 'cancelled', ...attempt.committed });
     throw stop.signal.aborted ? stop.signal.reason : error;
   }
   const failure = describeError(error);
@@ -95,7 +95,7 @@ async function endByError(error: unknown, attempt: AttemptRecord, stop: StopSign
     return { outcome: 'fenced', ...nothing };
   }
   const errorClass = again === 'never' ? 'persistent' : 'transient';
-  await attempt.end({ outcome: 'failed', ...nothing, error: { ...failure, class: errorClass } });
+  await attempt.end({ outcome: 'failed', ...attempt.committed, error: { ...failure, class: errorClass } });
   if (again === 'never') throw toFailure(error);
   return { outcome: 'yielded', ...nothing, failure, ...(attempt.total && { total: attempt.total }) };
 }

@@ -5,7 +5,7 @@
  * Rows stream into the open transaction while the source is read; the bytes of a batch are kept until its commit is
  * known, for the case that it has to be sent again another way.
  */
-import { codeOf, PenstockError, type ErrorCode } from '../domain/errors.ts';
+import { codeOf, PenstockError, retryClassOf, type ErrorCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import type { Destination, OpenLoad, PartitionWriter } from '../ports/destination.ts';
 import type { RowSlice, Source, SourceRead } from '../ports/source.ts';
@@ -68,7 +68,8 @@ export interface CopyDeps {
 }
 
 /**
- * Runs one attempt. Throws what stopped it when it made no progress, and the signal's reason when cancelled.
+ * Runs one attempt. Throws what stopped it when it made no progress or is never to be tried again, and the signal's reason
+ * when cancelled.
  */
 export async function copyPartition(deps: CopyDeps, request: CopyRequest): Promise<CopyResult> {
   const done = { rows: 0, batches: 0, bytes: 0 };
@@ -80,7 +81,7 @@ export async function copyPartition(deps: CopyDeps, request: CopyRequest): Promi
     const code = codeOf(error);
     if (code === 'FENCED' || code === 'RUN_FINAL') return { outcome: 'fenced', ...done };
     if (code === 'LOAD_LOST') return { outcome: 'lost', ...done };
-    if (done.batches === 0) throw error;
+    if (done.batches === 0 || retryClassOf(code) === 'never') throw error;
     const message = error instanceof PenstockError ? error.message : 'Something in Penstock failed.';
     return { outcome: 'yielded', ...done, error: { code, message } };
   }

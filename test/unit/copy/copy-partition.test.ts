@@ -194,6 +194,12 @@ describe('errors', () => {
     expect(result).toMatchObject({ outcome: 'yielded', rows: 200, error: { code: 'DESTINATION_FULL' } });
   });
 
+  test('what somebody has to mend is thrown also after progress: another attempt would only meet it again', async () => {
+    failAt = { batch: 3, code: 'VALUE_REFUSED' };
+    await expect(copy()).rejects.toMatchObject({ code: 'VALUE_REFUSED' });
+    expect(committed).toHaveLength(2);
+  });
+
   test.each(['FENCED', 'RUN_FINAL'] as const)('%s ends it without a word', async (code) => {
     failAt = { batch: 2, code };
     const result = await copy();
