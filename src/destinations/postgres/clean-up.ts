@@ -12,6 +12,9 @@ import { modeOf } from './modes/modes.ts';
 const detailsKept = '7 days';
 /** As long as the control database keeps runs: until then one of them may ask for its receipt. */
 const loadsKept = '90 days';
+/** Those that are open stay, and with each its load, which says what its key and its values are. */
+const rejectsKept = '30 days';
+const rejectsAtOnce = 10_000;
 /** So that no finish waits for an old destination to be put in order. */
 const atOnce = 100;
 
@@ -32,10 +35,17 @@ export async function cleanUp(run: Run): Promise<number> {
     await run(`delete from _penstock.${table} where load = any ($1)`, [ids]);
   await run('delete from _penstock.partition where load = any ($1)', [ids]);
   await run(
+    `delete from _penstock.reject where id in (
+       select id from _penstock.reject
+        where case when stopped then last_seen_at else settled_at end < now() - interval '${rejectsKept}'
+        limit ${rejectsAtOnce} for update skip locked)`,
+  );
+  await run(
     `delete from _penstock.load where id in (
        select id from _penstock.load l
         where phase in ('done', 'abandoned') and closed_at < now() - interval '${loadsKept}'
           and not exists (select from _penstock.partition where load = l.id)
+          and not exists (select from _penstock.reject where load = l.id)
           and not exists (select from _penstock.run where id in (l.opened_by, l.finished_by) and not final)
         order by closed_at limit ${atOnce} for update skip locked)`,
   );

@@ -269,75 +269,6 @@ describe('a query that cannot be resumed', () => {
   });
 });
 
-describe('a load whose rows are refused as it is published', () => {
-  const staged = { query: `${query} limit 1000`, key: [] };
-  test.each([
-    ['append', staged, 'unique (name)', '23505', `insert into target values (99, 'name 5')`],
-    ['append', staged, 'foreign key (id) references parent', '23503', null],
-    ['replace', {}, 'unique (name)', '23505', null],
-    ['replace', {}, 'exclude using btree (name with =)', '23P01', null],
-  ] as const)(
-    '%s %j: says why by the name of its %s, keeps the cause, and is published once that is mended',
-    async (mode, over, constraint, sqlstate, spoil) => {
-      await fill(10);
-      await room.from.query(`insert into people values (11, 'name 5', null)`);
-      await room.to.query('create table parent (id integer primary key)');
-      await room.to.query('insert into parent select generate_series(1, 10)');
-      await room.to.query(
-        `create table target (id integer, name text, doc json, constraint "the Rule" ${constraint})`,
-      );
-      if (spoil) await room.to.query(spoil);
-      const sync = people({ mode, limits: { maxDeletePercent: 100 }, ...over });
-      const failed = room.run(sync, limits(10));
-      await expect(failed).rejects.toMatchObject({
-        code: 'VALUE_REFUSED',
-        message: expect.stringMatching(
-          `the constraint the Rule .SQLSTATE ${sqlstate}.*none is published.*Mend them`,
-        ),
-      });
-      await expect(failed).rejects.toMatchObject({ message: expect.not.stringContaining('name 5') });
-      const before = await count();
-      expect(await rejects()).toMatchObject([
-        {
-          constraint: 'the Rule',
-          sqlstate,
-          key: null,
-          stopped: true,
-          cause: expect.stringMatching(/the Rule.*Key/s),
-        },
-      ]);
-      await room.to.query('alter table target drop constraint "the Rule"');
-      await room.destination.closeRun(newId('run'));
-      await room.run(sync, limits(10));
-      expect(await count()).toBeGreaterThanOrEqual(before + 11);
-      expect(await rejects()).toEqual([]);
-    },
-  );
-
-  test('a mirror that may not delete says what forbids it, and goes on once that is gone', async () => {
-    await fill(10);
-    const sync = people({ query: 'select id, name from people', mode: 'mirror' });
-    await room.run(sync);
-    await room.to.query('create table child (id integer constraint "its Parent" references target)');
-    await room.to.query('insert into child values (3)');
-    await room.from.query('delete from people where id = 3');
-    await expect(room.run(sync)).rejects.toMatchObject({
-      code: 'VALUE_REFUSED',
-      message: expect.stringMatching(
-        /cannot be deleted because of the constraint its Parent .*23503.*softDelete/,
-      ),
-    });
-    expect(await rejects()).toMatchObject([{ cause: expect.stringMatching(/\(3\).*child/), stopped: true }]);
-    await room.to.query('drop table child');
-    const run = newId('run');
-    const load = await room.prepare(sync, run);
-    expect(load).toMatchObject({ continued: true, phase: 'loaded' });
-    await room.destination.finish({ run, load: load.loadId });
-    expect(await count()).toBe(9);
-    expect(await rejects()).toEqual([]);
-  });
-});
-
 test('a row that another load has written is refused by the target’s key', async () => {
   await fill(100);
   await room.to.query(
@@ -368,6 +299,45 @@ test('are listed with their columns, page by page, and what is settled when it i
     { state: 'settled', values: null },
     { state: 'settled', values: null },
   ]);
+});
+
+test('are forgotten thirty days after they are settled or have stopped a run; one that is open stays, with its load', async () => {
+  await fill(30);
+  const create = (check: string) =>
+    room.to.query(`create table target (id integer primary key, name text, doc json, check (${check}))`);
+  await create('id not in (3, 9)');
+  const sync = people({ mode: 'upsert' });
+  await room.run(sync, limits(2));
+  await room.to.query('drop table target');
+  await create('id <> 9');
+  await room.run(sync, limits(1));
+  await room.to.query('drop table target');
+  await create('id <> 4');
+  const run = newId('run');
+  await expect(room.attempt(run, await room.prepare(sync, run))).rejects.toMatchObject({
+    code: 'VALUE_REFUSED',
+  });
+  const left = async () => {
+    await room.destination.cleanUp();
+    return (await rejects()).map(({ key, settled }) => `${String(key)} ${settled ? 'settled' : 'open'}`);
+  };
+  const age = (days: number) =>
+    room.to.query(
+      `update _penstock.reject set last_seen_at = now() - interval '1 day' * $1,
+      first_seen_at = now() - interval '1 day' * $1, settled_at = case when settled_at is not null then now() - interval '1 day' * $1 end`,
+      [days],
+    );
+  await age(29);
+  expect(await left()).toEqual(['3 settled', '9 open', '4 open']);
+  await age(31);
+  expect(await left()).toEqual(['9 open']);
+  await room.to.query(
+    `update _penstock.load set closed_at = now() - interval '100 days' where phase = 'done' and sync = $1`,
+    [sync.id],
+  );
+  for (const _ of [1, 2]) await room.destination.cleanUp();
+  const { items } = await room.destination.listRejects(sync.id, { limit: 9, settled: true });
+  expect(items).toMatchObject([{ key: ['9'], columns: ['id', 'name', 'doc'] }]);
 });
 
 test('no value is kept in an error: neither of the row nor of what the server says of it', async () => {
