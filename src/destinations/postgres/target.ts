@@ -70,11 +70,31 @@ export function targetChecks(
   if (!['r', 'p'].includes(kind)) return [() => Promise.reject(mismatch(plan, 'is not a table'))];
   return [
     async () => (columns ? requireWritable(run, plan) : undefined),
+    () => requireLogged(run, plan, relation),
     () => requireKeyIndex(run, plan, relation),
     () => requireDefaults(run, plan, relation),
     async () => (prepared ? requireOwnership(run, sync, plan, relation) : undefined),
     async () => void (columns && checkFit({ ...fitting, present: columns })),
   ];
+}
+
+/**
+ * After a crash of the server an unlogged table is empty, whatever checkpoints and cursor say of its rows. A replacement may
+ * write one all the same: it reads all of them every time.
+ */
+async function requireLogged(run: Run, plan: LoadPlan, relation: string): Promise<void> {
+  const { staged, onlyAdds } = modeOf(plan);
+  if (staged && !onlyAdds) return;
+  const unlogged = await run(
+    `select from pg_class
+      where oid in (select $1::oid union select relid from pg_partition_tree($1::oid::regclass)) and relpersistence <> 'p' limit 1`,
+    [relation],
+  );
+  if (unlogged.length > 0)
+    throw mismatch(
+      plan,
+      'is not logged: after a crash of the server it would be empty. Set it logged, or use mode replace',
+    );
 }
 
 /** A merge needs a unique index on exactly the key. */

@@ -170,6 +170,23 @@ describe('a plan tells', () => {
     expect(kept.refusals[0]!.message).toContain('report');
   });
 
+  test.each([
+    'create unlogged table target (id integer primary key, name text, at timestamptz)',
+    `create table target (id integer primary key, name text, at timestamptz) partition by range (id);
+     create unlogged table part partition of target default`,
+  ])('that a crash would empty what is not logged, which only a replacement makes good (%#)', async (sql) => {
+    await room.to.query(sql);
+    for (const mode of ['append', 'upsert', 'mirror'] as const) {
+      const told = await plan(sync({ mode }));
+      expect(refusals(told)).toEqual(['TARGET_MISMATCH /destination/table']);
+      expect(told.refusals[0]!.message).toContain('not logged');
+    }
+    await expect(room.run(sync({ query: `${query} limit 1` }))).rejects.toMatchObject({
+      code: 'TARGET_MISMATCH',
+    });
+    expect(await plan(sync({ mode: 'replace' }))).toMatchObject({ ok: true });
+  });
+
   test('what becomes of the cursor', async () => {
     const events = sync({ mode: 'upsert', cursor: { column: 'at' } });
     const fate = async (change: Partial<SyncSpec> = {}) =>
