@@ -40,11 +40,12 @@ function membersOf(schema: Schema, path = ''): Member[] {
   );
 }
 
-function shapeOf({ type, enum: values, items, const: only, format, minimum, maximum }: Schema): string {
+function shapeOf(schema: Schema): string {
+  const { type, enum: values, items, additionalProperties, const: only, format, minimum, maximum } = schema;
   if (only !== undefined) return code(only);
   if (values) return values.map(code).join(', ');
   if (type === 'array') return `list of ${String((items as Schema).type)}`;
-  if (type === 'object') return 'object of strings';
+  if (type === 'object') return `object of ${(additionalProperties as Schema).anyOf ? 'values' : 'strings'}`;
   return minimum === undefined ? (format ?? String(type)) : `${minimum} to ${maximum}`;
 }
 

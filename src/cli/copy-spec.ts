@@ -24,6 +24,7 @@ const members: Readonly<Record<string, string>> = {
   'limits.maxDeletePercent': '--max-delete-percent',
   'limits.maxRejects': '--max-rejects',
   onSchemaChange: '--on-schema-change',
+  scope: '--scope',
   softDelete: '--soft-delete',
   deletedWhen: '--deleted-when',
 };
@@ -40,6 +41,10 @@ export const specOptions: readonly CommandOption[] = [
   { flag: '--parallel <n>', doc: 'partitions copied at once' },
   { flag: '--batch-rows <n>', doc: 'rows that one transaction commits at most' },
   { flag: '--batch-bytes <size>', doc: 'bytes that one transaction commits at most, as 16MiB' },
+  {
+    flag: '--scope <values>',
+    doc: 'its rows of a table that others write too: column=value, with commas between',
+  },
   { flag: '--deleted-when <column>', doc: 'delete the keys of rows where it is true or not NULL (upsert)' },
   { flag: '--soft-delete <column>', doc: 'mark rows in this column instead of deleting them' },
   { flag: '--max-delete-percent <n>', doc: 'delete as many of the rows at most, else none (mirror; 20)' },
@@ -65,6 +70,7 @@ export function specOfFlags(flags: Flags): SyncSpec {
     ...(flags['cursor'] !== undefined && {
       cursor: { column: flags['cursor'], lookback: flags['lookback'], lag: flags['lag'] },
     }),
+    scope: scopeOf(textOf(flags['scope'])),
     softDelete: flags['softDelete'],
     deletedWhen: flags['deletedWhen'],
     onSchemaChange: flags['onSchemaChange'],
@@ -87,6 +93,13 @@ export function specOfFlags(flags: Flags): SyncSpec {
     throw codeOf(error) === 'BAD_REQUEST' ? new PenstockError('CONFIG', (error as Error).message) : error;
   }
   return parsed.data;
+}
+
+function scopeOf(text: string | undefined): Record<string, string> | undefined {
+  if (text === undefined) return undefined;
+  const entries = text.split(',').map((each) => /^([^=]+)=(.*)$/s.exec(each.trim()));
+  if (entries.includes(null)) throw new PenstockError('CONFIG', '--scope: column=value, with commas between');
+  return Object.fromEntries(entries.map((entry) => [entry![1]!, entry![2]!]));
 }
 
 const numberOf = (value: string | true | undefined): number | undefined =>

@@ -7,24 +7,25 @@ import type { QueryProbe } from '../ports/source.ts';
 
 export function describeDeletes(
   { estimatedRows: source }: QueryProbe,
-  { mode, cursor, softDelete, deletedWhen }: LoadPlan,
+  { mode, cursor, scope, softDelete, deletedWhen }: LoadPlan,
   { estimatedRows: target, exists }: TargetForecast,
   maxDeletePercent: number,
 ): NonNullable<SyncPlan['deletes']> {
   if (deletedWhen)
     return {
       expected: null,
-      why: `It ${softDelete ? 'marks' : 'deletes'} rows whose ${deletedWhen.column} says so.`,
+      why: `It ${softDelete ? 'marks' : 'deletes'} rows${scope ? ' of its scope' : ''} whose ${deletedWhen.column} says so.`,
     };
   const { absentRows } = writeModes[mode];
   if (absentRows === 'kept') return { expected: 0, why: `${mode} deletes nothing.` };
   if (!exists) return { expected: 0, why: 'The target is new.' };
   const verb = softDelete ? 'marks' : 'deletes';
   const guard = `More than ${maxDeletePercent} % stops the run before any.`;
+  const its = scope ? ' of its scope' : '';
   const what =
     absentRows === 'deleted'
-      ? `It ${verb} rows whose key is not in the result.`
-      : 'All rows give way to the result.';
+      ? `It ${verb} rows${its} whose key is not in the result.`
+      : `All rows${its} give way to the result.`;
   if (source === null || target === null || cursor)
     return { expected: null, why: `${what} How many is known when all is read. ${guard}` };
   return {

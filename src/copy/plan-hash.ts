@@ -23,6 +23,7 @@ export const hashPlan = (plan: LoadPlan): string => {
 
 /** What a cursor's value is valid for. */
 export const hashCursor = (plan: LoadPlan): string => {
-  const { query, mapping, cursor, key, target, sourceIdentity, deletedWhen } = plan;
-  return digest({ query, mapping, column: cursor?.column ?? null, key, target, sourceIdentity, deletedWhen });
+  const { query, mapping, cursor, key, target, scope, sourceIdentity, deletedWhen } = plan;
+  const column = cursor?.column ?? null;
+  return digest({ query, mapping, column, key, target, scope, sourceIdentity, deletedWhen });
 };

@@ -6,6 +6,7 @@ import { writeModes } from '../domain/write-modes.ts';
 import type { LoadPlan, TableName } from '../ports/destination.ts';
 import type { PlannedCursor, QueryProbe, ResultColumn } from '../ports/source.ts';
 import { chooseFormat } from './choose-format.ts';
+import { planScope } from './plan-scope.ts';
 
 /** How long to wait for transactions in progress when the spec does not say. */
 const defaultLagMs = 10_000;
@@ -44,6 +45,7 @@ export function planLoad({ spec, syncVersion, movesCursor, probe, target }: Plan
     target: target.target,
     cursor,
     movesCursor: movesCursor && cursor !== null,
+    ...planScope(spec, probe.columns, target.columns),
     ...planSoftDelete(spec, probe, target.columns),
     ...(placeholdersIn(spec.source.query).includes('run_time') && { runTime: probe.now }),
     ...planDeletedWhen(spec, probe),

@@ -48,11 +48,11 @@ export async function verifyLoad(
   const { sync, signal, sizes = { partRows, leafRows } } = request;
   const load = await destination.lastDoneLoad(sync);
   if (!load) throw new PenstockError('CONFLICT', 'No load of it is done yet: there is nothing to compare.');
-  const { query, key, cursor, target, mode, softDelete, deletedWhen, runTime, mapping } = load.plan;
+  const { query, key, cursor, target, scope, mode, softDelete, deletedWhen, runTime, mapping } = load.plan;
   const found = await targetColumns(destination, load);
   const columns = load.plan.columns.filter(({ name }) => found.some((each) => each.name === name));
   const rows = { query, columns, key, cursor, window: load.window, runTime, mapping, deletedWhen };
-  const ours = destination.compare({ sync, target, columns: found, key, softDelete });
+  const ours = destination.compare({ sync, target, scope, columns: found, key, softDelete });
   const report: VerifyReport = {
     equal: false,
     complete: false,

@@ -18,7 +18,7 @@ const reservedSchema = /^(_penstock|penstock|pg_.*|information_schema)\./;
  * @throws PenstockError BAD_REQUEST with a pointer, or as `checkSchedule` does
  */
 export function checkSyncSpec(spec: SyncSpec): void {
-  const { mode, key, cursor, destination, softDelete, deletedWhen } = spec;
+  const { mode, key, cursor, destination, scope = {}, softDelete, deletedWhen } = spec;
   const { onlyAdds, keyed, takesTombstones, absentRows } = writeModes[mode];
   checkSchedule(spec.schedule);
   checkPlaceholders(spec);
@@ -48,6 +48,8 @@ export function checkSyncSpec(spec: SyncSpec): void {
     );
   if (softDelete !== undefined && key.includes(softDelete))
     refuse('softDelete cannot be a column of the key', '/softDelete');
+  if (softDelete !== undefined && Object.hasOwn(scope, softDelete))
+    refuse('softDelete cannot be a column of the scope', '/softDelete');
   if (spec.keepPrevious) checkKeepPrevious(spec);
   if (reservedSchema.test(destination.table))
     refuse('the schema of the table is reserved: choose another', '/destination/table');
@@ -56,9 +58,14 @@ export function checkSyncSpec(spec: SyncSpec): void {
 /** What a kept table's name is made of: `<table>_previous`, in at most 63 bytes. */
 const previousSuffixBytes = 9;
 
-function checkKeepPrevious({ mode, destination }: SyncSpec): void {
+function checkKeepPrevious({ mode, destination, scope = {} }: SyncSpec): void {
   if (writeModes[mode].absentRows !== 'replaced')
     refuse('only mode replace has a table before: leave keepPrevious out', '/keepPrevious');
+  if (Object.keys(scope).length > 0)
+    refuse(
+      'keepPrevious keeps a whole table, of which a scope is a part: leave one of them out',
+      '/keepPrevious',
+    );
   const table = destination.table.slice(destination.table.indexOf('.') + 1);
   if (new TextEncoder().encode(table).length > 63 - previousSuffixBytes)
     refuse('keepPrevious needs a table name of at most 54 bytes', '/destination/table');

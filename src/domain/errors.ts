@@ -269,7 +269,7 @@ export const errorTable = {
     status: 409,
     retry: 'never',
     title: 'Another sync owns the target',
-    cure: 'Use another table, or delete the other sync.',
+    cure: 'Use another table, give both syncs a scope that tells their rows apart, or delete the other sync.',
   },
   TARGET_CHANGED: {
     status: 422,

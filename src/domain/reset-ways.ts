@@ -1,7 +1,7 @@
 /** What may be done about what a sync has read so far. */
 
 /** What a cursor's value is kept for (src/copy/plan-hash.ts): where one of these is another, it is worth nothing. */
-export const cursorIsFor = 'query, columns, key, cursor, deletedWhen, table or source';
+export const cursorIsFor = 'query, columns, key, cursor, deletedWhen, table, scope or source';
 
 /**
  * - `reset`: it is forgotten, the next run reads everything.

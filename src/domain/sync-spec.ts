@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { columnMappingSchema } from './column-mapping-spec.ts';
+import { targetScopeSchema } from './target-scope-spec.ts';
 import { writeModeNames } from './write-modes.ts';
 
 /** Names of tenants, connections and syncs: they become part of workflow ids, so they are slugs. */
@@ -105,6 +106,11 @@ export const syncSpecSchema = z.strictObject({
     .default([])
     .describe(
       'Columns, as they arrive, that identify a row. For upsert and mirror; lets append and replace resume.',
+    ),
+  scope: targetScopeSchema
+    .optional()
+    .describe(
+      'Columns of the target and their value in every row of this sync, which shares the table with others that have other values.',
     ),
   keepPrevious: z
     .boolean()

@@ -6,8 +6,8 @@
 export interface WriteMode {
   /**
    * It never takes back a row. So several syncs may write one table, nothing may be read twice, and a load with committed
-   * rows whose plan has changed is the user's to decide about. Any other mode owns its table alone, abandons such a load
-   * and reads again.
+   * rows whose plan has changed is the user's to decide about. Any other mode owns its rows of the table alone, abandons
+   * such a load and reads again.
    */
   readonly onlyAdds: boolean;
   /** Rows are found again by their key: there is one, without NULLs, and the target has one row of each, by a unique index. */

@@ -56,6 +56,8 @@ export interface SourceRows {
 export interface DestinationRows {
   sync: SyncId;
   target: TableName;
+  /** The sync's rows; absent: all. */
+  scope: LoadPlan['scope'] | undefined;
   /** As the target has them, in the plan's order. */
   columns: readonly ResultColumn[];
   key: readonly string[];

@@ -7,6 +7,7 @@ import type { PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { PlannedLock } from '../domain/sync-plan.ts';
+import type { TargetScope } from '../domain/target-scope-spec.ts';
 import type { WriteModeName } from '../domain/write-modes.ts';
 import type { ComparedTarget, DestinationRows } from './comparison.ts';
 import type { ConnectionAccess } from './connection.ts';
@@ -50,6 +51,8 @@ export interface LoadPlan {
   /** An attempt goes on after the last checkpoint; otherwise each begins with the first row again. */
   resumable: boolean;
   target: TableName;
+  /** Which rows of the target are the sync's; absent: all of them. */
+  scope?: TargetScope;
   cursor: PlannedCursor | null;
   movesCursor: boolean;
   /** Rows are marked instead of deleted. */

@@ -24,6 +24,7 @@ export interface SyncInput {
   mode?: SyncSpec['mode'];
   key: string[];
   cursor?: { column: string; lookback?: string; lag?: string };
+  scope?: SyncSpecInput['scope'];
   keepPrevious?: boolean;
   softDelete?: string;
   deletedWhen?: string;
@@ -128,6 +129,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         mode: input.mode ?? 'append',
         key: input.key,
         cursor: input.cursor,
+        scope: input.scope,
         keepPrevious: input.keepPrevious,
         softDelete: input.softDelete,
         deletedWhen: input.deletedWhen,

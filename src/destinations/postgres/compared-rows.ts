@@ -11,13 +11,14 @@ import {
   type DestinationContext,
 } from './destination-session.ts';
 import { isMarked } from './modes/soft-delete.ts';
+import { inScope } from './scoped.ts';
 import { qualifiedName } from './target-name.ts';
 
 export function comparedRows(
   context: DestinationContext,
-  { sync, target, columns, key, softDelete }: DestinationRows,
+  { sync, target, scope, columns, key, softDelete }: DestinationRows,
 ): ComparedTarget {
-  const where = softDelete ? [`not ${isMarked('q', softDelete)}`] : [];
+  const where = [inScope('q', { scope }), ...(softDelete ? [`not ${isMarked('q', softDelete)}`] : [])];
   const relation: ComparedRelation = { from: `${qualifiedName(target)} as q`, where, columns, key };
   const reading = <T>(work: (client: Client) => Promise<T>): Promise<T> =>
     withDestination(context, 'Comparing the target', async (client) => {

@@ -8,7 +8,9 @@ import type { Run } from './destination-session.ts';
 import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
 import { fetchPlanBefore, foreseeUnfinished, isPrepared } from './load.ts';
 import { modeOf } from './modes/modes.ts';
+import { inScope } from './scoped.ts';
 import { targetChecks, targetDdl } from './target.ts';
+import { qualifiedName } from './target-name.ts';
 
 interface ForecastRequest {
   sync: SyncId;
@@ -49,7 +51,8 @@ export async function forecast(run: Run, request: ForecastRequest): Promise<Targ
   if (refusal) refusals.push(refusal);
   return {
     exists: relation !== null,
-    estimatedRows: facts.estimatedRows,
+    estimatedRows:
+      plan.scope && facts.estimatedRows !== null ? await guessRows(run, plan) : facts.estimatedRows,
     ddl:
       relation === null
         ? await targetDdl(run, plan)
@@ -97,6 +100,15 @@ interface Facts {
   lacks: string[];
   mayCreateSchema: boolean;
   mayCreateTable: boolean;
+}
+
+/** Of the sync's rows, by the server's planner. */
+async function guessRows(run: Run, plan: LoadPlan): Promise<number> {
+  const from = `${qualifiedName(plan.target)} as t where ${inScope('t', plan)}`;
+  const [row] = await run<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+    `explain (format json) select from ${from}`,
+  );
+  return row!['QUERY PLAN'][0].Plan['Plan Rows'];
 }
 
 async function fetchFacts(run: Run, plan: LoadPlan, role: string | undefined): Promise<Facts> {

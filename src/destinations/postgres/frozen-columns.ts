@@ -6,6 +6,7 @@ import type { Run, RunRows } from './destination-session.ts';
 import { fitColumns } from './fit-columns.ts';
 
 import type { LoadRow } from './load.ts';
+import { writtenColumns } from './scoped.ts';
 import { columnsState } from './target-columns.ts';
 
 export interface FrozenColumn {
@@ -17,19 +18,17 @@ export interface FrozenColumn {
 
 type Frozen = Pick<LoadRow, 'id' | 'plan' | 'relation'>;
 
-const namesOf = ({ plan }: Pick<LoadRow, 'plan'>): string[] => plan.columns.map(({ name }) => name);
-
 const describe = (run: RunRows, load: Frozen): Promise<FrozenColumn[]> =>
   run<FrozenColumn>(
     `select attname as name, format_type(atttypid, atttypmod) as "typeName", attnum::int as number
        from pg_attribute where attrelid = $1::oid and attname = any ($2) and not attisdropped order by attnum`,
-    [load.relation, namesOf(load)],
+    [load.relation, writtenColumns(load.plan)],
   );
 
 /** Freezes them as they are now. */
 export async function freezeColumns(run: RunRows, load: Frozen): Promise<void> {
   await run(
-    `update _penstock.load set target_columns = $2, columns_state = ${columnsState('relation', namesOf(load))} where id = $1`,
+    `update _penstock.load set target_columns = $2, columns_state = ${columnsState('relation', writtenColumns(load.plan))} where id = $1`,
     [load.id, JSON.stringify(await describe(run, load))],
   );
 }

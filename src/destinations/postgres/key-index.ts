@@ -1,6 +1,8 @@
 /** The unique index of a target's key: `on conflict` needs one, and it says what "the same key" means. */
 import { ident } from '../../postgres-client/quote.ts';
+import type { LoadPlan } from '../../ports/destination.ts';
 import type { Run, RunRows } from './destination-session.ts';
+import { targetKey } from './scoped.ts';
 
 /** On exactly these columns, in any order; for `select …` of it and its key columns. */
 const ofKeyIndex = `from pg_index i
@@ -14,14 +16,15 @@ const ofKeyIndex = `from pg_index i
 export const hasKeyIndex = async (run: Run, relation: string, key: readonly string[]): Promise<boolean> =>
   (await run(`select ${ofKeyIndex}`, [relation, key])).length > 0;
 
-/** "The two rows have the same key", by their aliases. */
+/** "The two rows have the same key", by their aliases; of a target's rows, those of the scope have it alone. */
 export type SameKey = (a: string, b: string) => string;
 
 /**
  * By the index's own equality, with the operators' schemas: under the transaction's search path a plain `=` may be another
  * one, or none (citext then compares as text).
  */
-export async function fetchSameKey(run: RunRows, relation: string, key: readonly string[]): Promise<SameKey> {
+export async function fetchSameKey(run: RunRows, relation: string, plan: LoadPlan): Promise<SameKey> {
+  const key = targetKey(plan);
   const rows = await run<{ operator: string }>(
     `select format('operator(%I.%s)', n.nspname, o.oprname) as operator
        from (select i.indrelid, i.indclass::oid[] as classes, i.indkey::int2[] as numbers
@@ -37,5 +40,7 @@ export async function fetchSameKey(run: RunRows, relation: string, key: readonly
     [relation, key],
   );
   return (a, b) =>
-    key.map((name, i) => `${a}.${ident(name)} ${rows[i]!.operator} ${b}.${ident(name)}`).join(' and ');
+    plan.key
+      .map((name) => `${a}.${ident(name)} ${rows[key.indexOf(name)]!.operator} ${b}.${ident(name)}`)
+      .join(' and ');
 }

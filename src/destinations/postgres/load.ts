@@ -36,7 +36,7 @@ export interface LoadRow {
   relation: string;
   targetColumns: readonly FrozenColumn[];
   columnsState: string;
-  /** The target had no rows when the load was opened. */
+  /** The target had no rows when the load was opened; of a target with a key: none in the sync's scope. */
   wasEmpty: boolean;
   phase: OpenLoad['phase'] | 'abandoned';
   receipt: unknown;

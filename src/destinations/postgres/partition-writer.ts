@@ -27,6 +27,7 @@ import { modeOf } from './modes/modes.ts';
 import { refusalOf } from './refusal.ts';
 import { insertRejects, lockRejected, tooManyRejects } from './rejects.ts';
 import { requireTarget } from './require-target.ts';
+import { writtenColumns } from './scoped.ts';
 import { fetchTargetColumns, maySwallowRows } from './target-columns.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
@@ -41,7 +42,7 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
     const ask: RunRows = (sql, values) => rowsOf(client!, answerMs, sql, values);
-    const sameKey = await fetchSameKey(ask, relation, plan.key);
+    const sameKey = await fetchSameKey(ask, relation, plan);
     const verify = await maySwallowRows(client, answerMs, relation);
     const route = modeOf(plan).route({
       client,
@@ -236,7 +237,7 @@ class Writer implements PartitionWriter {
       counts,
       target: this.#target,
       relation: taken.load.relation,
-      columns: taken.load.plan.columns.map(({ name }) => name),
+      columns: writtenColumns(taken.load.plan),
       columnsState: taken.load.columnsState,
     });
     try {

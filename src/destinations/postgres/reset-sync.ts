@@ -1,11 +1,14 @@
 /** What a user may do about what a sync has read: keep rows or cursor, or begin again; and what there is of both. */
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
+import type { TargetScope } from '../../domain/target-scope-spec.ts';
 import type { ResetPreview } from '../../ports/destination.ts';
 import type { Run } from './destination-session.ts';
 import { sumReceipt } from './finish-load.ts';
 import { abandonLoad, fetchOpenLoad, lockOpenLoad } from './load.ts';
 import { modeOf } from './modes/modes.ts';
+import { findRival } from './ownership.ts';
+import { inScope } from './scoped.ts';
 
 /** Gives up the sync's unfinished load; what it has committed stays, and the cursor stays where it was. */
 export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
@@ -22,9 +25,13 @@ export async function describeReset(run: Run, sync: SyncId): Promise<ResetPrevie
     [sync],
   );
   const tables: ResetPreview['tables'] = [];
-  for (const { name, others } of await fetchTables(run, sync)) {
-    const [count] = await run<{ rows: string }>(`select count(*)::text as rows from ${name}`);
-    tables.push({ table: name, rows: Number(count!.rows), shared: others > 0 });
+  for (const table of await fetchTables(run, sync)) {
+    const { name } = table;
+    const rival = await findRival(run, { sync, ...table }, { ...table, shared: false });
+    const [count] = await run<{ rows: string }>(
+      `select count(*)::text as rows from ${name} as t where ${inScope('t', table)}`,
+    );
+    tables.push({ table: name, rows: Number(count!.rows), shared: rival !== null });
   }
   return {
     unfinished: open && {
@@ -39,16 +46,15 @@ export async function describeReset(run: Run, sync: SyncId): Promise<ResetPrevie
 }
 
 interface WrittenTable {
+  relation: string;
   /** Quoted. */
   name: string;
-  /** Other syncs that write it. */
-  others: number;
+  scope: TargetScope;
 }
 
 const fetchTables = (run: Run, sync: SyncId): Promise<WrittenTable[]> =>
   run<WrittenTable>(
-    `select format('%I.%I', n.nspname, c.relname) as name,
-            (select count(*)::int from _penstock.target o where o.relation = t.relation and o.sync <> $1) as others
+    `select t.relation::text, format('%I.%I', n.nspname, c.relname) as name, t.scope
        from _penstock.target t
        join pg_class c on c.oid = t.relation
        join pg_namespace n on n.oid = c.relnamespace
@@ -64,8 +70,12 @@ export async function resetSync(run: Run, sync: SyncId, deleteRows: boolean): Pr
   await acceptLoad(run, sync);
   await run('delete from _penstock.reject where sync = $1', [sync]);
   if (!deleteRows) return;
-  for (const { name, others } of await fetchTables(run, sync)) {
-    if (others > 0) throw new PenstockError('TARGET_OWNED', `Another sync writes to ${name} as well.`);
-    await run(`truncate ${name}`);
+  for (const table of await fetchTables(run, sync)) {
+    const { name, scope } = table;
+    const rival = await findRival(run, { sync, ...table }, { scope, shared: false });
+    if (rival !== null)
+      throw new PenstockError('TARGET_OWNED', `The sync ${rival} writes the same rows of ${name} as well.`);
+    const isWhole = Object.keys(scope).length === 0;
+    await run(isWhole ? `truncate ${name}` : `delete from ${name} as t where ${inScope('t', { scope })}`);
   }
 }

@@ -1,5 +1,5 @@
 /** The table that a sync writes: found or created, owned, and fit for the result. */
-import { PenstockError } from '../../domain/errors.ts';
+import { checkScope } from '../../copy/plan-scope.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, SchemaChange } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
@@ -9,6 +9,8 @@ import { describeTarget } from './describe-target.ts';
 import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
 import { hasKeyIndex } from './key-index.ts';
 import { modeOf } from './modes/modes.ts';
+import { own, requireOwnership } from './ownership.ts';
+import { inScope, scopeDdl, targetKey, writtenColumns } from './scoped.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
 interface ClaimedTarget {
@@ -33,19 +35,21 @@ export async function claimTarget(
   { plan, ...fitting }: Omit<Fitting, 'present'>,
 ): Promise<ClaimedTarget> {
   const name = qualifiedName(plan.target);
+  // There is an index where there is a key; elsewhere nobody asks for a part of the table.
+  const ofMine = modeOf(plan).keyed ? inScope('t', plan) : 'true';
   // Serialises claims, so that two syncs cannot both find a table unowned.
   await run('lock table _penstock.target in share row exclusive mode');
   const { columns } = await describeTarget(run, plan.target);
   if (columns === null) for (const statement of await targetDdl(run, plan)) await run(statement);
   const [facts] = await run<RelationFacts>(
-    `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name}) as "isEmpty"
+    `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name} as t where ${ofMine}) as "isEmpty"
        from pg_class c where c.oid = to_regclass($1)`,
     [name],
   );
   if (!facts) throw mismatch(plan, 'is not a table');
   const checked = { sync, plan, ...fitting, ...facts, columns, prepared: true };
   for (const check of targetChecks(run, checked)) await check();
-  await own(run, sync, plan, facts.relation);
+  await own(run, { sync, relation: facts.relation }, plan);
   // Last: a table that is another sync's is not changed.
   const schemaChange = columns && (await fitColumns(run, { ...fitting, plan, present: columns }));
   return { ...facts, schemaChange };
@@ -73,7 +77,9 @@ export function targetChecks(
     () => requireLogged(run, plan, relation),
     () => requireKeyIndex(run, plan, relation),
     () => requireDefaults(run, plan, relation),
-    async () => (prepared ? requireOwnership(run, sync, plan, relation) : undefined),
+    async () => void (columns && checkScope(plan.scope ?? {}, columns)),
+    () => requireScopeCollation(run, plan, relation),
+    async () => (prepared ? requireOwnership(run, { sync, relation }, plan) : undefined),
     async () => void (columns && checkFit({ ...fitting, present: columns })),
   ];
 }
@@ -99,8 +105,18 @@ async function requireLogged(run: Run, plan: LoadPlan, relation: string): Promis
 
 /** A merge needs a unique index on exactly the key. */
 async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Promise<void> {
-  if (modeOf(plan).keyed && !(await hasKeyIndex(run, relation, plan.key)))
-    throw mismatch(plan, `has no unique index on the key (${plan.key.join(', ')})`);
+  if (modeOf(plan).keyed && !(await hasKeyIndex(run, relation, targetKey(plan))))
+    throw mismatch(plan, `has no unique index on the key (${targetKey(plan).join(', ')})`);
+}
+
+/** A collation that takes different texts for equal would find rows of another scope. */
+async function requireScopeCollation(run: Run, plan: LoadPlan, relation: string): Promise<void> {
+  const [column] = await run<{ name: string }>(
+    `select attname as name from pg_attribute a join pg_collation c on c.oid = a.attcollation
+      where attrelid = $1 and attname = any ($2::text[]) and not collisdeterministic limit 1`,
+    [relation, Object.keys(plan.scope ?? {})],
+  );
+  if (column) throw mismatch(plan, `takes different texts of the column ${column.name} for equal`);
 }
 
 /** What the table fills in itself cannot be written; a merge cannot write an identity either. */
@@ -109,7 +125,7 @@ async function requireWritable(run: Run, plan: LoadPlan): Promise<void> {
     `select attname as name, attgenerated <> '' as generated from pg_attribute
       where attrelid = to_regclass($1) and attname = any ($2::text[])
         and (attgenerated <> '' or ($3 and attidentity = 'a')) limit 1`,
-    [qualifiedName(plan.target), plan.columns.map((each) => each.name), modeOf(plan).keyed],
+    [qualifiedName(plan.target), writtenColumns(plan), modeOf(plan).keyed],
   );
   if (column?.generated)
     throw mismatch(plan, `computes the column ${column.name}: leave it out of the query`);
@@ -125,10 +141,10 @@ export async function targetDdl(run: Run, plan: LoadPlan): Promise<string[]> {
   const written = plan.columns.filter(({ name }) => name !== plan.deletedWhen?.column);
   const columns = await columnTypes(run, written);
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
-  const key = modeOf(plan).keyed ? [`primary key (${plan.key.map(ident).join(', ')})`] : [];
+  const key = modeOf(plan).keyed ? [`primary key (${targetKey(plan).map(ident).join(', ')})`] : [];
   return [
     `create schema if not exists ${ident(plan.target.schema)}`,
-    `create table ${qualifiedName(plan.target)} (${[...columns, ...marker, ...key].join(', ')})`,
+    `create table ${qualifiedName(plan.target)} (${[...scopeDdl(plan), ...columns, ...marker, ...key].join(', ')})`,
   ];
 }
 
@@ -139,37 +155,8 @@ async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Prom
       where attrelid = $1 and attnum > 0 and not attisdropped and not atthasdef and attidentity = ''
         and (attnotnull or exists (select from pg_type t where t.oid = atttypid and typnotnull and typdefault is null))
         and attname <> all ($2::text[]) limit 1`,
-    [relation, plan.columns.map((each) => each.name)],
+    [relation, writtenColumns(plan)],
   );
   if (column)
     throw mismatch(plan, `needs a value for the column ${column.name}, which the result does not have`);
-}
-
-/** Syncs that only add rows may share a table; any other owns its table alone. */
-async function requireOwnership(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
-  const shared = modeOf(plan).onlyAdds;
-  const [other] = await run<{ sync: string }>(
-    'select sync from _penstock.target where relation = $1 and sync <> $2 and not ($3 and shared) limit 1',
-    [relation, sync, shared],
-  );
-  if (other)
-    throw new PenstockError(
-      'TARGET_OWNED',
-      `Another sync writes to ${plan.target.schema}.${plan.target.table}.`,
-      {
-        pointer: '/destination/table',
-        meta: { owner: other.sync },
-      },
-    );
-}
-
-async function own(run: Run, sync: SyncId, plan: LoadPlan, relation: string): Promise<void> {
-  const shared = modeOf(plan).onlyAdds;
-  // A sync that has moved lets go of the table it wrote before: another may have it, and no reset empties it.
-  await run('delete from _penstock.target where sync = $1 and relation <> $2', [sync, relation]);
-  await run(
-    `insert into _penstock.target (relation, sync, shared) values ($1, $2, $3)
-         on conflict (relation, sync) do update set shared = excluded.shared`,
-    [relation, sync, shared],
-  );
 }

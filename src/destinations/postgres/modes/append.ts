@@ -3,10 +3,13 @@
  * a shadow, from which they can be taken back, and are inserted all at once.
  */
 import { writeModes } from '../../../domain/write-modes.ts';
+import { runAll } from '../../../postgres-client/query.ts';
+import { insertAll } from '../scoped.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { sumCheckpoints } from '../sum-checkpoints.ts';
 import { writingTarget } from '../writing-target.ts';
 import { lockedByBatches, noCounts, rowLock, type Mode, type Route, type Writing } from './mode.ts';
+import { createStaging, stagingTable } from './staging.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
 
 export const append: Mode = {
@@ -15,6 +18,9 @@ export const append: Mode = {
   foresee: async () => ({ locks: [lockedByBatches] }),
   route: straight,
 };
+
+/** Rows take their scope on the way from a table of the transaction, which costs a second write: COPY adds no constants. */
+export const scopedAppend: Mode = { ...append, rights: ['SELECT', 'INSERT'], route: throughStaging };
 
 export const stagedAppend: Mode = {
   ...writeModes.append,
@@ -38,6 +44,20 @@ export const stagedAppend: Mode = {
 /** Rows go into the target itself. */
 export function straight({ load }: Writing): Route {
   return allNew(qualifiedName(load.plan.target));
+}
+
+function throughStaging({ client, load: { plan }, columns, answerMs }: Writing): Route {
+  return {
+    prepare: createStaging({ plan, columns }),
+    into: stagingTable,
+    apply: async (rows) => {
+      const [inserted] = await runAll(client, insertAll(plan, stagingTable), answerMs);
+      if (inserted!.rowCount !== rows) throw rowsSwallowed(plan);
+      return { ...noCounts, inserted: rows };
+    },
+    clear: `truncate ${stagingTable}`,
+    otherwise: () => null,
+  };
 }
 
 /** Rows go into a table as they come, and are counted as inserted. */

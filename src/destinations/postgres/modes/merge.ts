@@ -10,22 +10,13 @@ import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import { asNumbers, runAll } from '../../../postgres-client/query.ts';
 import type { SameKey } from '../key-index.ts';
+import { inScope, targetKey, withScope } from '../scoped.ts';
 import { differs, type TargetColumn } from '../target-columns.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { isLive, isMarked, removeRows, unmark } from './soft-delete.ts';
-
-export const stagingTable = 'pg_temp.penstock_stage';
+import { stagingTable } from './staging.ts';
 
 const columnList = (names: readonly string[]): string => names.map(ident).join(', ');
-
-/** Created in the batch's transaction and gone with it: right behind a transaction pooler, and nothing to clean up. */
-export function createStaging({ plan, columns }: Pick<MergeRequest, 'plan' | 'columns'>): string {
-  const names = columns.map((column) => ident(column.name));
-  const extra = plan.columns
-    .filter(({ name }) => !columns.some((column) => column.name === name))
-    .map(({ name, typeName }) => `null::${plan.format === 'binary' ? typeName : 'text'} as ${ident(name)}`);
-  return `create temporary table penstock_stage on commit drop as select ${[...names, ...extra].join(', ')} from ${qualifiedName(plan.target)} with no data`;
-}
 
 export interface MergeRequest {
   plan: LoadPlan;
@@ -86,16 +77,18 @@ function candidates({ plan, columns }: MergeRequest, byRule: boolean): string {
 
 function mergeStatement(request: MergeRequest, byRule: boolean): string {
   const { plan, columns, sameKey } = request;
-  const names = columnList(columns.map((column) => column.name));
-  const key = columnList(plan.key);
+  const { into, values } = withScope(
+    plan,
+    columns.map((column) => column.name),
+  );
   const removed = plan.deletedWhen
     ? removeRows(plan, { from: 'candidate as c', where: `c.penstock_gone and ${sameKey('t', 'c')}` })
     : '';
   return `with candidate as materialized (
       ${candidates(request, byRule)}),
     merged as (
-      insert into ${qualifiedName(plan.target)} as t (${names}) select ${names} from candidate where not penstock_gone
-      on conflict (${key}) do ${conflictAction(plan, columns)}
+      insert into ${qualifiedName(plan.target)} as t (${into}) select ${values} from candidate where not penstock_gone
+      on conflict (${columnList(targetKey(plan))}) do ${conflictAction(plan, columns)}
       returning t.xmax = 0 as is_new)
     ${removed === '' ? '' : `, removed as (${removed} returning 1)`}
     select (select count(*) from candidate) as distinct,
@@ -126,7 +119,7 @@ function conflictAction(plan: LoadPlan, columns: readonly TargetColumn[]): strin
  */
 async function findSwallowed(client: Client, request: MergeRequest): Promise<void> {
   const { plan, columns, sameKey, answerMs } = request;
-  const found = `select from ${qualifiedName(plan.target)} as t where ${sameKey('t', 'excluded')}`;
+  const found = `select from ${qualifiedName(plan.target)} as t where ${inScope('t', plan)} and ${sameKey('t', 'excluded')}`;
   const isOld = ['false', ...staleness(plan, columns)].join(' or ');
   const began = `(pg_catalog.txid_current() % 4294967296)::text::xid`;
   const [missing] = await runAll(

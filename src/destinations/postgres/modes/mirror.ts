@@ -20,7 +20,6 @@ import { refusalOf } from '../refusal.ts';
 import { mismatch, qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { writingTarget } from '../writing-target.ts';
 import { tooManyDeletes } from './delete-guard.ts';
-import { stagingTable } from './merge.ts';
 import {
   lockedByBatches,
   rowLock,
@@ -31,6 +30,7 @@ import {
   type Writing,
 } from './mode.ts';
 import { isLive, removeRows } from './soft-delete.ts';
+import { stagingTable } from './staging.ts';
 import { staged, upsert } from './upsert.ts';
 
 export const mirror: Mode = {
@@ -111,7 +111,7 @@ async function publish(run: Run, load: LoadRow, publishing: Publishing): Promise
 
 /** Finds what is to go, and whether that many may. */
 async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing): Promise<Published> {
-  const sameKey = await fetchSameKey(run, load.relation, load.plan.key);
+  const sameKey = await fetchSameKey(run, load.relation, load.plan);
   const isThere = isLive(load.plan);
   const target = qualifiedName(load.plan.target);
   await run(`analyze ${seen(load)}`);
@@ -154,7 +154,7 @@ async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publish
      select ${columnsOf(load)} from ${doomed(load)} where penstock_no > ${after} and penstock_no <= ${through}`,
   );
   if (role !== undefined) await run(`grant select on pg_temp.penstock_chunk to ${ident(role)}`);
-  const sameKey = await fetchSameKey(run, load.relation, load.plan.key);
+  const sameKey = await fetchSameKey(run, load.relation, load.plan);
   const deleted = await writingTarget(run, { load, role }, () =>
     removeChunk(run, load, sameKey('t', 'c'), through - after),
   );

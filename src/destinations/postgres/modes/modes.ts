@@ -1,13 +1,16 @@
 /** The modes by name. */
 import type { LoadPlan } from '../../../ports/destination.ts';
-import { append, stagedAppend } from './append.ts';
+import { append, scopedAppend, stagedAppend } from './append.ts';
 import { mirror } from './mirror.ts';
 import type { Mode } from './mode.ts';
-import { replace } from './replace.ts';
+import { replace, scopedReplace } from './replace.ts';
 import { upsert } from './upsert.ts';
 
-const modes: Readonly<Record<LoadPlan['mode'], Mode>> = { append, upsert, mirror, replace };
+type Modes = Readonly<Record<LoadPlan['mode'], Mode>>;
+
+const ofTables: Modes = { append, upsert, mirror, replace };
+const ofScopes: Modes = { append: scopedAppend, upsert, mirror, replace: scopedReplace };
 
 /** How the load of a plan is written: an append that cannot be resumed is staged. */
-export const modeOf = ({ mode, resumable }: Pick<LoadPlan, 'mode' | 'resumable'>): Mode =>
-  mode === 'append' && !resumable ? stagedAppend : modes[mode];
+export const modeOf = ({ mode, resumable, scope }: Pick<LoadPlan, 'mode' | 'resumable' | 'scope'>): Mode =>
+  mode === 'append' && !resumable ? stagedAppend : (scope ? ofScopes : ofTables)[mode];

@@ -4,7 +4,7 @@
  *
  * Usually the shadow itself takes the target's place: it gets the target's indexes, and in a second transaction, which holds
  * ACCESS EXCLUSIVE for a moment, its name. Where the target has what a table in its place would not have (a view of it, a
- * trigger, a publication …), its rows are deleted and the shadow's inserted in one transaction. TRUNCATE would be faster, but
+ * trigger, a publication …), and where only the rows of a scope are to be replaced, these rows are deleted and the shadow's inserted in one transaction. TRUNCATE would be faster, but
  * whoever's snapshot is older would find the table empty.
  */
 import { PenstockError } from '../../../domain/errors.ts';
@@ -18,8 +18,9 @@ import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { writingTarget } from '../writing-target.ts';
 import { allNew } from './append.ts';
 import { tooManyDeletes } from './delete-guard.ts';
-import type { Foreseen, Mode, Outlook, Published, Publishing } from './mode.ts';
+import { rowLock, type Foreseen, type Mode, type Outlook, type Published, type Publishing } from './mode.ts';
 import { createShadow, dropShadow, emptyShadow, insertShadow, shadowOf } from './shadow.ts';
+import { isLive } from './soft-delete.ts';
 import {
   buildIndexes,
   dropIndexes,
@@ -51,6 +52,9 @@ export const replace: Mode = {
   clear: dropShadow,
 };
 
+/** Of a part of the table rows are always deleted and inserted. */
+export const scopedReplace: Mode = { ...replace, rights: ['SELECT', 'INSERT', 'DELETE'] };
+
 async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foreseen): Promise<Outlook> {
   const obstacles = relation === null ? [] : await findObstacles(run, relation, role);
   const [obstacle] = obstacles;
@@ -62,8 +66,12 @@ async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foresee
     lock: 'SHARE ROW EXCLUSIVE',
     when: `while its rows are deleted and the new ones inserted, in one transaction: it cannot be swapped because of ${obstacle?.what}. Readers do not wait, writers do`,
   };
+  const inScope = {
+    lock: rowLock,
+    when: 'while the rows of its scope are deleted and the new ones inserted, in one transaction',
+  };
   return {
-    locks: [obstacle ? rewritten : swapped],
+    locks: [plan.scope ? inScope : obstacle ? rewritten : swapped],
     refusal: refusalBy(obstacles, plan.target, { keepPrevious }),
   };
 }
@@ -73,7 +81,7 @@ async function chooseWay(run: Run, load: LoadRow, publishing: Publishing): Promi
   const obstacles = await findObstacles(run, load.relation, publishing.role);
   const refusal = refusalBy(obstacles, load.plan.target, publishing);
   if (refusal) throw refusal;
-  return obstacles.length > 0 ? 'rewrite' : 'swap';
+  return obstacles.length > 0 || load.plan.scope ? 'rewrite' : 'swap';
 }
 
 /** The first transaction: makes the shadow like the target, or publishes its rows where it may not take the target's place. */
@@ -112,21 +120,25 @@ async function guardShrinking(
   { rows, maxDeletePercent }: { rows: number; maxDeletePercent: number },
 ): Promise<PenstockError | null> {
   const [there] = await run<{ rows: string }>(
-    `select count(*)::text as rows from ${qualifiedName(plan.target)}`,
+    `select count(*)::text as rows from ${qualifiedName(plan.target)} as t where ${isLive(plan)}`,
   );
   const before = Number(there!.rows);
   return tooManyDeletes({ plan, gone: Math.max(before - rows, 0), of: before, maxDeletePercent });
 }
 
-/** Deletes all rows and inserts the shadow's; other writers wait meanwhile, readers do not. */
+/**
+ * Deletes the sync's rows and inserts the shadow's, while readers do not wait. Neither do writers of other scopes; where all
+ * rows are the sync's, whoever else may write there does.
+ */
 async function rewrite(run: Run, load: LoadRow, { role }: Publishing, rows: number): Promise<Published> {
-  const target = qualifiedName(load.plan.target);
+  const { plan } = load;
+  const target = qualifiedName(plan.target);
   const inserted = await writingTarget(run, { load, role }, async () => {
-    await run(`lock table ${target} in share row exclusive mode`);
-    await run(`delete from ${target}`);
+    if (!plan.scope) await run(`lock table ${target} in share row exclusive mode`);
+    await run(`delete from ${target} as t where ${isLive(plan)}`);
     return insertShadow(run, load);
   });
-  if (inserted !== rows) throw rowsSwallowed(load.plan);
+  if (inserted !== rows) throw rowsSwallowed(plan);
   return { phase: 'done' };
 }
 
@@ -168,7 +180,8 @@ async function dropPrevious(
   const previous = { schema: target.schema, table: previousName(target) };
   const [there] = await run<{ oid: string; isOurs: boolean }>(
     `select c.oid::text as oid, exists (select from _penstock.target
-         where relation = $2 and sync = $3 and previous = c.oid) as "isOurs"
+         where relation = $2 and sync = $3 and previous = c.oid)
+         and not exists (select from _penstock.target where relation = c.oid) as "isOurs"
        from pg_class c where c.oid = to_regclass($1)`,
     [qualifiedName(previous), relation, sync],
   );

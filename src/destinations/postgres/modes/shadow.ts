@@ -6,6 +6,7 @@ import type { LoadId } from '../../../domain/ids.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
+import { insertAll, scopeEntries } from '../scoped.ts';
 import { qualifiedName } from '../target-name.ts';
 import { fetchStorage } from './table-shape.ts';
 
@@ -18,6 +19,9 @@ export async function createShadow(run: Run, { id, plan, relation }: LoadRow, ro
     `create table ${shadowOf(id)} (like ${qualifiedName(plan.target)} including all excluding indexes excluding statistics)
        ${await fetchStorage(run, relation)}`,
   );
+  // COPY brings the other columns: a constraint of the target's on these is to find what will be inserted there.
+  for (const { column, value } of scopeEntries(plan))
+    await run(`alter table ${shadowOf(id)} alter column ${column} set default ${value}`);
   if (role === undefined) return;
   await run(`grant usage on schema _penstock to ${ident(role)}`);
   await run(`grant select, insert on ${shadowOf(id)} to ${ident(role)}`);
@@ -28,13 +32,6 @@ export const emptyShadow = (run: Run, { id }: LoadRow): Promise<unknown> => run(
 export const dropShadow = (run: Run, { id }: LoadRow): Promise<unknown> =>
   run(`drop table if exists ${shadowOf(id)}`);
 
-/**
- * Inserts the shadow's rows into the target; how many. The result's columns only, as COPY would: what it does not fill is
- * the target's own, and what it does is taken as it is, also for an identity column.
- */
-export function insertShadow(run: Run, { id, plan }: LoadRow): Promise<number> {
-  const names = plan.columns.map((column) => ident(column.name)).join(', ');
-  return run.count(
-    `insert into ${qualifiedName(plan.target)} (${names}) overriding system value select ${names} from ${shadowOf(id)}`,
-  );
-}
+/** Inserts the shadow's rows into the target; how many. */
+export const insertShadow = (run: Run, { id, plan }: LoadRow): Promise<number> =>
+  run.count(insertAll(plan, shadowOf(id)));

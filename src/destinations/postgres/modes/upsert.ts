@@ -1,13 +1,14 @@
 /**
  * Upsert: a batch is merged by key. Into a table that was empty when the load was opened its rows go straight, without a
  * second write, until a key is met that is there: that batch and those after it are staged and merged. With `deletedWhen`
- * all are, since rows that say that their key is gone must not go in.
+ * all are, since rows that say that their key is gone must not go in; and with a scope, whose columns COPY does not bring.
  */
 import { writeModes } from '../../../domain/write-modes.ts';
 import { sqlstateOf } from '../classify-error.ts';
 import { straight } from './append.ts';
-import { createStaging, mergeStaged, stagingTable } from './merge.ts';
+import { mergeStaged } from './merge.ts';
 import { lockedByBatches, type Mode, type Route, type Writing } from './mode.ts';
+import { createStaging, stagingTable } from './staging.ts';
 
 const uniqueViolation = '23505';
 
@@ -15,8 +16,10 @@ export const upsert: Mode = {
   ...writeModes.upsert,
   rights: ['SELECT', 'INSERT', 'UPDATE'],
   foresee: async () => ({ locks: [lockedByBatches] }),
-  route: (writing) =>
-    writing.load.wasEmpty && !writing.load.plan.deletedWhen ? straightUntilMet(writing) : staged(writing),
+  route: (writing) => {
+    const { wasEmpty, plan } = writing.load;
+    return wasEmpty && !plan.deletedWhen && !plan.scope ? straightUntilMet(writing) : staged(writing);
+  },
 };
 
 /** In parts all are merged: of a row whose key is there, or comes twice, it could not be told that it is no reject. */
