@@ -167,6 +167,24 @@ const faults = {
     }),
 } as const;
 
+/** Publishes by the proxy, which freezes at the message of that number. Resolves to what thaws it and waits for the end. */
+async function freezeAt(number: number, { finishNear }: Copied): Promise<() => Promise<void>> {
+  const frozen = new Promise<void>((resolve) => {
+    atMessage(number, () => {
+      proxy.freeze();
+      resolve();
+      return 'pass';
+    });
+  });
+  const ended = finishNear();
+  await Promise.race([frozen, ended]);
+  return async () => {
+    proxy.mend();
+    proxy.thaw();
+    await ended;
+  };
+}
+
 const seconds = 1_000;
 
 /** What a seed decides: what is published, and when the fault strikes. */
@@ -219,20 +237,10 @@ describe('publishing a whole load', () => {
     async (seed) => {
       const { way, moment } = await roll(seed);
       const copied = await copyWith(way);
-      const frozen = new Promise<void>((resolve) => {
-        atMessage(moment(), () => {
-          proxy.freeze();
-          resolve();
-          return 'pass';
-        });
-      });
-      const first = copied.finishNear();
-      await Promise.race([frozen, first]);
+      const thaw = await freezeAt(moment(), copied);
       const { receipt } = await copied.finish();
       expect(receipt).toMatchObject({ read: 300 });
-      proxy.mend();
-      proxy.thaw();
-      await first;
+      await thaw();
       await expectFinished(way, copied);
     },
     60 * seconds,
@@ -243,21 +251,11 @@ describe('publishing a whole load', () => {
     async (seed) => {
       const { way, moment } = await roll(seed);
       const copied = await copyWith(way);
-      const frozen = new Promise<void>((resolve) => {
-        atMessage(moment(), () => {
-          proxy.freeze();
-          resolve();
-          return 'pass';
-        });
-      });
-      const first = copied.finishNear();
-      await Promise.race([frozen, first]);
+      const thaw = await freezeAt(moment(), copied);
       const { succeeded } = await plain.closeRun(copied.run);
       const found = await targetRows();
       expect(found).toEqual(succeeded ? way.after : old);
-      proxy.mend();
-      proxy.thaw();
-      await first;
+      await thaw();
       expect(await targetRows()).toEqual(found);
       const next = newId('run');
       const load = await room.prepare(copied.sync, next, { destination: plain });

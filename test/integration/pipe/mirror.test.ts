@@ -3,37 +3,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { Client } from 'pg';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import type { Destination, OpenLoad } from '../../../src/ports/destination.ts';
-import {
-  createPipeRoom,
-  nextEpoch,
-  rowsAsText,
-  type PipeRoom,
-  type SyncInput,
-  type TestSync,
-} from '../../support/pipe-room.ts';
+import { createMirrorRoom, type MirrorRoom } from '../../support/mirror-room.ts';
+import { nextEpoch, rowsAsText, type TestSync } from '../../support/pipe-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
-let room: PipeRoom;
+let room: MirrorRoom;
 beforeAll(async () => {
-  room = await createPipeRoom();
+  room = await createMirrorRoom();
 });
 afterAll(() => room.close());
-beforeEach(async () => {
-  await room.to.query('drop table if exists target cascade');
-  await room.from.query('drop table if exists people');
-  await room.from.query('create table people (id integer primary key, name text)');
-  await fill(1, 100);
-});
+beforeEach(() => room.renew());
 
-const query = 'select * from people';
-const mirror = (over: Partial<SyncInput> = {}) => room.sync({ query, key: ['id'], mode: 'mirror', ...over });
-const fill = (from: number, to: number) =>
-  room.from.query(`insert into people select i, 'name ' || i from generate_series(${from}, ${to}) as i`);
-const drop = (where: string) => room.from.query(`delete from people where ${where}`);
-const expectEqual = async (where = 'true') =>
-  expect(await rowsAsText(room.to, `select id, name from target where ${where}`)).toEqual(
-    await rowsAsText(room.from, query),
-  );
 const tablesLeft = async () =>
   (
     await room.to.query(
@@ -64,11 +44,11 @@ const finish = (
 };
 
 test('rows that are gone from the result are deleted, and counted apart', async () => {
-  const sync = mirror();
+  const sync = room.mirroring();
   expect(await room.run(sync)).toMatchObject({ read: 100, inserted: 100, deleted: 0 });
-  await drop('id % 10 = 0');
+  await room.remove('id % 10 = 0');
   await room.from.query(`update people set name = 'changed' where id = 1`);
-  await fill(101, 105);
+  await room.fill(101, 105);
   expect(await room.run(sync)).toMatchObject({
     read: 95,
     inserted: 5,
@@ -76,13 +56,13 @@ test('rows that are gone from the result are deleted, and counted apart', async 
     unchanged: 89,
     deleted: 10,
   });
-  await expectEqual();
+  await room.expectEqual();
   expect(await tablesLeft()).toEqual([]);
 });
 
 describe('the guard', () => {
   test('a source that returns nothing deletes nothing: the error says how many it would have been, and the next run goes on', async () => {
-    const sync = mirror();
+    const sync = room.mirroring();
     await room.run(sync);
     await room.from.query('alter table people rename to hidden');
     await room.from.query('create table people (like hidden including all)');
@@ -94,13 +74,13 @@ describe('the guard', () => {
     expect((await room.to.query('select from target')).rowCount).toBe(100);
     expect(await tablesLeft()).toEqual([]);
     await room.from.query('drop table people; alter table hidden rename to people');
-    await drop('id = 7');
+    await room.remove('id = 7');
     expect(await room.run(sync)).toMatchObject({ unchanged: 99, deleted: 1 });
-    await expectEqual();
+    await room.expectEqual();
   });
 
   test('rows that came with the same load do not make room for more deletes', async () => {
-    const sync = mirror();
+    const sync = room.mirroring();
     await room.run(sync);
     await room.from.query('update people set id = id + 1000');
     await expect(room.run(sync)).rejects.toMatchObject({
@@ -115,10 +95,10 @@ describe('the guard', () => {
     [100, 100, true],
     [1, 0, false],
   ])('of 100 rows %i go where %i percent may: %s', async (gone, maxDeletePercent, may) => {
-    await room.run(mirror({ table: 'target' }));
+    await room.run(room.mirroring({ table: 'target' }));
     await room.to.query('delete from _penstock.target');
-    const sync = mirror({ limits: { maxDeletePercent } });
-    await drop(`id <= ${gone}`);
+    const sync = room.mirroring({ limits: { maxDeletePercent } });
+    await room.remove(`id <= ${gone}`);
     const outcome = await room.run(sync).then(
       ({ deleted }) => deleted,
       (error: { code: string }) => error.code,
@@ -127,10 +107,10 @@ describe('the guard', () => {
   });
 
   test('what an earlier run read is no reason for the next to fail: that one reads for itself', async () => {
-    const sync = mirror();
+    const sync = room.mirroring();
     await room.run(sync);
     await room.from.query('create table kept as select * from people');
-    await drop('true');
+    await room.remove('true');
     const { run } = await copied(sync);
     await room.destination.closeRun(run);
     await room.from.query('insert into people select * from kept; drop table kept');
@@ -140,16 +120,16 @@ describe('the guard', () => {
     await room.attempt(next, continued);
     await expect(finish({ run: next, load: continued })).rejects.toMatchObject({ code: 'FENCED' });
     await finish(await copied(sync, next));
-    await expectEqual();
+    await room.expectEqual();
   });
 });
 
 describe('finishing in steps', () => {
   let sync: TestSync;
   beforeEach(async () => {
-    sync = mirror();
+    sync = room.mirroring();
     await room.run(sync);
-    await drop('id % 9 = 0');
+    await room.remove('id % 9 = 0');
   });
 
   test.each([0, 1, 2, 3, 4])('killed after %i of them, it goes on and ends once', async (steps) => {
@@ -160,7 +140,7 @@ describe('finishing in steps', () => {
     const { receipt } = await finish(work);
     expect(receipt).toMatchObject({ read: 89, unchanged: 89, deleted: 11 });
     expect((await finish(work)).receipt).toEqual(receipt);
-    await expectEqual();
+    await room.expectEqual();
     expect(await tablesLeft()).toEqual([]);
   });
 
@@ -168,9 +148,9 @@ describe('finishing in steps', () => {
     const { run, load } = await copied(sync);
     await expect(finish({ run, load }, { steps: 2 })).rejects.toThrow('killed');
     await room.destination.closeRun(run);
-    await fill(200, 210);
+    await room.fill(200, 210);
     expect(await room.run(sync)).toMatchObject({ read: 89 + 100, inserted: 11, deleted: 11 });
-    await expectEqual();
+    await room.expectEqual();
   });
 
   test('a finisher that thaws after its run was made final deletes nothing more', async () => {
@@ -181,7 +161,7 @@ describe('finishing in steps', () => {
     await expect(finish(work)).rejects.toMatchObject({ code: 'RUN_FINAL' });
     expect(await rowsAsText(room.to, 'select * from target')).toEqual(before);
     await room.run(sync);
-    await expectEqual();
+    await room.expectEqual();
   });
 
   test('a finisher that thaws after its load was abandoned deletes nothing more', async () => {
@@ -200,7 +180,7 @@ describe('finishing in steps', () => {
     const receipts = await Promise.all(others.map((destination) => finish(work, { destination })));
     await Promise.all(others.map((destination) => destination.close()));
     expect(receipts.map(({ receipt }) => receipt.deleted)).toEqual([11, 11]);
-    await expectEqual();
+    await room.expectEqual();
   });
 
   test('a writer that thaws once it is settled what goes cannot write any more', async () => {
@@ -215,7 +195,7 @@ describe('finishing in steps', () => {
     await expect(late.begin()).rejects.toMatchObject({ code: 'FENCED' });
     await Promise.all([zombie.close(), late.close()]);
     await finish({ run, load });
-    await expectEqual();
+    await room.expectEqual();
   });
 
   test('a backend that is terminated in the middle of a delete has deleted nothing of its chunk', async () => {
@@ -234,7 +214,7 @@ describe('finishing in steps', () => {
     expect((await room.to.query('select from target')).rowCount).toBe(100);
     expect((await finish(work)).receipt).toMatchObject({ deleted: 11 });
     await other.close();
-    await expectEqual();
+    await room.expectEqual();
   });
 
   test('with another plan the load is abandoned, and what it had noted is dropped', async () => {
@@ -243,8 +223,8 @@ describe('finishing in steps', () => {
     const query = 'select id, name from people where id <> 1';
     await room.run({ ...sync, spec: { ...sync.spec, source: { ...sync.spec.source, query } } });
     expect(await tablesLeft()).toEqual([]);
-    await drop('id = 1');
-    await expectEqual();
+    await room.remove('id = 1');
+    await room.expectEqual();
   });
 
   test('the tables that it goes by are logged: empty ones would let everything be deleted', async () => {
@@ -262,9 +242,9 @@ describe('finishing in steps', () => {
 });
 
 test('keys that were read before an interruption are not forgotten by those who go on', async () => {
-  const sync = mirror();
+  const sync = room.mirroring();
   await room.run(sync);
-  await drop('id > 95');
+  await room.remove('id > 95');
   const run = newId('run');
   const load = await room.prepare(sync, run);
   let batches = 0;
@@ -275,27 +255,30 @@ test('keys that were read before an interruption are not forgotten by those who 
   expect(await room.prepare(sync, next)).toMatchObject({ loadId: load.loadId, continued: true });
   expect(await room.attempt(next, load, { limits })).toMatchObject({ outcome: 'finished' });
   expect((await finish({ run: next, load })).receipt).toMatchObject({ deleted: 5 });
-  await expectEqual();
+  await room.expectEqual();
 });
 
 test.each(['empty', 'filled'])(
   'a query that cannot be resumed, into a table that was %s: what an interrupted attempt brought counts for nothing',
   async (was) => {
-    const sync = mirror({ query: 'select * from people limit 1000', limits: { maxDeletePercent: 100 } });
+    const sync = room.mirroring({
+      query: 'select * from people limit 1000',
+      limits: { maxDeletePercent: 100 },
+    });
     if (was === 'filled') await room.run(sync);
     const run = newId('run');
     const load = await room.prepare(sync, run);
     let batches = 0;
     const limits = { rows: 20, bytes: 1 << 20, timeMs: 5_000 };
     await room.attempt(run, load, { limits, drain: () => batches++ > 2 });
-    await drop('id <= 15');
+    await room.remove('id <= 15');
     expect(await room.attempt(run, load, { limits })).toMatchObject({ outcome: 'finished', rows: 85 });
     await room.destination.finish({
       run,
       load: load.loadId,
       limits: { chunkRows: 10, maxDeletePercent: 100 },
     });
-    await expectEqual();
+    await room.expectEqual();
   },
 );
 
@@ -304,11 +287,11 @@ test('random changes, batches and kills: the target equals the source after ever
   process.stdout.write(`mirror: SEED=${seed}\n`);
   let state = seed;
   const random = (below: number) => (state = (state * 1_103_515_245 + 12_345) & 0x7fffffff) % below;
-  const sync = mirror({ limits: { maxDeletePercent: 100 } });
+  const sync = room.mirroring({ limits: { maxDeletePercent: 100 } });
   for (let round = 0; round < 6; round++) {
-    await drop(`id % ${2 + random(9)} = ${random(3)}`);
+    await room.remove(`id % ${2 + random(9)} = ${random(3)}`);
     const from = 1000 * (round + 1);
-    await fill(from, from + random(60));
+    await room.fill(from, from + random(60));
     await room.from.query(`update people set name = name || 'x' where id % ${2 + random(9)} = 0`);
     const run = newId('run');
     const load = await room.prepare(sync, run);
@@ -335,7 +318,7 @@ test('random changes, batches and kills: the target equals the source after ever
         },
       );
     }
-    await expectEqual();
+    await room.expectEqual();
     expect(await tablesLeft()).toEqual([]);
   }
 });
@@ -347,9 +330,9 @@ describe('keys', () => {
       `create table people as select i % 5 as a, i as id, 'n' || i as name from generate_series(1, 60) as i`,
     );
     await room.to.query('create table target (name text, id integer, a integer, primary key (id, a))');
-    const sync = mirror({ key: ['a', 'id'] });
+    const sync = room.mirroring({ key: ['a', 'id'] });
     await room.run(sync);
-    await drop('id in (7, 14)');
+    await room.remove('id in (7, 14)');
     expect(await room.run(sync)).toMatchObject({ unchanged: 58, deleted: 2 });
   });
 
@@ -359,16 +342,18 @@ describe('keys', () => {
     await room.from.query(
       `update people set code = 'Code ' || id; alter table people add unique (code), alter code set not null`,
     );
-    const sync = mirror({ query: 'select code, name from people', key: ['code'] });
+    const sync = room.mirroring({ query: 'select code, name from people', key: ['code'] });
     await room.run(sync);
     await room.to.query('update target set code = upper(code::text)');
-    await drop('id = 3');
+    await room.remove('id = 3');
     expect(await room.run(sync)).toMatchObject({ read: 99, inserted: 0, deleted: 1 });
   });
 
   test('that may be NULL are refused: such a row could never be found again', async () => {
     await room.to.query('create table target (id integer unique, name text)');
-    await expect(room.prepare(mirror(), newId('run'))).rejects.toMatchObject({ code: 'TARGET_MISMATCH' });
+    await expect(room.prepare(room.mirroring(), newId('run'))).rejects.toMatchObject({
+      code: 'TARGET_MISMATCH',
+    });
   });
 });
 
@@ -376,7 +361,7 @@ test('a granted role that may not touch _penstock writes and deletes', async () 
   const role = `mirror_${newId('run').slice(-12)}`;
   await room.to.query(`create role ${role}`);
   const granted = room.openDestination({ access: { databaseRole: role } });
-  const sync = mirror();
+  const sync = room.mirroring();
   await room.prepare(sync, newId('run'));
   await room.to.query(`grant usage on schema public to ${role}; grant all on target to ${role}`);
   await room.to.query(
@@ -387,10 +372,10 @@ test('a granted role that may not touch _penstock writes and deletes', async () 
   await room.to.query(`create function note() returns trigger language plpgsql as
     $$ begin insert into written_by values (current_user); return old; end $$`);
   await room.to.query('create trigger note after delete on target for each row execute function note()');
-  await drop('id = 3');
+  await room.remove('id = 3');
   expect(await room.run(sync, { destination: granted })).toMatchObject({ unchanged: 99, deleted: 1 });
   expect((await room.to.query('select name from written_by')).rows).toEqual([{ name: role }]);
-  await expectEqual();
+  await room.expectEqual();
   await granted.close();
   await room.to.query(
     `drop table written_by, target; drop function note; drop owned by ${role}; drop role ${role}`,
@@ -398,23 +383,23 @@ test('a granted role that may not touch _penstock writes and deletes', async () 
 });
 
 test('a row that the target refuses was in the result: what the target has under its key stays', async () => {
-  const sync = mirror({ limits: { maxRejects: 1 } });
+  const sync = room.mirroring({ limits: { maxRejects: 1 } });
   await room.run(sync);
   await room.to.query(`alter table target add constraint known check (name <> 'refused')`);
   await room.from.query(`update people set name = 'refused' where id = 7`);
-  await drop('id = 8');
+  await room.remove('id = 8');
   const limits = { rows: 30, bytes: 1 << 20, timeMs: 5_000, maxRejects: 1 };
   expect(await room.run(sync, { limits })).toMatchObject({ unchanged: 98, rejected: 1, deleted: 1 });
   expect((await room.to.query('select name from target where id = 7')).rows).toEqual([{ name: 'name 7' }]);
 });
 
 test('a trigger that keeps rows from being deleted is found', async () => {
-  const sync = mirror();
+  const sync = room.mirroring();
   await room.run(sync);
   await room.to.query(`create or replace function keep() returns trigger language plpgsql as
     $$ begin if old.id = 3 then return null; end if; return old; end $$`);
   await room.to.query('create trigger keep before delete on target for each row execute function keep()');
-  await drop('id < 5');
+  await room.remove('id < 5');
   await expect(room.run(sync)).rejects.toMatchObject({ code: 'ROWS_SWALLOWED' });
   expect((await room.to.query('select from target')).rowCount).toBe(100);
 });

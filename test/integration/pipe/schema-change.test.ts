@@ -1,8 +1,15 @@
 /** Columns that change at either end, between loads and in the middle of one: nothing is half published, nothing guessed. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { newId } from '../../../src/domain/ids.ts';
+import { newId, type RunId } from '../../../src/domain/ids.ts';
 import { writeModeNames } from '../../../src/domain/write-modes.ts';
-import { createPipeRoom, rowsAsText, type PipeRoom, type SyncInput } from '../../support/pipe-room.ts';
+import type { OpenLoad } from '../../../src/ports/destination.ts';
+import {
+  createPipeRoom,
+  rowsAsText,
+  type PipeRoom,
+  type SyncInput,
+  type TestSync,
+} from '../../support/pipe-room.ts';
 
 let room: PipeRoom;
 beforeAll(async () => {
@@ -26,6 +33,19 @@ const targetColumns = async () => {
   );
   return rows.map(({ column }: { column: string }) => column);
 };
+/** Half of a load, in one batch of ten rows after another. */
+async function copyHalf(sync: TestSync): Promise<{ run: RunId; load: OpenLoad }> {
+  const run = newId('run');
+  const load = await room.prepare(sync, run);
+  let batches = 0;
+  const half = {
+    limits,
+    onProgress: (progress: { batches: number }) => void (batches = progress.batches),
+    drain: () => batches >= 5,
+  };
+  expect(await room.attempt(run, load, half)).toMatchObject({ outcome: 'yielded', rows: 50 });
+  return { run, load };
+}
 const count = async () => Number((await room.to.query('select count(*) as n from target')).rows[0].n);
 
 describe.each(writeModeNames)('%s, between two loads', (mode) => {
@@ -174,19 +194,10 @@ describe('what the target fills in itself is refused at once, by name', () => {
 });
 
 describe.each(writeModeNames)('%s, in the middle of a load', (mode) => {
-  /** Half of a load, in one batch of ten rows after another, and then a change. */
   const halfThen = async (change: () => Promise<unknown>) => {
-    const [sync, run] = [goods(mode), newId('run')];
-    const load = await room.prepare(sync, run);
-    let batches = 0;
-    const half = {
-      limits,
-      onProgress: (p: { batches: number }) => void (batches = p.batches),
-      drain: () => batches >= 5,
-    };
-    expect(await room.attempt(run, load, half)).toMatchObject({ outcome: 'yielded', rows: 50 });
+    const { run, load } = await copyHalf(goods(mode));
     await change();
-    return { sync, run, load, rest: room.attempt(run, load, { limits }) };
+    return { run, load, rest: room.attempt(run, load, { limits }) };
   };
 
   test.each([
@@ -238,14 +249,8 @@ describe.each(writeModeNames)('%s, in the middle of a load', (mode) => {
 describe('in the middle of a load', () => {
   test('a target column that has become wider is written on by the next run, with nothing lost or doubled', async () => {
     await room.from.query('alter table goods alter column name type varchar(10)');
-    const [sync, run] = [goods('append'), newId('run')];
-    const load = await room.prepare(sync, run);
-    let batches = 0;
-    await room.attempt(run, load, {
-      limits,
-      onProgress: (p) => void (batches = p.batches),
-      drain: () => batches >= 5,
-    });
+    const sync = goods('append');
+    const { run, load } = await copyHalf(sync);
     await room.to.query('alter table target alter column name type varchar(20)');
     await expect(room.attempt(run, load, { limits })).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
     await room.destination.closeRun(run);
@@ -259,14 +264,8 @@ describe('in the middle of a load', () => {
   });
 
   test('a target column that was dropped and made again has lost what was written: nothing is put beside it', async () => {
-    const [sync, run] = [goods('append'), newId('run')];
-    const load = await room.prepare(sync, run);
-    let batches = 0;
-    await room.attempt(run, load, {
-      limits,
-      onProgress: (p) => void (batches = p.batches),
-      drain: () => batches >= 5,
-    });
+    const sync = goods('append');
+    const { run, load } = await copyHalf(sync);
     await room.to.query('alter table target drop column name; alter table target add column name text');
     await expect(room.attempt(run, load, { limits })).rejects.toMatchObject({
       code: 'SCHEMA_CHANGED',
