@@ -39,13 +39,17 @@ const noRows = {
   deduplicated: 0,
 };
 
-/** CONFLICT while no load is done; TARGET_MISMATCH without its table or columns; SOURCE_*, DESTINATION_*. */
+/** CONFLICT while no load is done; NOT_COMPARABLE; TARGET_MISMATCH without its table or columns; SOURCE_*, DESTINATION_*. */
 export async function verifyLoad(
   deps: { source: Source; destination: Destination },
   request: VerifyRequest,
 ): Promise<VerifyReport> {
   const { source, destination } = deps;
   const { sync, signal, sizes = { partRows, leafRows } } = request;
+  if (!source.compare)
+    throw new PenstockError('NOT_COMPARABLE', 'The source has no hash of its rows.', {
+      pointer: '/source/connection',
+    });
   const load = await destination.lastDoneLoad(sync);
   if (!load) throw new PenstockError('CONFLICT', 'No load of it is done yet: there is nothing to compare.');
   const { query, key, cursor, target, scope, mode, softDelete, deletedWhen, runTime, mapping } = load.plan;

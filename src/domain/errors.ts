@@ -198,6 +198,12 @@ export const errorTable = {
     title: 'Only one SELECT statement is allowed',
     cure: 'Send a single SELECT without INTO or data-changing WITH.',
   },
+  NOT_COMPARABLE: {
+    status: 400,
+    retry: 'never',
+    title: 'Sources of this kind cannot be compared',
+    cure: 'Compare by a query of your own: the source has no hash of its rows that the destination has as well.',
+  },
   NOT_RESUMABLE: {
     status: 400,
     retry: 'never',

@@ -1,7 +1,14 @@
 /**
  * What comparing two databases needs of each: checksums of parts of the rows, computed where the rows are, and the keys
- * and hashes of small parts. A row's hash is of its columns' text in the plan's order, printed under the same settings on
- * both sides; sums of hashes do not depend on the order of rows.
+ * and hashes of small parts. Sums of hashes do not depend on the order of rows.
+ *
+ * A row's text is what PostgreSQL prints for a row of its columns, in the plan's order, each as it travels: `(1,"a b",)`,
+ * where nothing between commas is NULL and what holds a comma, quote, backslash, parenthesis or blank, or is empty, stands
+ * in quotes, with quotes and backslashes doubled. The text of its key is made likewise of the key's columns.
+ *  - A row's hash is `hashtextextended(text, 1)`, a signed integer of 64 bits.
+ *  - Its place is `hashtextextended(text of the key, 0)`, or its hash where there is no key. The lowest `bucketBits` bits of
+ *    the place are its bucket in the whole part, the next ones its bucket in that bucket, and so on.
+ * Both are of the text's bytes in UTF-8. The contract of sources has the hash of a row to check by.
  */
 import type { SyncId } from '../domain/ids.ts';
 import type { LoadPlan, SoftDelete, TableName } from './destination.ts';

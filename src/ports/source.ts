@@ -196,8 +196,11 @@ export interface Source {
   }): Promise<readonly string[]>;
   /** Starts one statement over the window, after a key, in key order. */
   read(request: ReadRequest): Promise<SourceRead>;
-  /** The rows of a query, to be compared with a target's. Connects for each question, and keeps no snapshot. */
-  compare(rows: SourceRows): ComparedRows;
+  /**
+   * The rows of a query, to be compared with a target's by the hash of `comparison.ts`; absent where the source cannot
+   * compute that. Connects for each question, and keeps no snapshot.
+   */
+  compare?(rows: SourceRows): ComparedRows;
   /** Connects, logs in, runs nothing: SOURCE_UNREACHABLE, SOURCE_AUTH. The server's version. */
   check(): Promise<{ version: string }>;
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 /** What every source behind the port must do. Called by a test file of each: the fake, and PostgreSQL by both readers. */
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { boundsOf } from '../../src/copy/plan-partitions.ts';
 import { encodeRow } from '../../src/copy/encode-rows.ts';
@@ -9,25 +10,30 @@ export interface SourceFixture {
   readonly source: Source;
   /** Reads the rows of `contractTable`, in any order. */
   readonly query: string;
+  /** The same, of the rows whose column is no greater than the placeholder's value. */
+  readonly queryUpTo: (column: string, placeholder: string) => string;
   readonly reader: ReadRequest['reader'];
   end(): Promise<void>;
 }
 
-/** Integer key, integer cursor that is NULL in each tenth row, text with everything to escape. */
+/** Integer key, integer cursor that is NULL in each tenth row, text with everything to escape, a time a minute apart. */
 export const contractRows: readonly FakeRow[] = Array.from({ length: 500 }, (_, i) => [
   String(i - 250),
   i % 10 === 0 ? null : String(i % 97),
   i % 7 === 0 ? null : `note\t${i}\n\\N "é😀"`,
+  new Date(Date.UTC(2024, 0, 1, 0, i)).toISOString().slice(0, 19).replace('T', ' '),
 ]);
 
 export const contractColumns = [
   { name: 'id', typeOid: 23, typeName: 'integer' },
   { name: 'seen', typeOid: 23, typeName: 'integer' },
   { name: 'note', typeOid: 25, typeName: 'text' },
+  { name: 'at', typeOid: 1114, typeName: 'timestamp without time zone' },
 ];
 
 /** Creates `contract_rows` and fills it. */
-export const contractTable = `create table contract_rows (id integer primary key, seen integer, note text)`;
+export const contractTable = `create table contract_rows (
+  id integer primary key, seen integer, note text, at timestamp not null)`;
 
 export function describeSource(name: string, createFixture: () => Promise<SourceFixture>): void {
   describe(`the source ${name}`, () => {
@@ -112,6 +118,125 @@ export function describeSource(name: string, createFixture: () => Promise<Source
         { cursor, window, after: ['0'] },
         inWindow(true).filter(([id]) => Number(id) > 0),
       );
+    });
+
+    test('reads again what the window says: rows of a key, those above a value of their own', async () => {
+      const again = [
+        { key: { id: '-243' }, low: '5' },
+        { key: { id: '-242' }, low: '15' },
+        { key: { id: '-241', seen: '9' }, low: null },
+        { key: { id: '-239', seen: '9' }, low: null },
+      ];
+      const kept = contractRows.filter(([, seen]) => Number(seen) > 20 && Number(seen) <= 40);
+      await expectRows({ cursor: { ...cursor, nulls: 'refuse' }, window: { low: '20', high: '40', again } }, [
+        contractRows[7]!,
+        contractRows[9]!,
+        ...kept,
+      ]);
+    });
+
+    test('looks back from low by as much as the plan says', () =>
+      expectRows(
+        {
+          cursor: { column: 'at', lookbackMs: 10 * 60_000, lagMs: 100, nulls: 'refuse' },
+          window: { low: contractRows[100]![3]!, high: contractRows[200]![3]! },
+        },
+        contractRows.slice(91, 201),
+      ));
+
+    describe('a key that may be NULL', () => {
+      const bySeen = { key: ['seen', 'id'], uniqueKey: false };
+      const withNull = contractRows.filter(([, seen]) => seen === null);
+      const without = contractRows
+        .filter(([, seen]) => seen !== null)
+        .toSorted((a, b) => Number(a[1]) - Number(b[1]) || Number(a[0]) - Number(b[0]));
+
+      test('is a partition of its own: the others are read without such rows, and it is resumed as they are', async () => {
+        await expectRows({ ...bySeen, bounds: { nulls: 'none' } }, without);
+        await expectRows({ ...bySeen, bounds: { nulls: 'only' } }, withNull);
+        const cut = without[77]!;
+        await expectRows(
+          { ...bySeen, bounds: { nulls: 'none' }, after: [cut[1]!, cut[0]!] },
+          without.slice(78),
+        );
+        await expectRows({ ...bySeen, bounds: { nulls: 'only' }, after: [null, '0'] }, withNull.slice(26));
+      });
+
+      test('is never passed over by an attempt that goes on after a key: it is refused', async () => {
+        const read = source.read(request({ ...bySeen, after: ['96', '249'] }));
+        await expect(read.then(drain)).rejects.toMatchObject({ code: 'KEY_NULL' });
+      });
+    });
+
+    describe('columns that are mapped', () => {
+      const columns = { rename: { id: 'number', seen: 'since' }, hash: ['note'], cast: { at: 'text' } };
+      const probe = (over: object = {}) =>
+        source.probe({ query: fixture.query, key: ['number'], cursor: 'since', columns, ...over });
+
+      test('arrive as they are mapped; what an earlier probe found of them says the same', async () => {
+        const omitting = { ...columns, rename: { id: 'number' }, omit: ['seen'] };
+        const found = await probe({ cursor: null, columns: omitting });
+        expect(found.columns).toEqual([
+          { name: 'number', typeOid: 23, typeName: 'integer' },
+          { name: 'note', typeOid: 25, typeName: 'text' },
+          { name: 'at', typeOid: 25, typeName: 'text' },
+        ]);
+        const { mapping } = found;
+        expect((await probe({ cursor: null, columns: undefined, mapping })).columns).toEqual(found.columns);
+        const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+        const arriving = contractRows.map(([id, , note, at]) => [id!, note && sha256(note), at!] as FakeRow);
+        await expectRows({ columns: found.columns, mapping, key: ['number'] }, arriving);
+      });
+
+      test('are named as they arrive by the key and by the cursor', async () => {
+        const found = await probe();
+        const { mapping } = found;
+        const renamed = { ...cursor, column: 'since' };
+        const { signal } = new AbortController();
+        const asked = { query: fixture.query, columns: found.columns, mapping, cursor: renamed, signal };
+        expect(await source.fetchHigh({ ...asked, low: null })).toBe('96');
+        const window = { low: '20', high: '40' };
+        const read = await source.read(request({ ...asked, key: ['number'], window }));
+        const inWindow = contractRows.filter(
+          ([, at]) => at === null || (Number(at) > 20 && Number(at) <= 40),
+        );
+        expect((await drain(read)).rows).toBe(inWindow.length);
+      });
+
+      test('that the query does not have are refused', () =>
+        expect(probe({ columns: { omit: ['nothing'] } })).rejects.toMatchObject({
+          code: 'BAD_REQUEST',
+          pointer: '/columns/omit/0',
+        }));
+    });
+
+    describe('placeholders', () => {
+      test('of the run’s time stand for the one that the load was planned with', async () => {
+        const query = fixture.queryUpTo('at', 'run_time');
+        expect((await source.probe({ query, key: ['id'], cursor: null })).now).toMatch(/^\d{4}-\d\d-\d\d /);
+        await expectRows({ query, runTime: '2024-01-01 02:00:00+00' }, contractRows.slice(0, 121));
+      });
+
+      test.each(['cursor', 'window.from'])('{{%s}} stands for the low of the window', async (name) => {
+        const query = fixture.queryUpTo('id', name);
+        expect((await source.probe({ query, key: ['id'], cursor: 'seen' })).columns).toEqual(contractColumns);
+        await expectRows(
+          { query, cursor: { ...cursor, nulls: 'refuse' }, window: { low: '20', high: '40' } },
+          contractRows.filter(([id, seen]) => Number(id) <= 20 && Number(seen) > 20 && Number(seen) <= 40),
+        );
+      });
+
+      test('{{window.to}} stands for the high of the window, and for the greatest value while that is looked for', async () => {
+        const query = fixture.queryUpTo('id', 'window.to');
+        const { signal } = new AbortController();
+        expect(await source.fetchHigh({ query, columns: contractColumns, cursor, low: null, signal })).toBe(
+          '96',
+        );
+        await expectRows(
+          { query, cursor: { ...cursor, nulls: 'refuse' }, window: { low: null, high: '40' } },
+          contractRows.filter(([id, seen]) => Number(id) <= 40 && seen !== null && Number(seen) <= 40),
+        );
+      });
     });
 
     test('splits the result by key: the ranges, one after the other, are all of it', async () => {

@@ -6,6 +6,7 @@ const query = 'the rows';
 describeSource('in memory', async () => ({
   source: createFakeSource({ query, columns: contractColumns, rows: contractRows.toReversed() }),
   query,
+  queryUpTo: (column, placeholder) => `${query} where ${column} <= {{${placeholder}}}`,
   reader: 'copy',
   end: async () => {},
 }));

@@ -1,4 +1,5 @@
 /** The rows of a query, to be compared with those of a target: the part of them that its loads have read. */
+import type { Client } from 'pg';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { ComparedRows, SourceRows } from '../../ports/comparison.ts';
 import { listRows, sumBuckets, type ComparedRelation } from '../../postgres-client/compare-statements.ts';
@@ -14,17 +15,21 @@ export function comparedRows(access: ConnectionAccess, rows: SourceRows): Compar
     columns: rows.columns,
     key: rows.key,
   });
+  const asking = async <T>(
+    signal: AbortSignal,
+    question: (client: Client, from: ComparedRelation) => Promise<T>,
+  ): Promise<T> => {
+    const from = await relation();
+    try {
+      return await withSource(access, 'Comparing the source', (client) => question(client, from));
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+  };
   return {
-    sumBuckets: async (part, signal) => {
-      const from = await relation();
-      return withSource(access, 'Comparing the source', (client) => sumBuckets(client, from, part, signal));
-    },
-    listRows: async (part, buckets, signal) => {
-      const from = await relation();
-      return withSource(access, 'Comparing the source', (client) =>
-        listRows(client, from, { part, buckets }, signal),
-      );
-    },
+    sumBuckets: (part, signal) => asking(signal, (client, from) => sumBuckets(client, from, part, signal)),
+    listRows: (part, buckets, signal) =>
+      asking(signal, (client, from) => listRows(client, from, { part, buckets }, signal)),
   };
 }
 

@@ -1,10 +1,11 @@
 /** The columns of a query as the server names and types them; no row is read. */
 import type { Client, FieldDef } from 'pg';
+import { resolveMapping } from '../../copy/resolve-mapping.ts';
 import type { ColumnMapping } from '../../domain/column-mapping-spec.ts';
 import { placeholdersIn } from '../../domain/placeholders.ts';
 import { rowOf, runAll, withDeadline } from '../../postgres-client/query.ts';
 import type { MappedColumn } from '../../ports/source.ts';
-import { mapColumns, resolveMapping } from './map-columns.ts';
+import { mapColumns } from './map-columns.ts';
 import { parseQuery, type ParsedQuery } from './parse-query.ts';
 import { checkPlaces, cursorTypes, fillIn, unfit } from './placeholders.ts';
 import { asSubselect } from './read-statement.ts';
