@@ -1,5 +1,5 @@
 /** The end of a load whose partitions are copied: published, and the run made final when there is nothing left for it. */
-import { codeOf, PenstockError, retryClassOf, type ErrorCode } from '../domain/errors.ts';
+import { codeOf, retryClassOf, type ErrorCode } from '../domain/errors.ts';
 import type { LoadId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
@@ -27,13 +27,13 @@ export const publishLimitsOf = ({ limits, keepPrevious = false }: SyncSpec): Pub
 
 /** Proves, publishes and closes. Repeatable. */
 export async function finishRun(destination: Destination, request: FinishRequest): Promise<FinishedRun> {
-  const { run, load } = request;
+  const { run } = request;
   try {
     const finished = await destination.finish(request);
     if (finished.another) return { outcome: 'another', load: finished.receipt };
     const { succeeded, receipt, loads } = await destination.closeRun(run);
-    if (!succeeded)
-      throw new PenstockError('INTERNAL', `load ${load} is done, but run ${run} has not succeeded by it`);
+    // Another run has finished the load, and may do so only once this one is final.
+    if (!succeeded) return { outcome: 'stale' };
     return { outcome: 'succeeded', load: finished.receipt, receipt, loads };
   } catch (error) {
     const code = codeOf(error);

@@ -23,7 +23,7 @@ describe('a copy that is struck at random', () => {
     'in mode %s ends with every row once, its counts right, and nothing left behind (seed %i)',
     async (mode, seed) => {
       const dice = rollDice(seed);
-      const { says, messages, ...one } = rollCase(mode, dice);
+      const { says, batches, ...one } = rollCase(mode, dice);
       await room.renew();
       await execute(room.sourceUrl, one.plant.source);
       await execute(room.destinationUrl, one.plant.destination);
@@ -33,7 +33,7 @@ describe('a copy that is struck at random', () => {
         const receipt = await copyUnderStrikes(room, {
           dice,
           flags: one.flags,
-          messages,
+          batches,
           tell: (what) => story.push(what),
         });
         await Promise.all([untilNoSessions(room.destinationUrl), untilNoSessions(room.sourceUrl)]);

@@ -94,6 +94,9 @@ export const readBy = (reader: ReadRequest['reader'], source: Source): Source =>
   }),
 });
 
+export const urlOf = ({ user, password, host, port, database }: ConnectionAccess): string =>
+  `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
+
 let lastEpoch = 0;
 export const nextEpoch = (): string => String(++lastEpoch);
 

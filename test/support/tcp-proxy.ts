@@ -1,5 +1,5 @@
 /**
- * A TCP proxy of ours between a client and a server, that can swallow what one side says, freeze, delay or cut. It
+ * A TCP proxy of ours between a client and a server, that can swallow what one side says, freeze, delay, slow down or cut. It
  * changes connections that are open and those to come; `mend` makes it a plain wire again for those to come.
  */
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
@@ -21,6 +21,8 @@ export interface TcpProxy {
   cut(how?: 'reset' | 'end'): void;
   /** Every chunk in this direction waits so long. */
   delay(direction: Direction, ms: number): void;
+  /** So many bytes a second get through in this direction; the sender is held up. */
+  throttle(direction: Direction, bytesPerSecond: number): void;
   /** Chunks in this direction arrive in pieces of at most so many bytes, a turn of the event loop apart. */
   chop(direction: Direction, maxBytes: number): void;
   /**
@@ -45,6 +47,7 @@ interface Faults {
   swallowed: Set<Direction>;
   delayMs: Record<Direction, number>;
   pieceBytes: Record<Direction, number>;
+  bytesPerSecond: Record<Direction, number>;
   decide: Partial<Record<Direction, (chunk: Buffer) => 'pass' | 'drop' | 'cut'>>;
 }
 
@@ -52,6 +55,7 @@ const noFaults = (): Faults => ({
   swallowed: new Set(),
   delayMs: { toServer: 0, toClient: 0 },
   pieceBytes: { toServer: Infinity, toClient: Infinity },
+  bytesPerSecond: { toServer: Infinity, toClient: Infinity },
   decide: {},
 });
 
@@ -86,12 +90,24 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     }
   };
 
+  /** Reads nothing more of the sender while a chunk is on its way. */
+  const holdingUp = async (wire: Wire, direction: Direction, passing: () => Promise<void>): Promise<void> => {
+    const from = direction === 'toServer' ? wire.client : wire.server;
+    from.pause();
+    await passing();
+    if (!isFrozen) from.resume();
+  };
+
   const carry = (wire: Wire, direction: Direction, chunk: Buffer): void => {
     const fate = faults.swallowed.has(direction) ? 'drop' : (faults.decide[direction]?.(chunk) ?? 'pass');
     if (fate === 'cut') end(wire, 'reset');
     else if (fate === 'pass') {
-      const [waitMs, maxBytes] = [faults.delayMs[direction], faults.pieceBytes[direction]];
-      wire[direction] = wire[direction].then(() => pass(wire, direction, { chunk, waitMs, maxBytes }));
+      const takesMs = (chunk.length / faults.bytesPerSecond[direction]) * 1_000;
+      const [waitMs, maxBytes] = [faults.delayMs[direction] + takesMs, faults.pieceBytes[direction]];
+      const passing = () => pass(wire, direction, { chunk, waitMs, maxBytes });
+      wire[direction] = wire[direction].then(
+        takesMs > 0 ? () => holdingUp(wire, direction, passing) : passing,
+      );
     }
   };
 
@@ -135,6 +151,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     },
     delay: (direction, ms) => {
       faults.delayMs[direction] = ms;
+    },
+    throttle: (direction, bytesPerSecond) => {
+      faults.bytesPerSecond[direction] = bytesPerSecond;
     },
     chop: (direction, maxBytes) => {
       faults.pieceBytes[direction] = maxBytes;

@@ -9,16 +9,18 @@ interface Struck {
   readonly dice: Dice;
   /** Of `penstock copy`. */
   readonly flags: readonly string[];
-  /** How much it says to the destination when nothing strikes, about. */
-  readonly messages: number;
+  /** Of a copy that nothing strikes, about. */
+  readonly batches: number;
   /** Hears what happens, in order. */
   readonly tell: (what: string) => void;
 }
 
+const endsWithinMs = 100_000;
+
 /** The receipt of the copy that succeeded. Every process has ended; a failure that is none of the strikes' is thrown. */
 export async function copyUnderStrikes(
   room: FaultRoom,
-  { dice, flags, messages, tell }: Struck,
+  { dice, flags, batches, tell }: Struck,
 ): Promise<Receipt> {
   const awake = new Set<PenstockProcess>();
   const frozen = new Set<PenstockProcess>();
@@ -60,22 +62,34 @@ export async function copyUnderStrikes(
   };
   const isOver = () => receipt !== undefined || failures.length > 0;
 
-  const planned = Array.from({ length: dice.between(1, 4) }, (_, i) => ({
+  const planned = Array.from({ length: dice.between(1, 4) }, () => ({
     name: dice.oneOf(strikeNames),
-    message: dice.between(1, i === 0 ? messages : Math.ceil(messages / 2)),
+    moment: rollMoment(dice, batches),
     // Where there is somebody frozen: he wakes up as this one strikes, or once all is done.
     thaws: dice.oneOf([true, false]),
   }));
+  let committed = 0;
+  const timer = setTimeout(() => {
+    failures.push(
+      `It is not done after ${endsWithinMs / 1_000} s.`,
+      ...[...all].map(({ said }) => said.stderr),
+    );
+    for (const { process } of all) process.kill('SIGKILL');
+    wake();
+  }, endsWithinMs);
   try {
-    for (const { name, message, thaws } of planned) {
+    for (const { name, moment, thaws } of planned) {
       if (isOver()) break;
       if (awake.size === 0) start();
       let over: Promise<unknown> | undefined;
       await new Promise<void>((resolve) => {
         wake = () => (isOver() || awake.size === 0) && resolve();
-        let count = 0;
-        room.proxy.intercept('toServer', () => {
-          if (++count < message || over) return 'pass';
+        const from = moment.of === 'all' ? 0 : committed;
+        let messages = 0;
+        room.proxy.intercept('toServer', (chunk) => {
+          const isDue = committed - from >= moment.batches && ++messages >= moment.message;
+          if (chunk.includes('into _penstock.checkpoint')) committed++;
+          if (!isDue || over) return 'pass';
           room.proxy.mend();
           const struck = strikes[name](scene);
           over = struck.over;
@@ -84,7 +98,7 @@ export async function copyUnderStrikes(
         });
         wake();
       });
-      tell(over ? `${name} at ${message}` : `ended before "${name}" at ${message}`);
+      tell(over ? `${name} in batch ${committed + 1}` : `ended before "${name}"`);
       await over;
       room.proxy.mend();
       if (thaws) thaw();
@@ -102,9 +116,29 @@ export async function copyUnderStrikes(
     thaw();
     if (failures.length > 0) for (const { process } of all) process.kill('SIGKILL');
     await Promise.all([...all].map((copy) => copy.ended));
+    clearTimeout(timer);
   }
   if (failures.length > 0) throw new Error(`A copy failed: ${failures.join('\n')}`);
   return receipt!;
+}
+
+interface Moment {
+  /** A message so many after as many batches: of all that were committed, or since the strike before. */
+  readonly message: number;
+  readonly batches: number;
+  readonly of: 'all' | 'since';
+}
+
+/** How much a copy says before its first batch, in one batch, and at the end. */
+const messages = { preparing: 115, copying: 10, finishing: 50 };
+
+/** Most of them while it copies. */
+function rollMoment(dice: Dice, batches: number): Moment {
+  const phase = dice.oneOf(['preparing', 'copying', 'copying', 'copying', 'finishing'] as const);
+  const message = dice.between(1, messages[phase]);
+  if (phase === 'preparing') return { message, batches: 0, of: 'since' };
+  if (phase === 'finishing') return { message, batches, of: 'all' };
+  return { message, batches: dice.between(1, Math.ceil(batches / 2)), of: 'since' };
 }
 
 function receiptOf({ code, stdout }: EndedPenstock): Receipt | undefined {

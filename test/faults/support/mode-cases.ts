@@ -193,8 +193,8 @@ export type FaultMode = keyof typeof cases;
 export const faultModes = Object.keys(cases) as FaultMode[];
 
 interface Roll {
-  /** How much the copy says to the destination when nothing strikes, about: to prepare, for each batch, to finish. */
-  readonly messages: number;
+  /** Of a copy that nothing strikes, about. */
+  readonly batches: number;
   readonly says: string;
 }
 
@@ -202,12 +202,13 @@ interface Roll {
 export function rollCase(mode: FaultMode, dice: Dice): ModeCase & Roll {
   const shape = { rows: dice.between(600, 2_000), parallel: dice.oneOf([1, 2]), dice };
   const batchRows = dice.between(30, 120);
+  const partitions = shape.parallel === 1 ? 1 : 4 * shape.parallel;
   const one: ModeCase = cases[mode](shape);
   const sizes = ['--parallel', String(shape.parallel), '--batch-rows', String(batchRows)];
   return {
     ...one,
     flags: ['--query', one.query ?? whole.source, '--table', 'target', ...sizes, ...one.flags],
-    messages: 60 + Math.ceil((4 * shape.rows) / batchRows),
+    batches: partitions * Math.ceil(shape.rows / partitions / batchRows),
     says: `${shape.rows} rows in batches of ${batchRows}, ${shape.parallel} at once`,
   };
 }

@@ -1,7 +1,7 @@
 /** `penstock copy` and `penstock verify` as processes of their own, between two databases and nothing else. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
-import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+import { createPipeRoom, rowsAsText, urlOf, type PipeRoom } from '../../support/pipe-room.ts';
 import { startPenstock, type EndedPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -38,9 +38,6 @@ beforeEach(async () => {
        execute function wait_at_gate()`,
   );
 });
-
-const urlOf = ({ user, password, host, port, database }: PipeRoom['sourceAccess']): string =>
-  `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
 
 /** Starts a copy of `item` into `target`, in batches of 100 rows. */
 function copy(args: readonly string[] = [], env: Record<string, string> = {}): PenstockProcess {

@@ -3,6 +3,7 @@
  * leaving a batch in hand, so that the other side waits at exactly the statement in question.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { finishRun } from '../../../src/copy/finish-run.ts';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
 import { createPipeRoom, nextEpoch, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
@@ -45,6 +46,14 @@ const copyAll = async () => {
 };
 
 describe('a load', () => {
+  test('that another run has finished is no success of the one that slept through it, and no failure', async () => {
+    await copyAll();
+    await room.destination.closeRun(run);
+    await room.run(sync);
+    expect(await finishRun(room.destination, { run, load: load.loadId })).toEqual({ outcome: 'stale' });
+    await expect(room.prepare(sync, run)).rejects.toMatchObject({ code: 'RUN_FINAL' });
+  });
+
   test('is not abandoned as empty while its first batch is being committed', async () => {
     const writer = await room.destination.takeLease({
       run,

@@ -1,0 +1,129 @@
+/** P1, P2: the network between the pipe and either database stops without a word, is slow, or breaks everything into pieces. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { newId, type RunId } from '../../src/domain/ids.ts';
+import type { Destination, OpenLoad } from '../../src/ports/destination.ts';
+import type { Source } from '../../src/ports/source.ts';
+import { openPostgresSource } from '../../src/sources/postgres/postgres-source.ts';
+import { createPipeRoom, type PipeRoom } from '../support/pipe-room.ts';
+import { startTcpProxy, type Direction, type TcpProxy } from '../support/tcp-proxy.ts';
+import { expectExact } from './support/expect-exact.ts';
+
+/** 1.2 MB: more than the sockets between here and there hold. */
+const rows = 1_200;
+const query = 'select * from item';
+const limits = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 5_000 };
+
+let room: PipeRoom;
+let proxies: { source: TcpProxy; destination: TcpProxy };
+let far: { source: Source; destination: Destination };
+let run: RunId;
+let load: OpenLoad;
+beforeAll(async () => {
+  room = await createPipeRoom();
+  await room.from.query(
+    `create table item as select i as id, repeat(md5(i::text), 31) as label from generate_series(1, ${rows}) i;
+     alter table item add primary key (id)`,
+  );
+});
+afterAll(() => room.close());
+beforeEach(async () => {
+  const { host, port } = room.sourceAccess;
+  proxies = {
+    source: await startTcpProxy({ host, port }),
+    destination: await startTcpProxy({ host, port }),
+  };
+  far = {
+    source: openPostgresSource({ ...room.sourceAccess, port: proxies.source.port }, room.memory),
+    destination: room.openDestination({
+      access: { port: proxies.destination.port },
+      timeouts: { answerMs: 500, statementMs: 400 },
+    }),
+  };
+  await room.to.query('drop table if exists target; drop schema if exists _penstock cascade');
+  await room.destination.ensureSchema();
+  run = newId('run');
+  load = await room.prepare(room.sync({ query, key: ['id'] }), run);
+});
+afterEach(async () => {
+  for (const proxy of Object.values(proxies)) await proxy.close();
+  await Promise.all([far.source.close(), far.destination.close()]);
+});
+
+/** Stops without a word once so much has come by. Resolves then. */
+const stopAfter = (proxy: TcpProxy, direction: Direction, isTime: (chunk: Buffer) => boolean) =>
+  proxy.intercept(direction, (chunk) => {
+    if (isTime(chunk)) proxy.freeze();
+    return 'pass';
+  });
+
+/** True from the n-th time on. */
+const atLast = (isOne: (chunk: Buffer) => boolean, times: number) => {
+  let left = times;
+  return (chunk: Buffer): boolean => isOne(chunk) && --left <= 0;
+};
+
+describe('a network that stops', () => {
+  test('before the source is found by the row time-out; the next attempt goes on', async () => {
+    let bytes = 0;
+    stopAfter(proxies.source, 'toClient', (chunk) => (bytes += chunk.length) > 600_000);
+    const { source } = far;
+    const stalled = await room.attempt(run, load, { source, limits, rowTimeoutMs: 300 });
+    expect(stalled).toMatchObject({ outcome: 'yielded', error: { code: 'SOURCE_STALLED' } });
+    expect(stalled.rows).toBeGreaterThanOrEqual(100);
+    const next = await room.attempt(run, load, { limits });
+    expect(next).toMatchObject({ outcome: 'finished', rows: rows - stalled.rows });
+    await expectExact(room, { run, load, query });
+  });
+
+  test.each([
+    ['in a batch', 'DESTINATION_UNREACHABLE', (chunk: Buffer) => chunk.includes('copy ')],
+    ['at its COMMIT', 'COMMIT_UNKNOWN', (chunk: Buffer) => chunk.includes('; commit')],
+  ] as const)(
+    'before the destination is found %s; the next attempt ends the transaction that was open there',
+    async (_, code, isMoment) => {
+      stopAfter(proxies.destination, 'toServer', atLast(isMoment, 3));
+      const { destination } = far;
+      const stopped = await room.attempt(run, load, { destination, limits });
+      expect(stopped).toMatchObject({ outcome: 'yielded', batches: 2, error: { code } });
+      // Past the network: what it holds never arrives, and its connections stay open at the server.
+      const next = await room.attempt(run, load, { limits });
+      expect(next.outcome).toBe('finished');
+      await expectExact(room, { run, load, query });
+    },
+  );
+});
+
+describe('a network before both databases that', () => {
+  const everywhere = (spoil: (proxy: TcpProxy, direction: Direction) => void) => {
+    for (const proxy of Object.values(proxies))
+      for (const direction of ['toServer', 'toClient'] as const) spoil(proxy, direction);
+  };
+
+  test('lets a megabit a second through slows the copy down, and that is all', async () => {
+    const slow = room.openDestination({ access: { port: proxies.destination.port } });
+    everywhere((proxy, direction) => proxy.throttle(direction, 125_000));
+    const ended = await room.attempt(run, load, { source: far.source, destination: slow, limits });
+    expect(ended).toMatchObject({ outcome: 'finished', rows });
+    await slow.close();
+    await expectExact(room, { run, load, query });
+  }, 60_000);
+
+  test('brings single bytes brings all of them', async () => {
+    const few = `${query} where id <= 60`;
+    await room.destination.closeRun(run);
+    run = newId('run');
+    await room.to.query('drop table target; drop schema _penstock cascade');
+    await room.destination.ensureSchema();
+    load = await room.prepare(room.sync({ query: few, key: ['id'] }), run);
+    const slow = room.openDestination({ access: { port: proxies.destination.port } });
+    everywhere((proxy, direction) => proxy.chop(direction, 1));
+    const ended = await room.attempt(run, load, {
+      source: far.source,
+      destination: slow,
+      limits: { ...limits, rows: 25 },
+    });
+    expect(ended).toMatchObject({ outcome: 'finished', rows: 60 });
+    await slow.close();
+    await expectExact(room, { run, load, query: few });
+  }, 60_000);
+});
