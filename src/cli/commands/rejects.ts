@@ -3,6 +3,7 @@ import type { RejectAnswer } from '../../client/answers.ts';
 import type { Command } from '../command.ts';
 import { clientConfig, connectClient, tenantOption } from '../connect-client.ts';
 import { csvLine } from '../csv.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { print, printJson, tableOf } from '../show.ts';
 
 const pageSize = 200;
@@ -26,18 +27,26 @@ export const command: Command = {
       return;
     }
     const isCsv = input.options['csv'] === true;
-    if (isCsv) process.stdout.write(csvLine(csvNames));
+    // Who has read enough, as `head` has, is not to be told anything.
+    process.stdout.once('error', () => process.exit(exitCodes.done));
+    if (isCsv) await write(csvLine(csvNames));
     let cursor: string | undefined;
     do {
       const settled = input.options['settled'] === true;
       const page = await client.syncs.rejects(ref, { tenantId, limit: pageSize, cursor, settled });
-      if (isCsv) for (const reject of page.items) process.stdout.write(csvLine(csvValues(reject)));
+      if (isCsv) await write(page.items.map((reject) => csvLine(csvValues(reject))).join(''));
       else if (input.json) printJson(page);
       else print(page.items.length === 0 ? 'no rejects' : tableOf(page.items.map(rowOf)));
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);
   },
 };
+
+/** Resolves when it is read, so that no more than a page waits in memory. */
+const write = (text: string): Promise<void> =>
+  new Promise((resolve) => {
+    process.stdout.write(text, () => resolve());
+  });
 
 const csvNames =
   'state,key,rows,sqlstate,column,constraint,cause,attempts,first_seen_at,last_seen_at,settled_at,values'.split(

@@ -137,6 +137,44 @@ describe('penstock verify', () => {
   });
 });
 
+describe('penstock rejects', () => {
+  const line = `open,"[""41""]",1,23514,,no_bad_names,"new row violates check constraint ""no_bad_names""",2,2026-01-01T00:00:00.000Z,2026-01-02T00:00:00.000Z,,"{""id"":""41"",""name"":null}"`;
+
+  test('as CSV: all pages under one head, with every value', async () => {
+    const { stdout, code } = await penstock(['rejects', 'subscribers', '--csv', '--settled']);
+    expect([code, stdout.split('\r\n')]).toEqual([
+      0,
+      [
+        'state,key,rows,sqlstate,column,constraint,cause,attempts,first_seen_at,last_seen_at,settled_at,values',
+        line,
+        line,
+        '',
+      ],
+    ]);
+    expect(fixture.asked).toEqual([
+      expect.stringMatching(/^rejects syn_\S+ true undefined$/),
+      expect.stringMatching(/^rejects syn_\S+ true 7$/),
+    ]);
+    fixture.asked.length = 0;
+  });
+
+  test('in a table, or as JSON a page a line', async () => {
+    expect((await penstock(['rejects', 'subscribers'])).stdout).toContain('no_bad_names');
+    const pages = (await penstock(['rejects', 'subscribers', '--json'])).stdout.trim().split('\n');
+    expect(pages.map((page) => JSON.parse(page))).toMatchObject([
+      { items: [{ key: ['41'] }] },
+      { next: null },
+    ]);
+    fixture.asked.length = 0;
+  });
+
+  test('whose reader has gone end without a word', async () => {
+    const cut = `"$0" dist/cli/main.js rejects subscribers --csv | true`;
+    expect(await execute('sh', ['-c', cut, process.execPath], { env })).toEqual({ stdout: '', stderr: '' });
+    fixture.asked.length = 0;
+  });
+});
+
 describe('penstock reset', () => {
   test('resets, accepts or keeps, and shows first what it would meet', async () => {
     const { id } = await fixture.store.syncs.fetch(fixture.operator, 'subscribers');
