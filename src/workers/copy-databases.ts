@@ -7,7 +7,7 @@ import { createRowMemory } from '../copy/row-memory.ts';
 import { planSync } from '../copy/plan-sync.ts';
 import { verifyLoad, type VerifyRequest } from '../copy/verify-load.ts';
 import { openPostgresDestination } from '../destinations/postgres/postgres-destination.ts';
-import { newId } from '../domain/ids.ts';
+import { newId, type SyncId } from '../domain/ids.ts';
 import type { SyncPlan } from '../domain/sync-plan.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
@@ -30,13 +30,13 @@ export const planDatabases = (ends: Ends, spec: SyncSpec): Promise<SyncPlan> =>
     return planSync(deps, { sync, syncVersion: 1, spec });
   });
 
-/** Compares what copies of that name have written to the table with their source. */
+/** Compares what a sync, or copies of that name, have written to the table with their source. */
 export const verifyDatabases = (
   ends: Ends,
-  { table, name, ...request }: Omit<VerifyRequest, 'sync'> & { table: string; name: string },
+  { of, ...request }: Omit<VerifyRequest, 'sync'> & { of: SyncId | { table: string; name: string } },
 ): Promise<VerifyReport> =>
   between(ends, async (deps) => {
-    const { sync } = await findCopySync(deps.destination, { table, name });
+    const sync = typeof of === 'string' ? of : (await findCopySync(deps.destination, of)).sync;
     return verifyLoad(deps, { sync, ...request });
   });
 

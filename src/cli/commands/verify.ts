@@ -1,5 +1,9 @@
-/** `penstock verify`: compares source and target, of a sync through the API or of a copy between two databases. */
+/**
+ * `penstock verify`: compares source and target, of a sync through the API for as long as a request may last, or between two
+ * databases for as long as it takes.
+ */
 import { PenstockError } from '../../domain/errors.ts';
+import { isId, type SyncId } from '../../domain/ids.ts';
 import type { VerifyReport } from '../../domain/verify-report.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { clientConfig, connectClient, integerOf, tenantOption, textOf } from '../connect-client.ts';
@@ -8,10 +12,15 @@ import { exitCodes } from '../exit-codes.ts';
 import { describeVerified, print, printJson, say } from '../show.ts';
 
 export const command: Command = {
-  args: [{ name: '[sync]', doc: 'id or name; none for a copy, which --table and --name tell' }],
+  args: [
+    {
+      name: '[sync]',
+      doc: 'id or name; its id with --from and --to; none for a copy, which --table and --name tell',
+    },
+  ],
   options: [
     { flag: '--max-examples <n>', doc: 'keys of so many rows that differ', default: '20' },
-    { flag: '--max-seconds <n>', doc: 'of a sync: how long the API may compare, up to 240', default: '60' },
+    { flag: '--max-seconds <n>', doc: 'how long the API may compare, up to 240', default: '60' },
     ...endOptions,
     { flag: '--table <table>', doc: 'of a copy' },
     { flag: '--name <name>', doc: 'of a copy', default: 'copy' },
@@ -19,7 +28,9 @@ export const command: Command = {
   ],
   config: [...clientConfig, 'copyFrom', 'copyTo'],
   run: async (input) => {
-    const report = await (input.args[0] === undefined ? verifyCopy(input) : verifySync(input, input.args[0]));
+    const [ref] = input.args;
+    const isDirect = ref === undefined || 'from' in input.options || 'to' in input.options;
+    const report = await (isDirect ? verifyDirectly(input) : verifySync(input, ref));
     if (input.json) printJson(report);
     else print(describeVerified(report));
     return report.equal ? exitCodes.done : exitCodes.unequal;
@@ -38,16 +49,27 @@ function verifySync(input: CommandInput, ref: string): Promise<VerifyReport> {
   });
 }
 
-async function verifyCopy(input: CommandInput): Promise<VerifyReport> {
-  const table = textOf(input.options['table']);
+function whatOf({ args: [ref], options }: CommandInput): SyncId | { table: string; name: string } {
+  if (ref !== undefined) {
+    if (isId('sync', ref)) return ref;
+    throw new PenstockError(
+      'CONFIG',
+      'with --from and --to a sync is told by its id (syn_…), not by its name',
+    );
+  }
+  const table = textOf(options['table']);
   if (table === undefined)
     throw new PenstockError('CONFIG', 'verify needs a sync, or --table with --from and --to for a copy');
+  return { table, name: textOf(options['name'])! };
+}
+
+async function verifyDirectly(input: CommandInput): Promise<VerifyReport> {
+  const of = whatOf(input);
   const maxExamples = examplesOf(input);
   const ends = copyEnds(input);
   const { verifyDatabases } = await import('../../workers/copy-databases.ts');
   return verifyDatabases(ends, {
-    table,
-    name: textOf(input.options['name'])!,
+    of,
     maxExamples,
     signal: stopAtSignal(() => say('stopping')),
     onProgress: ({ sourceRows }, part, parts) =>

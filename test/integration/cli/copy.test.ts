@@ -95,6 +95,19 @@ describe('penstock verify', () => {
     expect(JSON.parse(differs.stdout)).toMatchObject({ examples: [{ fault: 'missing', key: '(17)' }] });
   });
 
+  test('compares what a sync has written, which is told by its id', async () => {
+    const sync = room.sync({ query, key: ['id'], table: 'of_a_sync' });
+    await room.run(sync);
+    await room.to.query('delete from of_a_sync where id = 18');
+    const verify = (ref: string) =>
+      startPenstock(['verify', ref, '--from', urls.from, '--to', urls.to]).ended;
+    expect(await verify(sync.id)).toMatchObject({ code: 4, stdout: expect.stringContaining('missing (18)') });
+    expect(await verify('subscribers')).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('by its id'),
+    });
+  });
+
   test('refuses what was never copied, and says what it needs', async () => {
     expect(await verify(['--name', 'never'])).toMatchObject({
       code: 1,
