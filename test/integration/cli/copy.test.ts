@@ -164,6 +164,23 @@ describe('penstock copy', () => {
     await expectEqual();
   });
 
+  test('with --parallel other ranges go on while one waits, and killed it goes on in each where it was', async () => {
+    await room.from.query('analyze item');
+    await closeGate();
+    const first = copy(['--parallel', '3']);
+    await untilAtGate();
+    const ended = `select from _penstock.checkpoint where final
+        and load = (select id from _penstock.load order by opened_at desc limit 1)`;
+    await waitUntil('five ranges', async () => (await room.to.query(ended)).rowCount! > 4);
+    first.process.kill('SIGKILL');
+    await first.ended;
+    await openGate();
+    const second = await copy(['--parallel', '2']).ended;
+    expect(jsonOf(second)).toMatchObject({ status: 'succeeded', receipt: { read: rows } });
+    expect(await committers()).toHaveLength(2);
+    await expectEqual();
+  });
+
   test('at SIGINT it commits the batch in hand, says what there is, and ends with 2', async () => {
     await closeGate();
     const first = copy();
