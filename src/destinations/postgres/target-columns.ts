@@ -42,9 +42,13 @@ export async function maySwallowRows(client: Client, answerMs: number, relation:
   return found.length > 0;
 }
 
-/** "The stored value differs from the new one", so that no change is missed that its text would show. */
-export function differs({ name, typeOid, modifier }: TargetColumn): string {
-  const [stored, fresh] = [`t.${ident(name)}`, `excluded.${ident(name)}`];
+/**
+ * "The stored value differs from the new one", so that no change is missed that its text would show.
+ *
+ * @param of the new row's alias; the stored one's is `t`
+ */
+export function differs({ name, typeOid, modifier }: TargetColumn, of: string): string {
+  const [stored, fresh] = [`t.${ident(name)}`, `${of}.${ident(name)}`];
   if (!isExact(typeOid, modifier)) return `${stored}::text is distinct from ${fresh}::text`;
   const collate = isCollatable(typeOid) ? ' collate "C"' : '';
   return `${stored}${collate} is distinct from ${fresh}${collate}`;

@@ -131,10 +131,12 @@ export function saveResult(result: BenchResult): BenchResult {
   return result;
 }
 
-/** Of the checkout; `-dirty` when files differ from it. */
+/** Of the checkout; `-dirty` when files differ from it, but for what benchmarks write themselves. */
 export function describeCommit(): string {
-  const git = spawnSync('git', ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'], {
-    cwd: packageDir,
-  });
-  return git.status === 0 ? git.stdout.toString().trim() : 'unknown';
+  const git = (...args: string[]) => spawnSync('git', args, { cwd: packageDir }).stdout?.toString().trim();
+  const commit = git('rev-parse', '--short=12', 'HEAD');
+  if (!commit) return 'unknown';
+  return git('status', '--porcelain', '--', '.', ':!bench-results', ':!docs/performance.md')
+    ? `${commit}-dirty`
+    : commit;
 }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId } from '../../../src/domain/ids.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
 beforeAll(async () => {
@@ -37,6 +38,44 @@ test('inserted, updated and unchanged are counted, and unchanged rows are not to
     'select id, ctid, xmin from target where id between 31 and 100 order by id',
   );
   expect(after.rows).toEqual(before.rows);
+  await expectEqual();
+});
+
+test('rows that are as they should be are not even locked: who holds them does not hold up a run', async () => {
+  await fill(1, 100);
+  const sync = people();
+  await room.run(sync);
+  await room.to.query('begin; select from target for update');
+  expect(await room.run(sync)).toMatchObject({ read: 100, unchanged: 100 });
+  await room.to.query('rollback');
+});
+
+test('what is there is found by its key: the target is not read from end to end for each batch', async () => {
+  await fill(1, 10_000);
+  const sync = people();
+  await room.run(sync);
+  await room.to.query('analyze target');
+  const lookups = async (): Promise<number> =>
+    (
+      await room.to.query(
+        `select idx_scan::int as n from pg_stat_user_tables where relid = 'public.target'::regclass`,
+      )
+    ).rows[0].n;
+  const before = await lookups();
+  expect(await room.run(sync)).toMatchObject({ unchanged: 10_000 });
+  await waitUntil('that every key was looked up is known', async () => (await lookups()) - before >= 10_000);
+});
+
+test('counts are true when rows that are new, changed and unchanged come batch by batch', async () => {
+  await fill(1, 40);
+  const sync = people();
+  await room.run(sync);
+  await room.from.query(`update people set name = 'changed' where id between 11 and 20`);
+  await room.from.query('update people set id = id - 1000 where id between 21 and 30');
+  await fill(41, 60);
+  const limits = { rows: 10, bytes: 1 << 20, timeMs: 5_000 };
+  expect(await room.run(sync, { limits })).toMatchObject({ inserted: 30, updated: 10, unchanged: 20 });
+  await room.to.query('delete from target where id between 21 and 30');
   await expectEqual();
 });
 
@@ -77,6 +116,22 @@ describe('a key that comes twice', () => {
     const first = await rowsAsText(room.to, 'select * from target');
     expect(await room.run(sync)).toMatchObject({ read: 53, unchanged: 50, deduplicated: 3 });
     expect(await rowsAsText(room.to, 'select * from target')).toEqual(first);
+  });
+
+  test('also where only the target takes two keys for one, though the source has proven them different', async () => {
+    await room.to.query(
+      `create collation if not exists caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+    );
+    await room.to.query('create table target (code text collate caseless primary key, seen integer)');
+    await room.from.query(`drop table people; create table people (code text primary key, seen integer)`);
+    await room.from.query(`insert into people values ('a', 1), ('A', 2), ('b', 3)`);
+    const sync = room.sync({
+      query: 'select * from people',
+      key: ['code'],
+      mode: 'upsert',
+      cursor: { column: 'seen' },
+    });
+    expect(await room.run(sync)).toMatchObject({ read: 3, inserted: 2, deduplicated: 1 });
   });
 
   test('without the rule Postgres refuses it: 21000', async () => {

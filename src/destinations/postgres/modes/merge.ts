@@ -4,8 +4,12 @@
  *
  * Of rows with one key, the one with the greatest cursor wins; without a cursor, or among equals, the one whose text
  * sorts last, byte by byte. Batches are cut where the key changes, so the rule holds for the whole load.
+ *
+ * `insert … on conflict do update … where` locks each row that it meets, and logs the lock, before it looks whether the
+ * row differs. So where most rows may be there already as they should be, a join finds the others first.
  */
 import type { Client } from 'pg';
+import { isCollatable, isExact } from '../../../copy/exact-types.ts';
 import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import { asNumbers, runAll } from '../../../postgres-client/query.ts';
@@ -16,6 +20,11 @@ import { qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { isLive, isMarked, removeRows, unmark } from './soft-delete.ts';
 import { stagingTable } from './staging.ts';
 
+/** One row per key, where keys repeat. */
+const chosenTable = 'pg_temp.penstock_chosen';
+/** Rows that the target does not have, or has otherwise. */
+const changedTable = 'pg_temp.penstock_changed';
+
 const columnList = (names: readonly string[]): string => names.map(ident).join(', ');
 
 export interface MergeRequest {
@@ -25,6 +34,8 @@ export interface MergeRequest {
   sameKey: SameKey;
   /** Rows in the staging table. */
   rows: number;
+  /** Find the rows that differ before any is written. */
+  compareFirst: boolean;
   /** A trigger may swallow rows: look for every key afterwards. */
   verify: boolean;
   answerMs: number;
@@ -32,31 +43,62 @@ export interface MergeRequest {
 
 /** Merges the staged rows; true counts. ROWS_SWALLOWED. */
 export async function mergeStaged(client: Client, request: MergeRequest): Promise<BatchCounts> {
-  const { rows, answerMs } = request;
-  let merged = await merge(client, request, false);
-  if (merged.distinct < rows) {
-    // Which of the duplicates stayed was left to chance: once more, by the rule.
-    await runAll(client, 'rollback to savepoint merge', answerMs);
-    merged = await merge(client, request, true);
-  }
-  if (request.verify) await findSwallowed(client, request);
-  const { inserted, updated, distinct, tombstones, deleted } = merged;
-  const unchanged = distinct - tombstones - inserted - updated;
-  return { inserted, updated, unchanged, deduplicated: rows - distinct, tombstones, deleted };
+  const { plan, rows, compareFirst, verify, answerMs } = request;
+  const inOrder = comeInOrder(request);
+  const distinct = inOrder ? rows : await countKeys(client, request);
+  const repeats = distinct < rows;
+  const candidates = repeats ? chosenTable : stagingTable;
+  const results = await runAll(
+    client,
+    [
+      `set local work_mem = '64MB'`,
+      ...(repeats ? [chooseRows(plan)] : []),
+      ...(compareFirst ? [findChanged(request, candidates)] : []),
+      insertRows(request, { from: compareFirst ? changedTable : candidates, inOrder }),
+      ...(plan.deletedWhen ? [removeGone(request, candidates)] : []),
+      ...(verify ? [findSwallowed(request, candidates)] : []),
+      // The batch may have another part.
+      ...(repeats ? [`drop table ${chosenTable}`] : []),
+      ...(compareFirst ? [`drop table ${changedTable}`] : []),
+    ].join('; '),
+    answerMs,
+  );
+  const none = { inserted: '0', updated: '0', tombstones: '0', deleted: '0', swallowed: '0' };
+  const counted = results.flatMap((result) => result.rows as Partial<typeof none>[]);
+  const { swallowed, ...merged } = asNumbers(
+    counted.reduce<typeof none>((all, some) => ({ ...all, ...some }), none),
+  );
+  if (swallowed > 0) throw rowsSwallowed(plan);
+  const unchanged = distinct - merged.tombstones - merged.inserted - merged.updated;
+  return { ...merged, unchanged, deduplicated: rows - distinct };
 }
 
-interface Merged {
-  distinct: number;
-  inserted: number;
-  updated: number;
-  tombstones: number;
-  deleted: number;
+/**
+ * No key of the result comes twice, and keys come in the target's own order: the source has proven the one, and the other
+ * holds where the types are the same, no collation orders them, and the key's index compares as they do.
+ */
+function comeInOrder({ plan, columns, sameKey }: MergeRequest): boolean {
+  const isPlain = (name: string): boolean => {
+    const [there, here] = [plan.columns, columns].map((all) => all.find((column) => column.name === name));
+    return there?.typeOid === here?.typeOid && isExact(here!.typeOid, -1) && !isCollatable(here!.typeOid);
+  };
+  const plainly = plan.key.map((name) => `a.${ident(name)} operator(pg_catalog.=) b.${ident(name)}`);
+  return plan.uniqueKey && plan.key.every(isPlain) && sameKey('a', 'b') === plainly.join(' and ');
 }
 
-async function merge(client: Client, request: MergeRequest, byRule: boolean): Promise<Merged> {
-  const sql = `set local work_mem = '64MB'; savepoint merge; ${mergeStatement(request, byRule)}`;
-  const results = await runAll(client, sql, request.answerMs);
-  return asNumbers(results.at(-1)!.rows[0] as Record<keyof Merged, string>);
+async function countKeys(client: Client, { plan, answerMs }: MergeRequest): Promise<number> {
+  const sql = `set local work_mem = '64MB';
+    select count(*) as keys from (select distinct ${columnList(plan.key)} from ${stagingTable}) as s`;
+  const results = await runAll(client, sql, answerMs);
+  return asNumbers(results.at(-1)!.rows[0] as { keys: string }).keys;
+}
+
+/** Leaves one row of each key, by the rule. */
+function chooseRows({ key, cursor }: LoadPlan): string {
+  const newest = cursor ? `, ${ident(cursor.column)} desc nulls last` : '';
+  return `create temporary table penstock_chosen on commit drop as
+    select distinct on (${columnList(key)}) * from ${stagingTable} as s
+     order by ${columnList(key)}${newest}, s::text collate "C" desc`;
 }
 
 /** "The staged row says that its key is gone"; never NULL. */
@@ -66,70 +108,72 @@ function isTombstone({ deletedWhen }: LoadPlan): string {
   return deletedWhen.isBoolean ? `(${column}::text::boolean is true)` : `(${column} is not null)`;
 }
 
-/** One staged row a key; which of several is left to chance unless it is asked for by the rule. */
-function candidates({ plan, columns }: MergeRequest, byRule: boolean): string {
-  const key = columnList(plan.key);
-  const cursor = plan.cursor ? `, ${ident(plan.cursor.column)} desc nulls last` : '';
-  const tieBreak = byRule ? `${cursor}, s::text collate "C" desc` : '';
-  return `select distinct on (${key}) ${columnList(columns.map(({ name }) => name))}, ${isTombstone(plan)} as penstock_gone
-        from ${stagingTable} as s order by ${key}${tieBreak}`;
+/**
+ * Looks every key up in the index. A join of another kind would read all of the target for each batch, and how many rows
+ * are staged is something that the planner can only guess.
+ */
+function findChanged({ plan, columns, sameKey }: MergeRequest, candidates: string): string {
+  const isMissing = `t.${ident(plan.key[0]!)} is null`;
+  return `set local enable_hashjoin = off; set local enable_mergejoin = off;
+    create temporary table penstock_changed on commit drop as
+    select s.* from ${candidates} as s left join ${qualifiedName(plan.target)} as t on ${inScope('t', plan)} and ${sameKey('t', 's')}
+     where not ${isTombstone(plan)} and (${[isMissing, ...changes(plan, columns, 's')].join(' or ')});
+    set local enable_hashjoin to default; set local enable_mergejoin to default`;
 }
 
-function mergeStatement(request: MergeRequest, byRule: boolean): string {
-  const { plan, columns, sameKey } = request;
+/** In the key's order. A row whose key has come again is no longer marked as deleted. */
+function insertRows(
+  { plan, columns }: MergeRequest,
+  { from, inOrder }: { from: string; inOrder: boolean },
+): string {
   const { into, values } = withScope(
     plan,
-    columns.map((column) => column.name),
+    columns.map(({ name }) => name),
   );
-  const removed = plan.deletedWhen
-    ? removeRows(plan, { from: 'candidate as c', where: `c.penstock_gone and ${sameKey('t', 'c')}` })
-    : '';
-  return `with candidate as materialized (
-      ${candidates(request, byRule)}),
-    merged as (
-      insert into ${qualifiedName(plan.target)} as t (${into}) select ${values} from candidate where not penstock_gone
+  const order = inOrder ? '' : `order by ${columnList(plan.key)}`;
+  return `with merged as (
+      insert into ${qualifiedName(plan.target)} as t (${into})
+      select ${values} from ${from} as s where not ${isTombstone(plan)} ${order}
       on conflict (${columnList(targetKey(plan))}) do ${conflictAction(plan, columns)}
       returning t.xmax = 0 as is_new)
-    ${removed === '' ? '' : `, removed as (${removed} returning 1)`}
-    select (select count(*) from candidate) as distinct,
-      (select count(*) from candidate where penstock_gone) as tombstones,
-      ${removed === '' ? '0' : '(select count(*) from removed)'} as deleted,
-      count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from merged`;
+    select count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from merged`;
 }
 
-/** Conditions of which one holds of a target's row `t` that the row `excluded` is to change. */
-function staleness({ softDelete, key }: LoadPlan, columns: readonly TargetColumn[]): string[] {
-  const isOld = columns.filter(({ name }) => !key.includes(name)).map(differs);
-  return softDelete ? [...isOld, isMarked('t', softDelete)] : isOld;
+function removeGone({ plan, sameKey }: MergeRequest, candidates: string): string {
+  const where = `${isTombstone(plan)} and ${sameKey('t', 's')}`;
+  return `with removed as (${removeRows(plan, { from: `${candidates} as s`, where })} returning 1)
+    select (select count(*) from ${candidates} as s where ${isTombstone(plan)}) as tombstones,
+      count(*) as deleted from removed`;
 }
 
-/** Only rows that differ are rewritten; a row whose key has come again is no longer marked as deleted. */
+/** Only rows that differ are rewritten. */
 function conflictAction(plan: LoadPlan, columns: readonly TargetColumn[]): string {
-  const others = columns.filter((column) => !plan.key.includes(column.name));
-  const set = others.map(({ name }) => `${ident(name)} = excluded.${ident(name)}`);
+  const set = othersOf(plan, columns).map(({ name }) => `${ident(name)} = excluded.${ident(name)}`);
   if (plan.softDelete) set.push(unmark(plan.softDelete));
   return set.length === 0
     ? 'nothing'
-    : `update set ${set.join(', ')} where ${staleness(plan, columns).join(' or ')}`;
+    : `update set ${set.join(', ')} where ${changes(plan, columns, 'excluded').join(' or ')}`;
 }
+
+const othersOf = ({ key }: LoadPlan, columns: readonly TargetColumn[]): TargetColumn[] =>
+  columns.filter((column) => !key.includes(column.name));
+
+/** What makes the target's row another than the new one; any of them. */
+const changes = (plan: LoadPlan, columns: readonly TargetColumn[], fresh: string): string[] => [
+  ...othersOf(plan, columns).map((column) => differs(column, fresh)),
+  ...(plan.softDelete ? [isMarked('t', plan.softDelete)] : []),
+];
 
 /**
  * Keys that are not there although they should be, or the other way round; and rows that still differ and that nobody has
  * written since this transaction began, so that it was not this one's doing nor anybody's who came in between.
  */
-async function findSwallowed(client: Client, request: MergeRequest): Promise<void> {
-  const { plan, columns, sameKey, answerMs } = request;
-  const found = `select from ${qualifiedName(plan.target)} as t where ${inScope('t', plan)} and ${sameKey('t', 'excluded')}`;
-  const isOld = ['false', ...staleness(plan, columns)].join(' or ');
+function findSwallowed({ plan, columns, sameKey }: MergeRequest, candidates: string): string {
+  const found = `select from ${qualifiedName(plan.target)} as t where ${inScope('t', plan)} and ${sameKey('t', 's')}`;
+  const isOld = ['false', ...changes(plan, columns, 's')].join(' or ');
   const began = `(pg_catalog.txid_current() % 4294967296)::text::xid`;
-  const [missing] = await runAll(
-    client,
-    `with said as materialized (${candidates(request, true)})
-     select from said as excluded
-      where penstock_gone = exists (${found} and ${isLive(plan)})
-         or not penstock_gone and exists (${found} and (${isOld}) and age(t.xmin) > age(${began}))
-      limit 1`,
-    answerMs,
-  );
-  if (missing!.rows.length > 0) throw rowsSwallowed(plan);
+  return `select 1 as swallowed from ${candidates} as s
+     where ${isTombstone(plan)} = exists (${found} and ${isLive(plan)})
+        or not ${isTombstone(plan)} and exists (${found} and (${isOld}) and age(t.xmin) > age(${began}))
+     limit 1`;
 }
