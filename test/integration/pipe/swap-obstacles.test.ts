@@ -142,9 +142,9 @@ describe('what is in the way of a swap', () => {
       const holder = await room.connect('somebody');
       await holder.query('begin; select 1 from target limit 1');
       const finish = room.destination.finish({ run, load: load.loadId });
-      await waitUntil('the first transaction', async () => {
-        const found = 'select phase from _penstock.load where id = $1';
-        return (await room.to.query(found, [load.loadId])).rows[0].phase === 'loaded';
+      await waitUntil('a swap that waits for its lock', async () => {
+        const waiting = `select from pg_locks where relation = 'target'::regclass and mode = 'AccessExclusiveLock' and not granted`;
+        return (await room.to.query(waiting)).rowCount === 1;
       });
       await holder.query(`${sql}; commit`);
       await finish;

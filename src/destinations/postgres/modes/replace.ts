@@ -25,9 +25,9 @@ import {
   buildIndexes,
   dropIndexes,
   frozenMs,
-  keepVacuumAway,
   lockExclusively,
   requireNewSnapshots,
+  sendVacuumAway,
   swapTables,
 } from './swap.ts';
 import { findObstacles, refusalBy, replaceRefused } from './swap-obstacles.ts';
@@ -151,7 +151,7 @@ async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Pub
   await run('lock table _penstock.target in row exclusive mode');
   // Nobody reads the shadow: what holds it is waited for before anybody waits for us.
   await run(`lock table ${shadow} in access exclusive mode`);
-  await keepVacuumAway(run, plan.target);
+  await sendVacuumAway(run, plan.target);
   if (keepAs !== null) await dropPrevious(run, load, lockMs);
   await lockExclusively(run, plan.target, lockMs);
   await requireTarget(run, load);
@@ -190,7 +190,7 @@ async function dropPrevious(
     throw replaceRefused(target, `the table ${previous.table}, which this sync has not kept`);
   const [obstacle] = await findObstacles(run, there.oid);
   if (obstacle) throw replaceRefused(target, `${obstacle.what}, which depends on ${previous.table}`);
-  await keepVacuumAway(run, previous);
+  await sendVacuumAway(run, previous);
   await lockExclusively(run, previous, lockMs);
   await run(`drop table ${qualifiedName(previous)}`);
 }

@@ -141,11 +141,14 @@ const locked = ({ schema, table }: TableName, { pid, name, holds }: Holder): Pen
 };
 
 /**
- * Waits until no vacuum is at the table, and keeps the next away; readers and writers go on. Who waits here for a second has
- * an autovacuum cancelled, unless it prevents a wraparound. TARGET_LOCKED.
+ * Waits until no vacuum is at the table; readers and writers go on. Who waits here for a second has an autovacuum cancelled,
+ * unless it prevents a wraparound. The lock is given back: held while ACCESS EXCLUSIVE is waited for, it would be a deadlock
+ * with DDL in a transaction that has read the table. TARGET_LOCKED.
  */
-export const keepVacuumAway = (run: Run, target: TableName): Promise<void> =>
-  lock(run, target, 'share update exclusive');
+export async function sendVacuumAway(run: Run, target: TableName): Promise<void> {
+  await lock(run, target, 'share update exclusive');
+  await run('rollback to savepoint unlocked');
+}
 
 /** How long readers may be kept away by a worker that freezes in the middle of a swap, or by what it still waits for. */
 export const frozenMs = 3_000;
