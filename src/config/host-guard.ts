@@ -16,28 +16,16 @@ const lookupAll: Lookup = (host) => dns.lookup(host, { all: true });
 export function createHostGuard(allowed: readonly Network[], lookup: Lookup = lookupAll): Guard {
   return {
     resolve: async (host) => {
-      const addresses = isIP(host) ? [host] : await lookupOrRefuse(host, lookup);
+      const addresses = isIP(host) ? [host] : (await lookup(host)).map(({ address }) => address);
+      if (addresses.length === 0)
+        throw Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' });
       // Not which address: a tenant could ask what the operator's own names resolve to.
       if (!addresses.every((address) => isAddressAllowed(address, allowed)))
         throw new PenstockError(
           'HOST_NOT_ALLOWED',
           `${host} is in a private or loopback network, which connections may not reach`,
-          { pointer: '/host' },
         );
       return addresses;
     },
   };
-}
-
-async function lookupOrRefuse(host: string, lookup: Lookup): Promise<readonly string[]> {
-  const refuse = (cause?: unknown): PenstockError =>
-    new PenstockError('SOURCE_UNREACHABLE', `the host name ${host} does not resolve`, {
-      pointer: '/host',
-      cause,
-    });
-  const found = await lookup(host).catch((cause: unknown) => {
-    throw refuse(cause);
-  });
-  if (found.length === 0) throw refuse();
-  return found.map(({ address }) => address);
 }

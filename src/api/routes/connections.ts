@@ -1,6 +1,6 @@
 /** `/v1/connections`: databases that syncs read from and write to. */
 import type { FastifyRequest } from 'fastify';
-import { hasCode } from '../../domain/errors.ts';
+import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
@@ -123,8 +123,7 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
       },
     },
     async (request) => {
-      const { id, host } = await connections.fetch(await scope(request), request.params.ref);
-      await deps.hostGuard.resolve(host);
+      const { id } = await connections.fetch(await scope(request), request.params.ref);
       return { ok: true as const, ...(await deps.tester.test(id)) };
     },
   );
@@ -133,6 +132,10 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
 /** A name that does not resolve from here may resolve from the workers: only what is known to be forbidden is refused. */
 async function refuseForbiddenHost({ hostGuard }: ApiDeps, host: string): Promise<void> {
   await hostGuard.resolve(host).catch((error: unknown) => {
-    if (hasCode(error, 'HOST_NOT_ALLOWED')) throw error;
+    if (hasCode(error, 'HOST_NOT_ALLOWED'))
+      throw new PenstockError('HOST_NOT_ALLOWED', (error as Error).message, {
+        pointer: '/host',
+        cause: error,
+      });
   });
 }

@@ -3,6 +3,7 @@
  * passed on only for codes whose text names objects and nothing else.
  */
 import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
+import { connectionFault, sqlstateOf } from '../../postgres-client/driver-errors.ts';
 
 /** An error as the server sends it. Message and detail may quote values. */
 export interface ServerError extends Error {
@@ -43,12 +44,6 @@ const codes: readonly (readonly [string, ErrorCode])[] = [
 /** Their text names tables, columns, types and roles only. */
 const namesObjectsOnly = /^(42P01|42P07|42703|42883|42501|42704|3F000|28...|3D000|53...|57...|40...|55P03)$/;
 
-/** The SQLSTATE of an error of the server; undefined for a fault of the connection. */
-export function sqlstateOf(error: unknown): string | undefined {
-  const { code } = error as ServerError;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
 /** A server that means harm may say anything; what it says goes into rows and histories. */
 const maxWords = 300;
 
@@ -56,11 +51,11 @@ const maxWords = 300;
 export function classifyDestinationError(error: unknown, doing: string): PenstockError {
   if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
   const sqlstate = sqlstateOf(error);
-  const { code = '', message } = error as ServerError;
-  if (sqlstate === undefined) {
-    const fault = code === '' ? 'the connection ended' : `the connection failed (${code})`;
-    return new PenstockError('DESTINATION_UNREACHABLE', `${doing}: ${fault}.`, { cause: error });
-  }
+  const { message } = error as ServerError;
+  if (sqlstate === undefined)
+    return new PenstockError('DESTINATION_UNREACHABLE', `${doing}: ${connectionFault(error)}.`, {
+      cause: error,
+    });
   const known = ofOurOwnTables(error as ServerError);
   if (known) return known;
   const match = codes

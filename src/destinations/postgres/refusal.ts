@@ -1,6 +1,7 @@
 /** Rows that the target refuses: SQLSTATE classes 22 (a value that it cannot hold) and 23 (a constraint). */
 import type { Refusal } from '../../ports/destination.ts';
-import { isOfOurTables, placeInCopy, sqlstateOf, type ServerError } from './classify-error.ts';
+import { sqlstateOf } from '../../postgres-client/driver-errors.ts';
+import { isOfOurTables, placeInCopy, type ServerError } from './classify-error.ts';
 
 /** COPY could not tell where a field ends: it is our framing that is at fault, and no row. */
 const badFraming = '22P04';

@@ -3,9 +3,9 @@
  * so its words are passed on only for codes whose text names objects and nothing else.
  */
 import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
+import { connectionFault, sqlstateOf } from '../../postgres-client/driver-errors.ts';
 
 interface ServerError extends Error {
-  code?: string;
   position?: string;
 }
 
@@ -41,10 +41,10 @@ const maxWords = 300;
 /** Any error met while talking to a source, as one of the table's. `doing` says what was tried, to what. */
 export function classifySourceError(error: unknown, doing: string): PenstockError {
   if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
-  const { code = '', message, position } = error as ServerError;
-  if (!/^[0-9A-Z]{5}$/.test(code)) {
-    return new PenstockError('SOURCE_UNREACHABLE', `${doing}: ${connectionFault(code)}.`, { cause: error });
-  }
+  const { message, position } = error as ServerError;
+  const code = sqlstateOf(error);
+  if (code === undefined)
+    return new PenstockError('SOURCE_UNREACHABLE', `${doing}: ${connectionFault(error)}.`, { cause: error });
   const match = codes
     .filter(([prefix]) => code.startsWith(prefix))
     .sort(([a], [b]) => b.length - a.length)[0];
@@ -55,18 +55,3 @@ export function classifySourceError(error: unknown, doing: string): PenstockErro
     meta: { sqlstate: code },
   });
 }
-
-const connectionFaults: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nothing listens at that address and port',
-  ENOTFOUND: 'the host name is not known',
-  EAI_AGAIN: 'the host name cannot be resolved now',
-  ETIMEDOUT: 'no answer in time',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'the network cannot be reached',
-  ECONNRESET: 'the connection was reset',
-  EPIPE: 'the connection was closed',
-};
-
-/** A connection that ended without a word of the server. TLS faults carry codes of their own, which are safe to show. */
-const connectionFault = (code: string): string =>
-  connectionFaults[code] ?? (code === '' ? 'the connection ended' : `the connection failed (${code})`);

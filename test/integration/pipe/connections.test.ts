@@ -1,6 +1,7 @@
 /** P11: what this process knows never reaches a tenant's host by accident, and what fails is named without secrets. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createHostGuard } from '../../../src/config/host-guard.ts';
 import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
 import type { ConnectionAccess } from '../../../src/ports/connection.ts';
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
@@ -50,6 +51,18 @@ describe.each(['source', 'destination'] as const)('a %s', (end) => {
   test('a port where nothing listens', async () => {
     await expect(check({ ...room.sourceAccess, port: 1 }, end)).rejects.toMatchObject({
       code: code('UNREACHABLE'),
+    });
+  });
+
+  test('a host whose name does not resolve is this end’s fault', async () => {
+    const nowhere = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' });
+    const { resolve } = createHostGuard([], () => Promise.reject(nowhere));
+    await expect(
+      check({ ...room.sourceAccess, host: 'nowhere.example.com', resolve }, end),
+    ).rejects.toMatchObject({
+      code: code('UNREACHABLE'),
+      message: expect.stringContaining('the host name does not resolve'),
+      pointer: undefined,
     });
   });
 

@@ -13,6 +13,13 @@ describe('what a source says', () => {
     expect(told(saying('22P02', 'invalid input syntax for type integer: "canary"'))).not.toContain('canary');
   });
 
+  test('is nothing where the connection was closed: EPIPE is no SQLSTATE', () => {
+    expect(classifySourceError(saying('EPIPE', 'write EPIPE'), 'Reading the source')).toMatchObject({
+      code: 'SOURCE_UNREACHABLE',
+      message: 'Reading the source: the connection was closed.',
+    });
+  });
+
   test('is cut, and its position is a number, whatever the server sends', () => {
     const message = told(saying('42P01', 'x'.repeat(1_000_000), 'canary'.repeat(1_000)));
     expect(message.length).toBeLessThan(400);

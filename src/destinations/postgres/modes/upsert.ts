@@ -4,7 +4,7 @@
  * all are, since rows that say that their key is gone must not go in; and with a scope, whose columns COPY does not bring.
  */
 import { writeModes } from '../../../domain/write-modes.ts';
-import { sqlstateOf } from '../classify-error.ts';
+import { sqlstateOf } from '../../../postgres-client/driver-errors.ts';
 import { straight } from './append.ts';
 import { mergeStaged } from './merge.ts';
 import { lockedByBatches, type Mode, type Route, type Writing } from './mode.ts';
