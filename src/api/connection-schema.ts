@@ -1,6 +1,8 @@
 /** Connections in the API: discrete fields, because a connection string reads files, overrides hosts and sets options. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { tablePatternShape } from '../domain/connection-grant.ts';
+import { targetScopeSchema } from '../domain/target-scope-spec.ts';
 import { nameSchema, ref, tenantRef, timestamp } from './common-schema.ts';
 
 /** A DNS name or an IP address. A path would be a Unix socket of ours. */
@@ -83,16 +85,24 @@ export const testResult = z.object({
 });
 
 export const grantBody = z.strictObject({
-  tablePattern: z.string().min(1).max(200).describe('Like-pattern over schema.table: `sync.acme\\_%`.'),
+  tablePattern: z
+    .string()
+    .regex(tablePatternShape, 'schema.table, without quotes, with * for any characters of a name')
+    .describe('`schema.table`, in which `*` stands for any characters of either name: `sync.acme_*`.'),
+  scope: targetScopeSchema
+    .default({})
+    .describe('What every sync of the tenant has to have in its scope there: `{"tenant_id": "acme"}`.'),
   databaseRole: identifier
+    .refine((name) => name !== 'none', 'none is no role: it stands for the login')
     .nullable()
     .default(null)
-    .describe('Taken by `set local role` in every transaction.'),
+    .describe('Taken by `set local role` for all that is done to the tables; null: the login itself.'),
 });
 
 export const grant = z.object({
   tenantId: z.string(),
   tablePattern: z.string(),
+  scope: targetScopeSchema,
   databaseRole: z.string().nullable(),
 });
 

@@ -51,6 +51,11 @@ export function checkSyncSpec(spec: SyncSpec): void {
   if (softDelete !== undefined && Object.hasOwn(scope, softDelete))
     refuse('softDelete cannot be a column of the scope', '/softDelete');
   if (spec.keepPrevious) checkKeepPrevious(spec);
+  if (destination.table.split('.').some((name) => new TextEncoder().encode(name).length > 63))
+    refuse(
+      'names of schemas and tables have 63 bytes at most: the server would cut it',
+      '/destination/table',
+    );
   if (reservedSchema.test(destination.table))
     refuse('the schema of the table is reserved: choose another', '/destination/table');
 }

@@ -96,7 +96,7 @@ export const syncSpecSchema = z.strictObject({
     connection: z.string().min(1).max(80).describe('Id or name.'),
     table: z
       .string()
-      .regex(/^[^".\0]{1,63}(\.[^".\0]{1,63})?$/, '`table` or `schema.table`, without quotes')
+      .regex(/^[^".\0\p{Cs}]{1,63}(\.[^".\0\p{Cs}]{1,63})?$/u, '`table` or `schema.table`, without quotes')
       .describe('`table` or `schema.table`; made when it does not exist.'),
   }),
   mode: z.enum(writeModeNames),

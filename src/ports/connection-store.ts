@@ -1,5 +1,6 @@
 /** Connections: linked databases. Settings are versioned and readable; the password is sealed and never comes back. */
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
+import type { TargetScope } from '../domain/target-scope-spec.ts';
 import type { ConnectionSettings } from './connection.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
 
@@ -25,11 +26,13 @@ export type ConnectionChange = {
   [M in keyof Omit<NewConnection, 'kind'>]?: NewConnection[M] | undefined;
 };
 
-/** A tenant may use an operator's connection as destination for tables that match. */
+/** A tenant may use an operator's connection as destination for tables that match, and for the rows of the scope. */
 export interface ConnectionGrant {
   tenantId: TenantId;
-  /** Like-pattern over `schema.table`, such as `sync.acme\_%`. */
+  /** `schema.table` with `*` for any characters of a name, such as `sync.acme_*`. */
   tablePattern: string;
+  /** What the scope of each of its syncs there has to hold; empty: nothing. */
+  scope: TargetScope;
   /** Taken by `set local role` in every transaction there; null: the connection's login itself. */
   databaseRole: string | null;
 }

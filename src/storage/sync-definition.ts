@@ -9,7 +9,7 @@ import type { Connection } from '../ports/connection-store.ts';
 import type { CheckedSync } from '../ports/sync-store.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Scope } from '../ports/scope.ts';
-import { checkTableIsGranted } from './connection-grants.ts';
+import { checkIsGranted } from './connection-grants.ts';
 import { findConnection } from './connection-rows.ts';
 import { checkVersion } from './database-errors.ts';
 import { insertAudit, insertEvent } from './in-scope.ts';
@@ -39,14 +39,11 @@ async function resolveSource(tx: Tx, tenantId: TenantId, { source }: SyncSpec): 
   );
 }
 
-async function resolveDestination(
-  tx: Tx,
-  tenantId: TenantId,
-  { destination }: SyncSpec,
-): Promise<ConnectionId> {
+async function resolveDestination(tx: Tx, tenantId: TenantId, spec: SyncSpec): Promise<ConnectionId> {
+  const { destination } = spec;
   const pointer = '/destination/connection';
   const found = await resolveEnd(tx, tenantId, { ref: destination.connection, pointer });
-  await checkTableIsGranted(tx, found, tenantId, destination.table);
+  await checkIsGranted(tx, found, tenantId, spec);
   return found.id;
 }
 

@@ -125,14 +125,14 @@ describe('an operator’s connection', () => {
     const { body } = await fixture.asOperator('POST', '/v1/connections', connection({ name: 'app-db' }));
     expect(body.tenantId).toBeNull();
     expect((await acme('GET', '/v1/connections/app-db')).status).toBe(404);
-    const grant = { tablePattern: 'sync.acme\\_%', databaseRole: 'acme_writer' };
+    const grant = { tablePattern: 'sync.acme_*', scope: { tenant: 'acme' }, databaseRole: 'acme_writer' };
     expect(await fixture.asOperator('PUT', '/v1/connections/app-db/grants/acme', grant)).toMatchObject({
       status: 200,
       body: { tenantId: acmeId, ...grant },
     });
     expect(await acme('GET', '/v1/connections/app-db')).toMatchObject({ status: 200, body: { id: body.id } });
     expect(await acme('PATCH', '/v1/connections/app-db', { name: 'mine' })).toMatchObject({ status: 403 });
-    expect(await acme('PUT', '/v1/connections/app-db/grants/acme', { tablePattern: '%' })).toMatchObject({
+    expect(await acme('PUT', '/v1/connections/app-db/grants/acme', { tablePattern: '*.*' })).toMatchObject({
       status: 403,
     });
     expect((await fixture.asOperator('DELETE', '/v1/connections/app-db/grants/acme')).status).toBe(204);

@@ -149,7 +149,7 @@ describe('a connection', () => {
 });
 
 describe('an operator’s connection', () => {
-  const grant = { tablePattern: 'sync.%', databaseRole: 'acme_writer' };
+  const grant = { tablePattern: 'sync.*', scope: {}, databaseRole: 'acme_writer' };
 
   test('is a tenant’s to use once granted, and never to change', async () => {
     const shared = await connections.create(fixture.operator, aConnection({ name: 'app-db' }));
@@ -193,7 +193,7 @@ describe('an operator’s connection', () => {
   });
 
   test('cannot be narrowed to tables that a sync of the tenant does not write', async () => {
-    const narrowed = { tenantId: acme.tenantId, databaseRole: null, tablePattern: 'sync.other' };
+    const narrowed = { tenantId: acme.tenantId, scope: {}, databaseRole: null, tablePattern: 'sync.other' };
     await expect(connections.grant(fixture.operator, 'app-db', narrowed)).rejects.toMatchObject({
       code: 'CONFLICT',
       pointer: '/tablePattern',

@@ -163,7 +163,7 @@ describe('a tenant', () => {
   test('cannot weigh itself, grant itself a connection or report attempts', async () => {
     for (const statement of [
       'update penstock.tenant set weight = 1000',
-      `insert into penstock.connection_grant values ('${globex.connectionId}', '${acme.tenantId}', '%')`,
+      `insert into penstock.connection_grant values ('${globex.connectionId}', '${acme.tenantId}', '*.*')`,
       'update penstock.run_attempt set rows = 0',
       `update penstock.migration set name = 'x'`,
     ])
@@ -188,7 +188,7 @@ describe('a tenant', () => {
     await pool.query('insert into penstock.connection_grant values ($1, $2, $3)', [
       shared,
       acme.tenantId,
-      'sync.%',
+      'sync.*',
     ]);
     expect(await sees()).toBe(1);
     await expect(

@@ -239,7 +239,7 @@ describe('the work of a run', () => {
     await pool.query('insert into penstock.connection_grant values ($1, $2, $3, $4)', [
       shared,
       acme.tenantId,
-      'sync.%',
+      'sync.*',
       'acme_writer',
     ]);
     expect((await store.prepare(id)).destination).toMatchObject({

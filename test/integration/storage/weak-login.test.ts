@@ -55,7 +55,12 @@ test('a login that may only take the roles can do everything but migrate', async
   await store.connections.create(acme, aConnection());
   await store.connections.update(acme, 'warehouse', { password: 'next' }, undefined);
   const shared = await store.connections.create(operator, aConnection({ name: 'app-db' }));
-  await store.connections.grant(operator, 'app-db', { tenantId, tablePattern: '%', databaseRole: null });
+  await store.connections.grant(operator, 'app-db', {
+    tenantId,
+    tablePattern: '*.*',
+    scope: {},
+    databaseRole: null,
+  });
   const sync = await store.syncs.create(
     acme,
     aSpec({ schedule: { every: '1s' }, destination: { connection: 'app-db', table: 'public.t' } }),
