@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { tablePatternShape } from '../domain/connection-grant.ts';
 import { targetScopeSchema } from '../domain/target-scope-spec.ts';
+import { connectionKindNames } from '../domain/connection-kinds.ts';
 import { nameSchema, ref, tenantRef, timestamp } from './common-schema.ts';
 
 /** A DNS name or an IP address. A path would be a Unix socket of ours. */
@@ -65,9 +66,9 @@ export const newConnection = z
   .strictObject({
     tenantId: tenantRef,
     name: nameSchema,
-    kind: z.enum(['postgres']),
+    kind: z.enum(connectionKindNames),
     ...settings,
-    port: settings.port.default(5432),
+    port: settings.port.optional().describe('The usual one of the kind by default.'),
     tls: tls.default({ mode: 'verify-full' }),
     password,
   })

@@ -1,5 +1,6 @@
 /** The API as functions, for producers: `const run = await client.syncs.trigger('subscribers'); await run.result()`. */
 import type { ApiKeyRole } from '../domain/access.ts';
+import type { ConnectionKind } from '../domain/connection-kinds.ts';
 import type { ResetWay } from '../domain/reset-ways.ts';
 import type { RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { SyncPlan } from '../domain/sync-plan.ts';
@@ -30,7 +31,7 @@ export interface PageQuery extends Whose {
 }
 export interface ConnectionInput extends Whose {
   readonly name: string;
-  readonly kind: 'postgres';
+  readonly kind: ConnectionKind;
   readonly host: string;
   readonly port?: number;
   readonly database: string;

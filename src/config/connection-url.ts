@@ -3,6 +3,7 @@
  * of it comes from PG* variables, and of the parameters only TLS ones are read: others read files or override the host.
  */
 import { readFileSync } from 'node:fs';
+import { connectionKinds } from '../domain/connection-kinds.ts';
 import { parseUrlOf } from './parsers.ts';
 
 const tlsModes = ['disable', 'require', 'verify-full'] as const;
@@ -28,7 +29,7 @@ export function parseConnectionUrl(text: string): UrlConnection {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return {
     host,
-    port: url.port === '' ? 5432 : Number(url.port),
+    port: url.port === '' ? connectionKinds.postgres.defaultPort : Number(url.port),
     database,
     user,
     password: decodeURIComponent(url.password),

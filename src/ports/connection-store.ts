@@ -1,4 +1,5 @@
 /** Connections: linked databases. Settings are versioned and readable; the password is sealed and never comes back. */
+import type { ConnectionKind } from '../domain/connection-kinds.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { TargetScope } from '../domain/target-scope-spec.ts';
 import type { ConnectionSettings } from './connection.ts';
@@ -9,6 +10,7 @@ export interface Connection extends ConnectionSettings {
   /** null: the operator's, usable by the tenants that it is granted to. */
   tenantId: TenantId | null;
   name: string;
+  /** A later version of Penstock may have stored one that this one does not know. */
   kind: string;
   version: number;
   createdAt: string;
@@ -17,7 +19,7 @@ export interface Connection extends ConnectionSettings {
 
 export interface NewConnection extends ConnectionSettings {
   name: string;
-  kind: string;
+  kind: ConnectionKind;
   password: string;
 }
 

@@ -25,10 +25,7 @@ const selection = `c.id, c.tenant_id as "tenantId", c.name, c.kind, c.version,
   join penstock.connection_version v on v.connection_id = c.id and v.version = c.version
   where c.deleted_at is null`;
 
-const connectionOf = ({ settings, ...row }: ConnectionRow): Connection => {
-  const { host, port, database, user, tls } = settings;
-  return { ...row, host, port, database, user, tls };
-};
+const connectionOf = ({ settings, ...row }: ConnectionRow): Connection => ({ ...settings, ...row });
 
 /**
  * By id, or by name among the scope's own and the operator's; undefined when there is none to see. The operator may name

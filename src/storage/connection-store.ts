@@ -49,6 +49,7 @@ export function createConnectionStore(pool: Pool, secretBox: SecretBox): Connect
   };
 }
 
+/** All that a version of a connection keeps. */
 const settingsOf = ({ host, port, database, user, tls }: ConnectionSettings): ConnectionSettings => ({
   host,
   port,

@@ -2,6 +2,7 @@
  * Making a sync and giving it its next spec, each in one transaction: lock, settle under what was, change, settle
  * under what is. They return what the index must hear after the commit.
  */
+import { servesAs } from '../domain/connection-kinds.ts';
 import { PenstockError } from '../domain/errors.ts';
 import { isOurs } from '../domain/describe-error.ts';
 import { newId, type ConnectionId, type SyncId, type TenantId } from '../domain/ids.ts';
@@ -30,7 +31,7 @@ async function resolveConnections(tx: Tx, tenantId: TenantId, spec: SyncSpec): P
 }
 
 async function resolveSource(tx: Tx, tenantId: TenantId, { source }: SyncSpec): Promise<ConnectionId> {
-  const found = await resolveEnd(tx, tenantId, { ref: source.connection, pointer: '/source/connection' });
+  const found = await resolveEnd(tx, tenantId, { end: 'source', ref: source.connection });
   if (found.tenantId !== null) return found.id;
   throw new PenstockError(
     'FORBIDDEN',
@@ -41,8 +42,7 @@ async function resolveSource(tx: Tx, tenantId: TenantId, { source }: SyncSpec): 
 
 async function resolveDestination(tx: Tx, tenantId: TenantId, spec: SyncSpec): Promise<ConnectionId> {
   const { destination } = spec;
-  const pointer = '/destination/connection';
-  const found = await resolveEnd(tx, tenantId, { ref: destination.connection, pointer });
+  const found = await resolveEnd(tx, tenantId, { end: 'destination', ref: destination.connection });
   await checkIsGranted(tx, found, tenantId, spec);
   return found.id;
 }
@@ -50,11 +50,16 @@ async function resolveDestination(tx: Tx, tenantId: TenantId, spec: SyncSpec): P
 async function resolveEnd(
   tx: Tx,
   tenantId: TenantId,
-  { ref, pointer }: { ref: string; pointer: string },
+  { end, ref }: { end: 'source' | 'destination'; ref: string },
 ): Promise<Connection> {
+  const pointer = `/${end}/connection`;
   const found = await findConnection(tx, { tenantId, apiKeyId: null }, ref);
-  if (found && (found.tenantId === null || found.tenantId === tenantId)) return found;
-  throw new PenstockError('BAD_REQUEST', `there is no connection ${ref} of this tenant`, { pointer });
+  if (!found || (found.tenantId !== null && found.tenantId !== tenantId))
+    throw new PenstockError('BAD_REQUEST', `there is no connection ${ref} of this tenant`, { pointer });
+  if (servesAs(found.kind, end === 'source' ? 'asSource' : 'asDestination')) return found;
+  throw new PenstockError('BAD_REQUEST', `connection ${found.name} is of kind ${found.kind}: no ${end}`, {
+    pointer,
+  });
 }
 
 /** What making or changing a sync would be refused for, all of it, and its connections as far as they may be used. */

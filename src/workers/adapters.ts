@@ -1,4 +1,5 @@
 /** Which adapter speaks to which kind of database. */
+import type { KindsServing } from '../domain/connection-kinds.ts';
 import { PenstockError } from '../domain/errors.ts';
 import type { ConnectionAccess } from '../ports/connection.ts';
 import type { OpenDestination } from '../ports/destination.ts';
@@ -11,8 +12,8 @@ export interface Adapters {
 }
 
 interface KnownKinds {
-  sources: Readonly<Record<string, OpenSource>>;
-  destinations: Readonly<Record<string, OpenDestination>>;
+  sources: Readonly<Record<KindsServing<'asSource'>, OpenSource>>;
+  destinations: Readonly<Record<KindsServing<'asDestination'>, OpenDestination>>;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** `/v1/connections`: databases that syncs read from and write to. */
 import type { FastifyRequest } from 'fastify';
+import { connectionKinds } from '../../domain/connection-kinds.ts';
 import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
@@ -27,7 +28,8 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
       const { tenantId, ...wanted } = request.body;
       const owner = await scopeOf(request, tenants, tenantId, '/tenantId');
       await refuseForbiddenHost(deps, wanted.host);
-      const made = await connections.create(owner, wanted);
+      const { port = connectionKinds[wanted.kind].defaultPort } = wanted;
+      const made = await connections.create(owner, { ...wanted, port });
       setEtag(reply, made.version);
       return reply.code(201).header('location', `/v1/connections/${made.id}`).send(made);
     },

@@ -2,7 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { runIdOf, type TenantId } from '../../../src/domain/ids.ts';
 import type { Scope } from '../../../src/ports/scope.ts';
 import type { Sync, SyncStore } from '../../../src/ports/sync-store.ts';
-import { aSpec, createControlFixture, type ControlFixture } from '../../support/control-fixture.ts';
+import {
+  aConnection,
+  aSpec,
+  createControlFixture,
+  type ControlFixture,
+} from '../../support/control-fixture.ts';
 
 let fixture: ControlFixture;
 let syncs: SyncStore;
@@ -52,6 +57,21 @@ describe('a new sync', () => {
     const sync = await syncs.create(acme, aSpec({ name: named() }));
     expect([sync.nextNominalAt, sync.nextDueAt]).toEqual([null, null]);
   });
+
+  test.each(['source', 'destination'] as const)(
+    'with a %s of a kind that cannot be one is refused there',
+    async (end) => {
+      const { id } = await fixture.store.connections.create(acme, aConnection({ name: named() }));
+      await fixture.pool.query(`update penstock.connection set kind = 'toaster' where id = $1`, [id]);
+      const spec = aSpec({ name: named() });
+      const given = { ...spec, [end]: { ...spec[end], connection: id } };
+      await expect(syncs.create(acme, given)).rejects.toMatchObject({
+        code: 'BAD_REQUEST',
+        pointer: `/${end}/connection`,
+        message: expect.stringContaining('of kind toaster'),
+      });
+    },
+  );
 
   test.each([
     ['source', { source: { connection: 'nowhere', query: 'select 1' } }],
