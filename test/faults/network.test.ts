@@ -99,31 +99,24 @@ describe('a network before both databases that', () => {
       for (const direction of ['toServer', 'toClient'] as const) spoil(proxy, direction);
   };
 
-  test('lets a megabit a second through slows the copy down, and that is all', async () => {
-    const slow = room.openDestination({ access: { port: proxies.destination.port } });
-    everywhere((proxy, direction) => proxy.throttle(direction, 125_000));
-    const ended = await room.attempt(run, load, { source: far.source, destination: slow, limits });
-    expect(ended).toMatchObject({ outcome: 'finished', rows });
-    await slow.close();
-    await expectExact(room, { run, load, query });
-  }, 60_000);
-
-  test('brings single bytes brings all of them', async () => {
-    const few = `${query} where id <= 60`;
-    await room.destination.closeRun(run);
-    run = newId('run');
-    await room.to.query('drop table target; drop schema _penstock cascade');
-    await room.destination.ensureSchema();
-    load = await room.prepare(room.sync({ query: few, key: ['id'] }), run);
-    const slow = room.openDestination({ access: { port: proxies.destination.port } });
-    everywhere((proxy, direction) => proxy.chop(direction, 1));
-    const ended = await room.attempt(run, load, {
-      source: far.source,
-      destination: slow,
-      limits: { ...limits, rows: 25 },
-    });
-    expect(ended).toMatchObject({ outcome: 'finished', rows: 60 });
-    await slow.close();
-    await expectExact(room, { run, load, query: few });
-  }, 60_000);
+  test.each([
+    ['lets a megabit a second through', (proxy: TcpProxy, to: Direction) => proxy.throttle(to, 125_000)],
+    ['brings single bytes', (proxy: TcpProxy, to: Direction) => proxy.chop(to, 1)],
+  ])(
+    '%s slows the copy down, and that is all',
+    async (_, spoil) => {
+      const few = `${query} where id <= 60`;
+      await room.to.query('drop table target; drop schema _penstock cascade');
+      await room.destination.ensureSchema();
+      load = await room.prepare(room.sync({ query: few, key: ['id'] }), run);
+      const slow = room.openDestination({ access: { port: proxies.destination.port } });
+      everywhere(spoil);
+      const ends = { source: far.source, destination: slow };
+      const ended = await room.attempt(run, load, { ...ends, limits: { ...limits, rows: 25 } });
+      expect(ended).toMatchObject({ outcome: 'finished', rows: 60 });
+      await slow.close();
+      await expectExact(room, { run, load, query: few });
+    },
+    60_000,
+  );
 });

@@ -30,6 +30,7 @@ import { insertRejects, lockRejected, tooManyRejects } from './rejects.ts';
 import { requireTarget } from './require-target.ts';
 import { writtenColumns } from './scoped.ts';
 import { fetchTargetColumns, maySwallowRows } from './target-columns.ts';
+import { findHolder, targetLocked } from './target-locked.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
 /** Takes the lease and connects the writer. */
@@ -271,8 +272,20 @@ class Writer implements PartitionWriter {
       // Bytes meant for other columns are refused like bad rows, or by the checkpoint.
       if (['TARGET_CHANGED', 'TARGET_MISMATCH', 'VALUE_REFUSED'].includes(classified.code))
         await this.#requireTarget();
-      throw classified;
+      throw (classified.meta?.['sqlstate'] === '55P03' && (await this.#findLocker())) || classified;
     }
+  }
+
+  /** Who keeps the target from being written, if that can be told. Asked on another connection. */
+  async #findLocker(): Promise<PenstockError | undefined> {
+    const { context, taken } = this.#parts;
+    const { id, plan } = taken.load;
+    const asker = { isWriting: true, load: id };
+    const asking = inTransaction(context, 'Looking at the target', (run) =>
+      findHolder(run, plan.target, asker),
+    );
+    const holder = await asking.catch(() => undefined);
+    return holder && targetLocked(plan.target, 'written', holder);
   }
 
   /** Asked on another connection. */

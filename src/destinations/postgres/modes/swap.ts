@@ -2,11 +2,11 @@
  * Puts a table in the place of another, with its indexes, grants, owner and comment. Renaming takes a moment, during which
  * nobody reads; who reads before sees the old rows, who reads after the new ones.
  */
-import { PenstockError } from '../../../domain/errors.ts';
 import type { LoadId } from '../../../domain/ids.ts';
 import type { TableName } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import type { Run } from '../destination-session.ts';
+import { findHolder, targetLocked, type Holder } from '../target-locked.ts';
 import { qualifiedName } from '../target-name.ts';
 import { shadowOf } from './shadow.ts';
 
@@ -125,21 +125,6 @@ export async function swapTables(run: Run, { oldTable, shadow, target, keepAs }:
   for (const { sql } of heirlooms) await run(sql);
 }
 
-interface Holder {
-  pid: number | null;
-  name: string | null;
-  holds: string;
-}
-
-const locked = ({ schema, table }: TableName, { pid, name, holds }: Holder): PenstockError => {
-  const who = pid === null ? 'a prepared transaction' : `session ${pid} (application_name "${name ?? ''}")`;
-  return new PenstockError(
-    'TARGET_LOCKED',
-    `The table ${schema}.${table} could not be swapped: ${who} holds ${holds}.`,
-    { meta: { pid, holds } },
-  );
-};
-
 /**
  * Waits until no vacuum is at the table; readers and writers go on. Who waits here for a second has an autovacuum cancelled,
  * unless it prevents a wraparound. The lock is given back: held while ACCESS EXCLUSIVE is waited for, it would be a deadlock
@@ -170,16 +155,8 @@ async function lock(run: Run, target: TableName, mode: string): Promise<void> {
   } catch (error) {
     if ((error as { code?: unknown }).code !== '55P03') throw error;
     await run('rollback to savepoint unlocked');
-    const [holder] = await run<Holder>(
-      `select l.pid, coalesce(nullif(a.application_name, ''), a.backend_type) as name, l.mode as holds
-         from pg_locks l left join pg_stat_activity a on a.pid = l.pid
-        where l.locktype = 'relation' and l.relation = to_regclass($1) and l.granted and l.pid is distinct from pg_backend_pid()
-          and l.database = (select oid from pg_database where datname = current_database())
-        order by l.mode in ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
-        limit 1`,
-      [qualifiedName(target)],
-    );
-    throw locked(target, holder ?? { pid: null, name: null, holds: 'a lock on it that is gone by now' });
+    const holder = await findHolder(run, target, { isWriting: false });
+    throw targetLocked(target, 'swapped', holder);
   }
 }
 
@@ -198,5 +175,5 @@ export async function requireNewSnapshots(run: Run, load: string, target: TableN
       limit 1`,
     [load],
   );
-  if (holder) throw locked(target, holder);
+  if (holder) throw targetLocked(target, 'swapped', holder);
 }
