@@ -78,10 +78,10 @@ describe('a connection', () => {
     },
   );
 
-  test('whose host does not resolve from here is made: it may resolve from the workers', async () => {
+  test('whose host does not resolve from here is made, at the port that is usual: it may resolve from the workers', async () => {
     expect(await acme('POST', '/v1/connections', connection({ host: 'inside.corp' }))).toMatchObject({
       status: 201,
-      body: { host: 'inside.corp' },
+      body: { host: 'inside.corp', port: 5432 },
     });
   });
 
