@@ -269,6 +269,27 @@ describe('a query that cannot be resumed', () => {
   });
 });
 
+test('an upsert that begins again counts on, and settles what it rejects no more', async () => {
+  await fill(200);
+  await room.to.query(
+    'create table target (id integer primary key, name text, doc json, constraint no_15 check (id <> 15), check (id <> 16))',
+  );
+  const sync = people({ query: `${query} limit 1000`, mode: 'upsert' });
+  await room.run(sync, limits(2, 20));
+  const run = newId('run');
+  const load = await room.prepare(sync, run);
+  let batches = 0;
+  const onProgress = (progress: { batches: number }) => void (batches = progress.batches);
+  await room.attempt(run, load, { ...limits(2, 20), onProgress, drain: () => batches >= 5 });
+  await room.to.query('alter table target drop constraint no_15');
+  await room.attempt(run, load, limits(2, 20));
+  await room.destination.finish({ run, load: load.loadId });
+  expect(await rejects()).toMatchObject([
+    { key: ['15'], attempts: 2, settled: true },
+    { key: ['16'], attempts: 3, settled: false },
+  ]);
+});
+
 test('a row that another load has written is refused by the target’s key', async () => {
   await fill(100);
   await room.to.query(
