@@ -51,7 +51,8 @@ export function describeCursor({ cursor }: LoadPlan, { cursor: fate }: TargetFor
 
 const loadWords = {
   continued: 'It has the same plan: the next run finishes it first.',
-  abandoned: 'It was begun with another plan: it is given up, and everything since the cursor is read again.',
+  abandoned:
+    'It was begun with another plan or for another table: it is given up, and everything since the cursor is read again.',
   refused: 'It was begun with another plan, and has committed rows that cannot be taken back.',
 };
 
