@@ -88,6 +88,13 @@ describe('two tenants with the same keys share a table', () => {
     },
   );
 
+  test('a row that the other has just so is new all the same', async () => {
+    await room.to.query(created(', primary key (tenant, id)'));
+    const query = 'select id, name from acme';
+    for (const tenant of ['globex', 'acme'])
+      expect(await room.run(syncOf(tenant, { mode: 'upsert', query }))).toMatchObject({ inserted: 40 });
+  });
+
   test.each<[string, Partial<SyncInput>]>([
     ['append', { cursor: { column: 'id' } }],
     ['append of a query that begins again', { query: 'select id, name from acme limit 1000' }],
