@@ -7,6 +7,7 @@ import { findMisfits } from '../../copy/column-fit.ts';
 import type { LoadPlan, OnSchemaChange, SchemaChange } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
+import { asRole } from './as-role.ts';
 import type { Run } from './destination-session.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
@@ -20,9 +21,9 @@ export interface Fitting {
 }
 
 /** Adds what is missing if that is allowed. TARGET_MISMATCH; SCHEMA_CHANGED where it did fit before. */
-export async function fitColumns(run: Run, fitting: Fitting): Promise<SchemaChange | null> {
+export async function fitColumns(run: Run, fitting: Fitting, role?: string): Promise<SchemaChange | null> {
   const { missing, gone } = checkFit(fitting);
-  if (missing.length > 0) await addColumns(run, fitting.plan, missing);
+  if (missing.length > 0) await asRole(run, role, () => addColumns(run, fitting.plan, missing));
   return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
 }
 

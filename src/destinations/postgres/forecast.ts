@@ -117,7 +117,7 @@ async function fetchFacts(run: Run, plan: LoadPlan, role: string | undefined): P
             w.name as writer, current_user::text as login, n.oid is not null as "schemaExists",
             array(select r from unnest($4::text[]) as r where not has_table_privilege(w.name, c.oid, r)) as lacks,
             has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",
-            coalesce(has_schema_privilege(n.oid, 'CREATE'), has_database_privilege(current_database(), 'CREATE'))
+            coalesce(has_schema_privilege(w.name, n.oid, 'CREATE'), has_database_privilege(w.name, current_database(), 'CREATE'))
               as "mayCreateTable"
        from (select coalesce($3::text, current_user) as name) as w
        left join pg_namespace n on n.nspname = $1
@@ -136,7 +136,7 @@ function checkRights({ plan }: ForecastRequest, facts: Facts, prepared: boolean)
   if (!prepared && !facts.mayCreateSchema)
     refuse(`The login ${facts.login} may not create the schema _penstock`, '/destination/connection');
   if (facts.relation === null && !facts.mayCreateTable)
-    refuse(`The login ${facts.login} may not create ${schema}.${table}`);
+    refuse(`The role ${facts.writer} may not create ${schema}.${table}`);
   if (facts.relation !== null && facts.lacks.length > 0)
     refuse(`The role ${facts.writer} may not ${facts.lacks.join(', ')} on ${schema}.${table}`);
 }

@@ -188,7 +188,7 @@ export async function insertLoad(
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
   if ((await run(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
   const before = await fetchPlanBefore(run, sync, plan);
-  const target = await claimTarget(run, sync, { plan, before, onSchemaChange });
+  const target = await claimTarget(run, { sync, role: publishing.role }, { plan, before, onSchemaChange });
   const [{ ordinal } = { ordinal: 0 }] = await run<{ ordinal: number }>(
     'select count(*)::int as ordinal from _penstock.load where opened_by = $1',
     [runId],

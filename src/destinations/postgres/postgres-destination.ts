@@ -95,7 +95,9 @@ export function openPostgresDestination(
     },
     describeReset: async (sync) => {
       await ensureSchema(context);
-      return inTransaction(context, 'Looking what a reset would meet', (run) => describeReset(run, sync));
+      return inTransaction(context, 'Looking what a reset would meet', (run) =>
+        describeReset(run, sync, access.databaseRole),
+      );
     },
     keepCursor: async (sync) => {
       await ensureSchema(context);
@@ -106,7 +108,9 @@ export function openPostgresDestination(
     },
     resetSync: async (sync, { deleteRows }) => {
       await ensureSchema(context);
-      await inTransaction(context, 'Resetting the sync', (run) => resetSync(run, sync, deleteRows));
+      await inTransaction(context, 'Resetting the sync', (run) =>
+        resetSync(run, sync, { deleteRows, role: access.databaseRole }),
+      );
     },
     releaseSync: async (sync) => {
       if (await inTransaction(context, 'Looking for _penstock', holdsNothing)) return;

@@ -11,6 +11,6 @@ export async function holdsNothing(run: Run): Promise<boolean> {
 
 /** Its targets, its cursor, its unfinished load, its rejects. The rows of its tables stay. */
 export async function releaseSync(run: Run, sync: SyncId): Promise<void> {
-  await resetSync(run, sync, false);
+  await resetSync(run, sync, { deleteRows: false });
   await run('delete from _penstock.target where sync = $1', [sync]);
 }

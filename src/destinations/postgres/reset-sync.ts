@@ -3,6 +3,7 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { TargetScope } from '../../domain/target-scope-spec.ts';
 import type { ResetPreview } from '../../ports/destination.ts';
+import { asRole } from './as-role.ts';
 import type { Run } from './destination-session.ts';
 import { sumReceipt } from './finish-load.ts';
 import { abandonLoad, fetchOpenLoad, lockOpenLoad } from './load.ts';
@@ -17,7 +18,7 @@ export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
 }
 
 /** Takes no lock, and may be out of date when it is read. */
-export async function describeReset(run: Run, sync: SyncId): Promise<ResetPreview> {
+export async function describeReset(run: Run, sync: SyncId, role?: string): Promise<ResetPreview> {
   const open = await fetchOpenLoad(run, sync);
   const [cursor] = await run<{ movedAt: string }>(
     `select to_char(moved_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "movedAt"
@@ -28,10 +29,9 @@ export async function describeReset(run: Run, sync: SyncId): Promise<ResetPrevie
   for (const table of await fetchTables(run, sync)) {
     const { name } = table;
     const rival = await findRival(run, { sync, ...table }, { ...table, shared: false });
-    const [count] = await run<{ rows: string }>(
-      `select count(*)::text as rows from ${name} as t where ${inScope('t', table)}`,
-    );
-    tables.push({ table: name, rows: Number(count!.rows), shared: rival !== null });
+    const count = `select count(*)::text as rows from ${name} as t where ${inScope('t', table)}`;
+    const [found] = await asRole(run, role, () => run<{ rows: string }>(count));
+    tables.push({ table: name, rows: Number(found!.rows), shared: rival !== null });
   }
   return {
     unfinished: open && {
@@ -47,14 +47,15 @@ export async function describeReset(run: Run, sync: SyncId): Promise<ResetPrevie
 
 interface WrittenTable {
   relation: string;
-  /** Quoted. */
+  /** Quoted; `name` with the schema. */
+  schema: string;
   name: string;
   scope: TargetScope;
 }
 
 const fetchTables = (run: Run, sync: SyncId): Promise<WrittenTable[]> =>
   run<WrittenTable>(
-    `select t.relation::text, format('%I.%I', n.nspname, c.relname) as name, t.scope
+    `select t.relation::text, quote_ident(n.nspname) as schema, format('%I.%I', n.nspname, c.relname) as name, t.scope
        from _penstock.target t
        join pg_class c on c.oid = t.relation
        join pg_namespace n on n.oid = c.relnamespace
@@ -62,20 +63,32 @@ const fetchTables = (run: Run, sync: SyncId): Promise<WrittenTable[]> =>
     [sync],
   );
 
+interface Reset {
+  deleteRows: boolean;
+  /** As which the rows are deleted; absent: the login's own. */
+  role?: string | undefined;
+}
+
 /** TARGET_OWNED when rows are to be deleted that may be another sync's. */
-export async function resetSync(run: Run, sync: SyncId, deleteRows: boolean): Promise<void> {
+export async function resetSync(run: Run, sync: SyncId, { deleteRows, role }: Reset): Promise<void> {
   await acceptLoad(run, sync);
   await run('delete from _penstock.cursor where sync = $1', [sync]);
   // The cursor's lock may have waited for a run that opened a load from it: that one could never be finished.
   await acceptLoad(run, sync);
   await run('delete from _penstock.reject where sync = $1', [sync]);
   if (!deleteRows) return;
+  // Nobody claims the rows between the look and the delete.
+  await run('lock table _penstock.target in share mode');
   for (const table of await fetchTables(run, sync)) {
-    const { name, scope } = table;
+    const { schema, name, scope } = table;
     const rival = await findRival(run, { sync, ...table }, { scope, shared: false });
     if (rival !== null)
       throw new PenstockError('TARGET_OWNED', `The sync ${rival} writes the same rows of ${name} as well.`);
-    const isWhole = Object.keys(scope).length === 0;
-    await run(isWhole ? `truncate ${name}` : `delete from ${name} as t where ${inScope('t', { scope })}`);
+    const isWhole = Object.keys(scope).length === 0 && role === undefined;
+    await run(`set local search_path to ${schema}, pg_temp`);
+    await asRole(run, role, () =>
+      run(isWhole ? `truncate ${name}` : `delete from ${name} as t where ${inScope('t', { scope })}`),
+    );
+    await run('set local search_path to pg_catalog');
   }
 }

@@ -4,6 +4,7 @@ import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, SchemaChange } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
+import { asRole } from './as-role.ts';
 import type { Run } from './destination-session.ts';
 import { describeTarget } from './describe-target.ts';
 import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
@@ -31,7 +32,7 @@ interface RelationFacts {
  */
 export async function claimTarget(
   run: Run,
-  sync: SyncId,
+  { sync, role }: { sync: SyncId; role: string | undefined },
   { plan, ...fitting }: Omit<Fitting, 'present'>,
 ): Promise<ClaimedTarget> {
   const name = qualifiedName(plan.target);
@@ -40,7 +41,8 @@ export async function claimTarget(
   // Serialises claims, so that two syncs cannot both find a table unowned.
   await run('lock table _penstock.target in share row exclusive mode');
   const { columns } = await describeTarget(run, plan.target);
-  if (columns === null) for (const statement of await targetDdl(run, plan)) await run(statement);
+  const ddl = columns === null ? await targetDdl(run, plan) : [];
+  for (const statement of ddl) await asRole(run, role, () => run(statement));
   const [facts] = await run<RelationFacts>(
     `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name} as t where ${ofMine}) as "isEmpty"
        from pg_class c where c.oid = to_regclass($1)`,
@@ -51,7 +53,7 @@ export async function claimTarget(
   for (const check of targetChecks(run, checked)) await check();
   await own(run, { sync, relation: facts.relation }, plan);
   // Last: a table that is another sync's is not changed.
-  const schemaChange = columns && (await fitColumns(run, { ...fitting, plan, present: columns }));
+  const schemaChange = columns && (await fitColumns(run, { ...fitting, plan, present: columns }, role));
   return { ...facts, schemaChange };
 }
 
@@ -142,8 +144,11 @@ export async function targetDdl(run: Run, plan: LoadPlan): Promise<string[]> {
   const columns = await columnTypes(run, written);
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
   const key = modeOf(plan).keyed ? [`primary key (${targetKey(plan).map(ident).join(', ')})`] : [];
+  const { schema } = plan.target;
+  const there = await run('select from pg_namespace where nspname = $1', [schema]);
   return [
-    `create schema if not exists ${ident(plan.target.schema)}`,
+    // Asked for although it is there, it would take the right to make one.
+    ...(there.length > 0 ? [] : [`create schema if not exists ${ident(schema)}`]),
     `create table ${qualifiedName(plan.target)} (${[...scopeDdl(plan), ...columns, ...marker, ...key].join(', ')})`,
   ];
 }

@@ -1,5 +1,6 @@
 /** Statements that write the target outside a batch, under the same conditions as inside one. */
 import { ident } from '../../postgres-client/quote.ts';
+import { asRole } from './as-role.ts';
 import type { Run } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
 import { requireTarget } from './require-target.ts';
@@ -15,9 +16,7 @@ export async function writingTarget<T>(
 ): Promise<T> {
   await run(`set local search_path to ${ident(load.plan.target.schema)}, pg_temp`);
   await run('set constraints all immediate');
-  if (role !== undefined) await run(`set local role ${ident(role)}`);
-  const result = await work();
-  if (role !== undefined) await run('set local role none');
+  const result = await asRole(run, role, work);
   await run('set local search_path to pg_catalog');
   await requireTarget(run, load);
   return result;

@@ -116,7 +116,7 @@ describe('a granted destination', () => {
       const sync = room.sync({ query: 'select * from numbers', key: ['id'], mode, table: `granted_${mode}` });
       const granted = room.openDestination({ access: { databaseRole: role } });
       const first = newId('run');
-      const opened = await room.prepare(sync, first, { destination: granted });
+      const opened = await room.prepare(sync, first);
       const refused = room.attempt(first, opened, { destination: granted });
       await expect(refused).rejects.toMatchObject({ code: 'DESTINATION_PERMISSION' });
       await room.to.query(`grant select, insert, update on granted_${mode} to ${role}`);

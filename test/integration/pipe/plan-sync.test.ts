@@ -90,7 +90,6 @@ describe('a plan tells', () => {
         exists: false,
         estimatedRows: null,
         ddl: [
-          'create schema if not exists "public"',
           'create table "public"."target" ("id" integer, "name" character varying(20), "at" timestamp with time zone)',
         ],
       },

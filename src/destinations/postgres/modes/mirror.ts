@@ -13,6 +13,7 @@
 import { writeModes } from '../../../domain/write-modes.ts';
 import { ident, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
+import { asRole } from '../as-role.ts';
 import type { Run } from '../destination-session.ts';
 import { fetchSameKey } from '../key-index.ts';
 import type { LoadRow } from '../load.ts';
@@ -110,20 +111,30 @@ async function publish(run: Run, load: LoadRow, publishing: Publishing): Promise
 }
 
 /** Finds what is to go, and whether that many may. */
-async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing): Promise<Published> {
+async function judge(run: Run, load: LoadRow, { maxDeletePercent, role }: Publishing): Promise<Published> {
   const sameKey = await fetchSameKey(run, load.relation, load.plan);
   const isThere = isLive(load.plan);
   const target = qualifiedName(load.plan.target);
   await run(`analyze ${seen(load)}`);
   await run(
-    `create table ${doomed(load)} as
-     select row_number() over () as penstock_no, ${columnsOf(load)} from ${target} as t
-      where ${isThere} and not exists (select from ${seen(load)} as s where ${sameKey('t', 's')})`,
+    `create table ${doomed(load)} as select 0::bigint as penstock_no, ${columnsOf(load)} from ${target} with no data`,
   );
+  if (role !== undefined) {
+    await run(`grant usage on schema _penstock to ${ident(role)}`);
+    await run(`grant select on ${seen(load)} to ${ident(role)}`);
+    await run(`grant insert on ${doomed(load)} to ${ident(role)}`);
+  }
+  // As the role: what row-level security hides from it is not the sync's to delete.
+  const [there] = await asRole(run, role, async () => {
+    await run(
+      `insert into ${doomed(load)} select row_number() over (), ${columnsOf(load)} from ${target} as t
+        where ${isThere} and not exists (select from ${seen(load)} as s where ${sameKey('t', 's')})`,
+    );
+    return run<{ rows: string }>(`select count(*)::text as rows from ${target} as t where ${isThere}`);
+  });
   await run(`alter table ${doomed(load)} add primary key (penstock_no)`);
-  const [count] = await run<Record<'gone' | 'there' | 'inserted', string>>(
+  const [count] = await run<Record<'gone' | 'inserted', string>>(
     `select (select count(*) from ${doomed(load)})::text as gone,
-            (select count(*) from ${target} as t where ${isThere})::text as there,
             (select coalesce(sum(inserted), 0) from _penstock.checkpoint where load = $1)::text as inserted`,
     [load.id],
   );
@@ -132,7 +143,7 @@ async function judge(run: Run, load: LoadRow, { maxDeletePercent }: Publishing):
   const refused = tooManyDeletes({
     plan: load.plan,
     gone,
-    of: Number(count!.there) - Number(count!.inserted),
+    of: Number(there!.rows) - Number(count!.inserted),
     maxDeletePercent,
   });
   if (refused) return { phase: 'abandoned', refused };

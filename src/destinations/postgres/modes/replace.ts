@@ -10,6 +10,7 @@
 import { PenstockError } from '../../../domain/errors.ts';
 import { writeModes } from '../../../domain/write-modes.ts';
 import type { TableName } from '../../../ports/destination.ts';
+import { asRole } from '../as-role.ts';
 import type { Run } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import { requireTarget } from '../require-target.ts';
@@ -38,7 +39,7 @@ const previousName = ({ table }: TableName): string => `${table}_previous`;
 
 export const replace: Mode = {
   ...writeModes.replace,
-  rights: ['SELECT'],
+  rights: ['SELECT', 'INSERT', 'DELETE'],
   foresee,
   staged: true,
   open: async (run, load, publishing) => {
@@ -51,9 +52,6 @@ export const replace: Mode = {
     load.phase === 'loaded' ? swap(run, load, publishing) : build(run, load, publishing),
   clear: dropShadow,
 };
-
-/** Of a part of the table rows are always deleted and inserted. */
-export const scopedReplace: Mode = { ...replace, rights: ['SELECT', 'INSERT', 'DELETE'] };
 
 async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foreseen): Promise<Outlook> {
   const obstacles = relation === null ? [] : await findObstacles(run, relation, role);
@@ -117,11 +115,10 @@ async function build(run: Run, load: LoadRow, publishing: Publishing): Promise<P
 async function guardShrinking(
   run: Run,
   { plan }: LoadRow,
-  { rows, maxDeletePercent }: { rows: number; maxDeletePercent: number },
+  { rows, maxDeletePercent, role }: Publishing & { rows: number },
 ): Promise<PenstockError | null> {
-  const [there] = await run<{ rows: string }>(
-    `select count(*)::text as rows from ${qualifiedName(plan.target)} as t where ${isLive(plan)}`,
-  );
+  const count = `select count(*)::text as rows from ${qualifiedName(plan.target)} as t where ${isLive(plan)}`;
+  const [there] = await asRole(run, role, () => run<{ rows: string }>(count));
   const before = Number(there!.rows);
   return tooManyDeletes({ plan, gone: Math.max(before - rows, 0), of: before, maxDeletePercent });
 }

@@ -94,10 +94,12 @@ const ownTraits = `
   union all select format('the invalid index %s', indexrelid::regclass), false from pg_index
     where indrelid = $1::oid and not indisvalid`;
 
-/** What the login may not do for its owner. */
+/** What the login may not do for its owner, nor the role: the new table would be made with more rights than it has. */
 const rights = `
   select format('its owner %I, as whom the login may not act', r.rolname), false
     from target join pg_roles r on r.oid = relowner where not pg_has_role(relowner, 'USAGE')
+  union all select format('its owner %I, as whom the role %I may not act', r.rolname, $2::text), false
+    from target join pg_roles r on r.oid = relowner where not pg_has_role($2::name, relowner, 'USAGE')
   union all select format('that nobody but a superuser may create a table of %I in its schema', r.rolname), false
     from target join pg_roles r on r.oid = relowner
     where not has_schema_privilege(relowner, relnamespace, 'CREATE')
