@@ -58,6 +58,7 @@ export async function copyOnce(deps: CopyDeps, request: CopyOnceRequest): Promis
   const { sync, target } = await findCopySync(destination, {
     table: spec.destination.table,
     name: spec.name,
+    scope: spec.scope,
   });
   const done = request.once ? await destination.lastDoneLoad(sync) : null;
   if (done) return { status: 'succeeded', sync, receipt: done.receipt, already: true };

@@ -346,7 +346,7 @@ export const errorTable = {
   CURSOR_MOVED: {
     status: 409,
     retry: 'backoff',
-    title: 'The cursor moved while the load was opened',
+    title: 'Cursor or target changed while the load was opened',
     cure: 'It is tried again.',
   },
   // engine

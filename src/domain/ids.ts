@@ -61,13 +61,20 @@ export function runIdOf(syncId: SyncId, origin: string, identity: string): RunId
 }
 
 /**
- * The sync that a one-shot copy stands for, which no control database knows: the table and a name. Not the query, nor
- * the source: an append whose query was changed must find what it had begun with the other one.
+ * The sync that a one-shot copy stands for, which no control database knows: the table, or its scope's part of it, and a
+ * name. Not the query, nor the source: an append whose query was changed must find what it had begun with the other one.
  *
  * @param table with its schema
  */
-export function copySyncIdOf(table: string, name: string): SyncId {
-  return `${prefixes.sync}_${uuidv5(`copy|${table}|${name}`, namespace)}` as SyncId;
+export function copySyncIdOf(
+  table: string,
+  name: string,
+  scope: Readonly<Record<string, unknown>> = {},
+): SyncId {
+  const part = Object.entries(scope).sort(([a], [b]) => (a < b ? -1 : 1));
+  const of =
+    part.length === 0 ? '' : `|${JSON.stringify(part.map(([column, value]) => [column, String(value)]))}`;
+  return `${prefixes.sync}_${uuidv5(`copy|${table}|${name}${of}`, namespace)}` as SyncId;
 }
 
 /** The id of the n-th load (from 0) that a run opens. */

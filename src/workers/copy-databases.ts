@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { copyOnce, type CopyOnceRequest, type CopyOnceResult } from '../copy/copy-once.ts';
 import type { CopyDeps } from '../copy/copy-partition.ts';
-import { findCopySync } from '../copy/copy-sync.ts';
+import { findCopySync, type CopySync } from '../copy/copy-sync.ts';
 import { createRowMemory } from '../copy/row-memory.ts';
 import { planSync } from '../copy/plan-sync.ts';
 import { verifyLoad, type VerifyRequest } from '../copy/verify-load.ts';
@@ -25,15 +25,15 @@ export const copyDatabases = (ends: Ends, request: CopyRequest): Promise<CopyOnc
 /** What a copy would do; the spec's name is the copy's. */
 export const planDatabases = (ends: Ends, spec: SyncSpec): Promise<SyncPlan> =>
   between(ends, async (deps) => {
-    const { name, destination } = spec;
-    const { sync } = await findCopySync(deps.destination, { table: destination.table, name });
+    const { name, scope, destination } = spec;
+    const { sync } = await findCopySync(deps.destination, { table: destination.table, name, scope });
     return planSync(deps, { sync, syncVersion: 1, spec });
   });
 
 /** Compares what a sync, or copies of that name, have written to the table with their source. */
 export const verifyDatabases = (
   ends: Ends,
-  { of, ...request }: Omit<VerifyRequest, 'sync'> & { of: SyncId | { table: string; name: string } },
+  { of, ...request }: Omit<VerifyRequest, 'sync'> & { of: SyncId | CopySync },
 ): Promise<VerifyReport> =>
   between(ends, async (deps) => {
     const sync = typeof of === 'string' ? of : (await findCopySync(deps.destination, of)).sync;

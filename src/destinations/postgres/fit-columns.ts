@@ -23,8 +23,24 @@ export interface Fitting {
 /** Adds what is missing if that is allowed. TARGET_MISMATCH; SCHEMA_CHANGED where it did fit before. */
 export async function fitColumns(run: Run, fitting: Fitting, role?: string): Promise<SchemaChange | null> {
   const { missing, gone } = checkFit(fitting);
+  requirePlannedTypes(fitting);
   if (missing.length > 0) await asRole(run, role, () => addColumns(run, fitting.plan, missing));
   return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
+}
+
+/**
+ * Binary rows were chosen for columns of the very types that the result has. Where one has another type by now, even one that
+ * would keep the values, its bytes would mean others: CURSOR_MOVED, so that the load is planned anew.
+ */
+function requirePlannedTypes({ plan, present }: Fitting): void {
+  if (plan.format !== 'binary') return;
+  const changed = plan.columns.find(({ name, typeOid }) =>
+    present.some((there) => there.name === name && there.typeOid !== typeOid),
+  );
+  if (!changed) return;
+  const { schema, table } = plan.target;
+  const message = `The column ${changed.name} of ${schema}.${table} got another type while the load was planned.`;
+  throw new PenstockError('CURSOR_MOVED', message);
 }
 
 /** What fitting would add, and which columns are filled no more. Refuses as `fitColumns` does. */

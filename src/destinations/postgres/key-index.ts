@@ -4,14 +4,21 @@ import type { LoadPlan } from '../../ports/destination.ts';
 import type { Run, RunRows } from './destination-session.ts';
 import { targetKey } from './scoped.ts';
 
-/** On exactly these columns, in any order; for `select …` of it and its key columns. */
+/**
+ * On exactly these columns, in any order, by their own collations: another one may take other rows for the same than a
+ * comparison of the columns does, and serves no such comparison. For `select …` of it and its key columns.
+ */
 const ofKeyIndex = `from pg_index i
       where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indimmediate
         and i.indpred is null and i.indexprs is null
         and (select array_agg(a.attname::text order by a.attname::text)
                from pg_attribute a
               where a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
-            = (select array_agg(name order by name) from unnest($2::text[]) as t(name))`;
+            = (select array_agg(name order by name) from unnest($2::text[]) as t(name))
+        and not exists (
+          select from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1], i.indcollation::oid[]) as k(number, sort)
+            join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+           where k.sort <> a.attcollation)`;
 
 export const hasKeyIndex = async (run: Run, relation: string, key: readonly string[]): Promise<boolean> =>
   (await run(`select ${ofKeyIndex}`, [relation, key])).length > 0;

@@ -108,7 +108,10 @@ async function requireLogged(run: Run, plan: LoadPlan, relation: string): Promis
 /** A merge needs a unique index on exactly the key. */
 async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Promise<void> {
   if (modeOf(plan).keyed && !(await hasKeyIndex(run, relation, targetKey(plan))))
-    throw mismatch(plan, `has no unique index on the key (${targetKey(plan).join(', ')})`);
+    throw mismatch(
+      plan,
+      `has no unique index on the key (${targetKey(plan).join(', ')}) with the collations of its columns`,
+    );
 }
 
 /** A collation that takes different texts for equal would find rows of another scope. */

@@ -84,6 +84,32 @@ describe('a load', () => {
     await expect(finish).rejects.toMatchObject({ code: 'TARGET_CHANGED' });
   });
 
+  describe('whose rows were planned as binary, for a column that has another type by now,', () => {
+    beforeEach(() => expect(load.plan.format).toBe('binary'));
+
+    test('is not opened but planned anew', async () => {
+      const other = room.sync({ query: 'select * from numbers', key: ['id'] });
+      await room.to.query('alter table target alter id type numeric');
+      const { plan, window } = load;
+      const opened = room.destination.openLoad({
+        run: newId('run'),
+        sync: other.id,
+        plan,
+        window,
+        partitions: [{}],
+      });
+      await expect(opened).rejects.toMatchObject({ code: 'CURSOR_MOVED' });
+      expect((await room.prepare(other, newId('run'))).plan.format).toBe('text');
+    });
+
+    test('is not gone on with but planned anew', async () => {
+      await room.to.query('alter table target alter id type numeric');
+      const found = room.destination.findLoad({ run, sync: sync.id, plan: load.plan });
+      await expect(found).rejects.toMatchObject({ code: 'CURSOR_MOVED' });
+      expect((await room.prepare(sync, run)).plan.format).toBe('text');
+    });
+  });
+
   test('is finished although another preparation waits to open one, which then is refused', async () => {
     sync = room.sync({ query: 'select * from numbers', key: ['id'], cursor: { column: 'id' } });
     load = await room.prepare(sync, run);

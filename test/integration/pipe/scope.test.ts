@@ -170,6 +170,29 @@ describe('two tenants with the same keys share a table', () => {
   });
 });
 
+test('a replacement of a scope is refused where rows that refer to its rows may be others’ and would go with them', async () => {
+  await room.to
+    .query(`create table target (tenant text, id integer, name text, parent_tenant text, parent integer,
+    primary key (tenant, id),
+    foreign key (parent_tenant, parent) references target on delete cascade)`);
+  const acme = syncOf('acme', { mode: 'replace' });
+  await expect(room.run(acme)).rejects.toMatchObject({ code: 'REPLACE_REFUSED' });
+  expect((await planOf(acme)).refusals).toMatchObject([{ code: 'REPLACE_REFUSED' }]);
+});
+
+test('a unique index by another collation than its column’s is none: to it other rows may be the same', async () => {
+  await room.to.query(
+    `create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+  );
+  await room.to.query('create table target (tenant text, id integer, name text)');
+  await room.to.query('create unique index on target (tenant collate any_case, id)');
+  const upsert = syncOf('acme', { mode: 'upsert' });
+  await expect(room.run(upsert)).rejects.toMatchObject({
+    code: 'TARGET_MISMATCH',
+    message: expect.stringContaining('no unique index on the key (tenant, id) with the collations'),
+  });
+});
+
 describe('what bounds a run is counted in the scope', () => {
   beforeEach(() =>
     room.to.query('create table target (tenant text, id integer, name text, primary key (tenant, id))'),

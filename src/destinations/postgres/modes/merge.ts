@@ -174,6 +174,6 @@ function findSwallowed({ plan, columns, sameKey }: MergeRequest, candidates: str
   const began = `(pg_catalog.txid_current() % 4294967296)::text::xid`;
   return `select 1 as swallowed from ${candidates} as s
      where ${isTombstone(plan)} = exists (${found} and ${isLive(plan)})
-        or not ${isTombstone(plan)} and exists (${found} and (${isOld}) and age(t.xmin) > age(${began}))
+        or not ${isTombstone(plan)} and exists (${found} and (${isOld}) and (age(t.xmin) > age(${began}) or age(t.xmin) < 0))
      limit 1`;
 }

@@ -54,7 +54,8 @@ export const replace: Mode = {
 };
 
 async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foreseen): Promise<Outlook> {
-  const obstacles = relation === null ? [] : await findObstacles(run, relation, role);
+  const obstacles =
+    relation === null ? [] : await findObstacles(run, relation, { role, inPart: plan.scope !== undefined });
   const [obstacle] = obstacles;
   const swapped = {
     lock: 'ACCESS EXCLUSIVE',
@@ -76,7 +77,10 @@ async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foresee
 
 /** Whether the shadow may take the target's place. REPLACE_REFUSED. */
 async function chooseWay(run: Run, load: LoadRow, publishing: Publishing): Promise<'swap' | 'rewrite'> {
-  const obstacles = await findObstacles(run, load.relation, publishing.role);
+  const obstacles = await findObstacles(run, load.relation, {
+    role: publishing.role,
+    inPart: load.plan.scope !== undefined,
+  });
   const refusal = refusalBy(obstacles, load.plan.target, publishing);
   if (refusal) throw refusal;
   return obstacles.length > 0 || load.plan.scope ? 'rewrite' : 'swap';
@@ -145,17 +149,18 @@ async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Pub
   const shadow = shadowOf(load.id);
   const keepAs = keepPrevious ? previousName(plan.target) : null;
   await run(`set local idle_in_transaction_session_timeout = ${frozenMs}`);
-  await run('lock table _penstock.target in row exclusive mode');
   // Nobody reads the shadow: what holds it is waited for before anybody waits for us.
   await run(`lock table ${shadow} in access exclusive mode`);
   await sendVacuumAway(run, plan.target);
+  // Only now: every claim in this database waits for it.
+  await run('lock table _penstock.target in row exclusive mode');
   if (keepAs !== null) await dropPrevious(run, load, lockMs);
   await lockExclusively(run, plan.target, lockMs);
   await requireTarget(run, load);
   const [{ oid } = { oid: '' }] = await run<{ oid: string }>('select to_regclass($1)::oid::text as oid', [
     shadow,
   ]);
-  const isClear = (await findObstacles(run, relation, role)).length === 0;
+  const isClear = (await findObstacles(run, relation, { role })).length === 0;
   if (!isClear || (await findDifference(run, relation, oid)) !== null) return { phase: 'loading' };
   await requireNewSnapshots(run, load.id, plan.target);
   await swapTables(run, { oldTable: relation, shadow: load.id, target: plan.target, keepAs });

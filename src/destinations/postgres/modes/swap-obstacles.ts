@@ -14,14 +14,24 @@ export interface Obstacle {
   blocksRewrite: boolean;
 }
 
+interface Swapped {
+  role?: string | undefined;
+  /** Some of its rows give way, not all: those that refer to them may be others’. */
+  inPart?: boolean;
+}
+
 /** Everything of the table that would not survive its being swapped by the connected login. */
-export const findObstacles = (run: Run, relation: string, role?: string): Promise<Obstacle[]> =>
+export const findObstacles = (
+  run: Run,
+  relation: string,
+  { role, inPart }: Swapped = {},
+): Promise<Obstacle[]> =>
   run<Obstacle>(
     `with target as (select * from pg_class where oid = $1::oid)
      select what, bool_or(blocks) as "blocksRewrite"
        from (${dependents} union all ${ownTraits} union all ${rights}) as found(what, blocks)
       group by what order by 2 desc, 1`,
-    [relation, role ?? null],
+    [relation, role ?? null, inPart ?? false],
   );
 
 /** REPLACE_REFUSED when the table's rows may not be rewritten either, or when it is to be kept and cannot be. */
@@ -45,7 +55,7 @@ export const replaceRefused = ({ schema, table }: TableName, what: string): Pens
  */
 const dependents = `
   select pg_describe_object(d.classid, d.objid, 0),
-         coalesce(k.contype = 'f' and k.conrelid <> k.confrelid and k.confrelid = $1::oid
+         coalesce(k.contype = 'f' and (k.conrelid <> k.confrelid or $3) and k.confrelid = $1::oid
            or t.tgrelid = $1::oid and t.tgenabled <> 'D' and t.tgtype & 8 <> 0 -- on delete
            or r.ev_class = $1::oid
            or c.relkind in ('r', 'f') and exists (select from pg_inherits where inhrelid = c.oid and inhparent = $1::oid)
