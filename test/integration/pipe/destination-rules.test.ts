@@ -30,6 +30,26 @@ test('everything that a checkpoint vouches for is logged: an unlogged table woul
   expect(rows).toEqual([]);
 });
 
+test('rejects count for all partitions together, also those that were committed since the lease was taken', async () => {
+  const parallel = { parallel: 2, batchRows: 10 };
+  load = await room.prepare(
+    room.sync({ query: 'select * from numbers', key: ['id'], table: 'parted', limits: parallel }),
+    run,
+  );
+  const reject = { sqlstate: '23514', column: null, constraint: null, cause: '', rows: 1, values: [] };
+  const writers = await Promise.all(
+    [1, 2].map((partition) => room.destination.takeLease({ ...leaseOf(), partition, maxRejects: 1 })),
+  );
+  const commit = async (i: 0 | 1) => {
+    await writers[i]!.beginParts();
+    const rejects = [{ ...reject, key: [String(i)] }];
+    return writers[i]!.commit({ ...noRows, rows: 1, final: true, rejects });
+  };
+  await commit(0);
+  await expect(commit(1)).rejects.toMatchObject({ code: 'VALUE_REFUSED' });
+  await Promise.all(writers.map((writer) => writer.close()));
+});
+
 test('the schema is created once, by however many at the same time, with however little of it there', async () => {
   const fresh = await createPipeRoom();
   const many = Array.from({ length: 5 }, () => fresh.openDestination());
@@ -124,6 +144,26 @@ describe('a granted destination', () => {
       await room.to.query(`insert into granted_${mode} values (1, 'there')`);
       const finished = await room.attempt(first, opened, { destination: granted });
       if (mode === 'upsert') expect(finished).toMatchObject({ outcome: 'finished', rows: 100 });
+      await granted.close();
+      await room.to.query(`drop owned by ${role}; drop role ${role}`);
+    },
+  );
+
+  test.each(['append', 'mirror'] as const)(
+    '%s leaves out what is refused: a role that may not touch _penstock',
+    async (mode) => {
+      const role = `refused_${mode}_${Date.now()}`;
+      await room.to.query(
+        `create role ${role}; grant usage on schema public to ${role};
+       create table refused_${mode} (id integer primary key, label text, check (id <> 50));
+       grant all on refused_${mode} to ${role}`,
+      );
+      const granted = room.openDestination({ access: { databaseRole: role } });
+      const table = `refused_${mode}`;
+      const sync = room.sync({ query: 'select * from numbers', key: ['id'], mode, table });
+      const limits = { rows: 1_000, bytes: 1 << 20, timeMs: 5_000, maxRejects: 1 };
+      const receipt = await room.run(sync, { destination: granted, limits });
+      expect(receipt).toMatchObject({ inserted: 99, rejected: 1 });
       await granted.close();
       await room.to.query(`drop owned by ${role}; drop role ${role}`);
     },

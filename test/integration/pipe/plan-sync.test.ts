@@ -186,6 +186,13 @@ describe('a plan tells', () => {
     expect(await plan(sync({ mode: 'replace' }))).toMatchObject({ ok: true });
   });
 
+  test('nothing that would be done to a table that is refused', async () => {
+    await room.to.query('create table target (id integer, name text)');
+    const told = await plan(changed(sync({ mode: 'upsert' }), { onSchemaChange: 'add_columns' }));
+    expect(refusals(told)).toEqual(['TARGET_MISMATCH /destination/table']);
+    expect(told.target).toMatchObject({ exists: true, ddl: [] });
+  });
+
   test('what becomes of the cursor', async () => {
     const events = sync({ mode: 'upsert', cursor: { column: 'at' } });
     const fate = async (change: Partial<SyncSpec> = {}) =>
