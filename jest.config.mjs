@@ -27,6 +27,7 @@ export default {
       displayName: 'full',
       testMatch: ['<rootDir>/test/**/*.test.ts'],
       testPathIgnorePatterns: [
+        ...(process.env.PENSTOCK_FAULT_SEEDS === undefined ? ['<rootDir>/test/faults/slow/'] : []),
         '<rootDir>/test/(unit|model|replay)/',
         '<rootDir>/test/contract/.*\\.fake\\.test\\.ts$',
       ],

@@ -1,7 +1,8 @@
 // @ts-check
 /** The tasks of a checkout, behind the scripts of package.json: test, check, faults, bench, build. */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageDir, plainError } from './set-up.mjs';
@@ -110,6 +111,27 @@ async function runBenchmarks(args) {
   return 0;
 }
 
+const succeeds = (/** @type {string} */ command, /** @type {string[]} */ ...args) =>
+  spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+
+/** What the faults of test/faults/slow need beside what every test needs. */
+const faultNeeds = [
+  {
+    what: 'pgbouncer on PATH or in /usr/sbin (apt-get install pgbouncer)',
+    isThere: () => succeeds('pgbouncer', '--version') || succeeds('/usr/sbin/pgbouncer', '--version'),
+  },
+  {
+    what: 'the right to mount a tmpfs: root, or `unshare --map-root-user --mount npm run faults`',
+    isThere: () => {
+      const folder = mkdtempSync(join(tmpdir(), 'penstock-mount-'));
+      const isMounted = succeeds('mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', folder);
+      if (isMounted) succeeds('umount', folder);
+      rmSync(folder, { recursive: true });
+      return isMounted;
+    },
+  },
+];
+
 /**
  * `--seeds N` of every random fault; with `--mode M` only of copies in that mode, which are struck at random.
  * @param {string[]} args
@@ -118,6 +140,11 @@ function runFaults(args) {
   const { seeds = '1', mode } = readFaultFlags(args);
   if (!/^[1-9]\d{0,4}$/.test(seeds))
     throw plainError(`--seeds must be a whole number from 1 to 99999, not "${seeds}".`);
+  const lacking = mode === undefined ? faultNeeds.filter(({ isThere }) => !isThere()) : [];
+  if (lacking.length > 0)
+    throw plainError(
+      `this machine lacks for all faults:\n${lacking.map(({ what }) => `  ${what}`).join('\n')}`,
+    );
   const env = { PENSTOCK_FAULT_SEEDS: seeds };
   return mode === undefined
     ? runJest(['test/faults'], env)

@@ -18,7 +18,9 @@ export async function cancelStatement(client: Client): Promise<void> {
   request.writeInt32BE(processID, 8);
   request.writeInt32BE(secretKey, 12);
   await new Promise<void>((resolve) => {
-    const socket = connectTcp({ host: client.host, port: client.port }, () => socket.end(request));
+    const socket = connectTcp({ host: client.host, port: client.port }, () => socket.write(request));
+    // The server closes when it has done so. Closing first is a race that pgbouncer before 1.19 does not survive.
+    socket.resume();
     socket.setTimeout(patienceMs, () => socket.destroy());
     socket.on('error', () => {});
     socket.on('close', () => resolve());

@@ -9,11 +9,15 @@ import { startStack, type Stack } from '../../../src/dev/stack.ts';
 import { execute } from '../../support/execute.ts';
 import { startPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
 import { createDatabase } from '../../support/stack.ts';
+import { startPooler } from './pooler.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 
 export interface FaultRoom {
   readonly server: Stack<'postgres'>['postgres'];
   readonly proxy: TcpProxy;
+  /** Where the server's files are. */
+  readonly dataDir: string;
+  readonly pooled: boolean;
   /** Of superusers; the destination's past the proxy. */
   readonly sourceUrl: string;
   readonly destinationUrl: string;
@@ -26,29 +30,41 @@ export interface FaultRoom {
 
 const database = 'faults';
 
-export async function createFaultRoom(): Promise<FaultRoom> {
+interface RoomOptions {
+  /** Before both ends a pooler that gives away a server's connection transaction by transaction. */
+  readonly pooled?: boolean;
+}
+
+export async function createFaultRoom({ pooled = false }: RoomOptions = {}): Promise<FaultRoom> {
   const source = await createDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'penstock-faults-'));
   // Servers crash here, the machine does not.
   const settings = { fsync: 'off', full_page_writes: 'off' };
   const stack = await startStack({ dataDir, log: () => {}, servers: ['postgres'], postgres: { settings } });
   const { postgres: server } = stack;
-  const { host, port } = server;
+  const pooler = pooled
+    ? await startPooler({ [database]: server.urlOf(database), [source.name]: source.url })
+    : null;
+  const { host, port } = pooler ?? server;
   const proxy = await startTcpProxy({ host, port });
   const destinationUrl = server.urlOf(database);
-  const byProxy = destinationUrl.replace(`:${port}/`, `:${proxy.port}/`);
+  const at = (url: string, port: number): string => Object.assign(new URL(url), { port }).href;
+  const [from, to] = [pooler ? at(source.url, pooler.port) : source.url, at(destinationUrl, proxy.port)];
   return {
     server,
     proxy,
+    dataDir,
+    pooled,
     sourceUrl: source.url,
     destinationUrl,
     renew: async () => {
       await execute(server.url, `drop database if exists ${database} with (force)`);
       await execute(server.url, `create database ${database}`);
     },
-    startCopy: (flags) => startPenstock(['copy', '--from', source.url, '--to', byProxy, '--json', ...flags]),
+    startCopy: (flags) => startPenstock(['copy', '--from', from, '--to', to, '--json', ...flags]),
     close: async () => {
       await proxy.close();
+      await pooler?.stop();
       await stack.stop({ discard: true });
       await source.drop();
     },

@@ -37,9 +37,10 @@ export async function expectWholeDestination(url: string): Promise<void> {
   expect(found).toEqual({});
 }
 
-/** Waits until no session of ours is left in that database. */
-export const untilNoSessions = (url: string): Promise<void> =>
+/** Waits until no session of ours is left in that database; those that a pooler keeps do nothing. */
+export const untilNoSessions = (url: string, { pooled = false } = {}): Promise<void> =>
   waitUntil('the end of all sessions of Penstock', async () => {
-    const sql = `select from pg_stat_activity where application_name like 'penstock%' and datname = current_database()`;
-    return (await execute(url, sql)).length === 0;
+    const sql = `select from pg_stat_activity where application_name like 'penstock%' and datname = current_database()
+        and (state <> 'idle' or not $1)`;
+    return (await execute(url, sql, [pooled])).length === 0;
   });
