@@ -4,7 +4,7 @@
  * vouched for; the receipt stays with the load's row, and in the control database.
  */
 import type { LoadId } from '../../domain/ids.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { fetchLoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 
@@ -19,8 +19,8 @@ const rejectsAtOnce = 10_000;
 const atOnce = 100;
 
 /** One transaction; what somebody else is working on waits for the next. How many loads have lost their details. */
-export async function cleanUp(run: Run): Promise<number> {
-  const closed = await run<{ id: LoadId }>(
+export async function cleanUp(sql: Sql): Promise<number> {
+  const closed = await sql<{ id: LoadId }>(
     `select id from _penstock.load l
       where phase in ('done', 'abandoned') and closed_at < now() - interval '${detailsKept}'
         and exists (select from _penstock.partition where load = l.id)
@@ -28,19 +28,19 @@ export async function cleanUp(run: Run): Promise<number> {
   );
   const ids = closed.map(({ id }) => id);
   for (const id of ids) {
-    const load = (await fetchLoadRow(run, id))!;
-    await modeOf(load.plan).clear?.(run, load);
+    const load = (await fetchLoadRow(sql, id))!;
+    await modeOf(load.plan).clear?.(sql, load);
   }
   for (const table of ['checkpoint', 'deletion', 'lease'])
-    await run(`delete from _penstock.${table} where load = any ($1)`, [ids]);
-  await run('delete from _penstock.partition where load = any ($1)', [ids]);
-  await run(
+    await sql(`delete from _penstock.${table} where load = any ($1)`, [ids]);
+  await sql('delete from _penstock.partition where load = any ($1)', [ids]);
+  await sql(
     `delete from _penstock.reject where id in (
        select id from _penstock.reject
         where case when stopped then last_seen_at else settled_at end < now() - interval '${rejectsKept}'
         limit ${rejectsAtOnce} for update skip locked)`,
   );
-  await run(
+  await sql(
     `delete from _penstock.load where id in (
        select id from _penstock.load l
         where phase in ('done', 'abandoned') and closed_at < now() - interval '${loadsKept}'
@@ -49,7 +49,7 @@ export async function cleanUp(run: Run): Promise<number> {
           and not exists (select from _penstock.run where id in (l.opened_by, l.finished_by) and not final)
         order by closed_at limit ${atOnce} for update skip locked)`,
   );
-  await run(
+  await sql(
     `delete from _penstock.run where id in (
        select id from _penstock.run r
         where final and first_seen_at < now() - interval '${loadsKept}'

@@ -2,7 +2,7 @@
 import type { RunId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
 import type { RunOutcome } from '../../ports/destination.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { leavesWork, type LoadRow } from './load.ts';
 
 const emptyReceipt: Receipt = {
@@ -22,13 +22,13 @@ const emptyReceipt: Receipt = {
 export const unknownRun = (): RunOutcome => ({ succeeded: false, receipt: { ...emptyReceipt }, loads: [] });
 
 /** Also of a run never seen here. The receipt is the sum over the loads that it finished. */
-export async function closeRun(run: Run, runId: RunId): Promise<RunOutcome> {
-  await run(
+export async function closeRun(sql: Sql, runId: RunId): Promise<RunOutcome> {
+  await sql(
     `insert into _penstock.run (id, final) values ($1, true) on conflict (id) do update set final = true`,
     [runId],
   );
-  await run('update _penstock.lease set run = null where run = $1', [runId]);
-  const loads = await run<Pick<LoadRow, 'id' | 'openedBy' | 'plan' | 'receipt'>>(
+  await sql('update _penstock.lease set run = null where run = $1', [runId]);
+  const loads = await sql<Pick<LoadRow, 'id' | 'openedBy' | 'plan' | 'receipt'>>(
     `select id, opened_by as "openedBy", plan, receipt from _penstock.load
       where finished_by = $1 and phase = 'done' order by closed_at`,
     [runId],

@@ -35,8 +35,8 @@ export function comparedRows(
     listRows: (part, buckets, signal) =>
       reading((client) => listRows(client, relation, { part, buckets }, signal)),
     listRejected: () =>
-      inTransaction(context, 'Reading the rejects', (run) =>
-        run<{ key: string | null; rows: number }>(
+      inTransaction(context, 'Reading the rejects', (sql) =>
+        sql<{ key: string | null; rows: number }>(
           `select case when cardinality(key) > 0 then row(${key.map((_, i) => `key[${i + 1}]`).join(', ')})::text end as key, rows
              from _penstock.reject where sync = $1 and settled_at is null and not stopped`,
           [sync],

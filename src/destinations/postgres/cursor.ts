@@ -4,15 +4,15 @@ import { hashCursor } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { CursorFate, LoadPlan } from '../../ports/destination.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 import { qualifiedName } from './target-name.ts';
 
 /** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
-export async function lockCursor(run: Run, sync: SyncId, hash: string, low: string | null): Promise<void> {
+export async function lockCursor(sql: Sql, sync: SyncId, hash: string, low: string | null): Promise<void> {
   // An update that changes nothing locks the row also when somebody deletes it meanwhile: then it inserts.
-  const [cursor] = await run<{ hash: string | null; value: string | null }>(
+  const [cursor] = await sql<{ hash: string | null; value: string | null }>(
     `insert into _penstock.cursor (sync, cursor_hash) values ($1, $2)
       on conflict (sync) do update set sync = excluded.sync returning cursor_hash as hash, value`,
     [sync, hash],
@@ -20,30 +20,30 @@ export async function lockCursor(run: Run, sync: SyncId, hash: string, low: stri
   const { value, hash: of } = cursor!;
   if ((of === hash || of === null ? value : null) !== low) throw cursorMoved();
   if (of !== hash)
-    await run('update _penstock.cursor set cursor_hash = $2, value = $3 where sync = $1', [sync, hash, low]);
+    await sql('update _penstock.cursor set cursor_hash = $2, value = $3 where sync = $1', [sync, hash, low]);
 }
 
 export const cursorMoved = (): PenstockError =>
   new PenstockError('CURSOR_MOVED', 'Another run moved the cursor or opened a load meanwhile.');
 
 /** The cursor's value for a plan. CURSOR_CHANGED when it belongs to another and an append would load rows twice. */
-export async function fetchCursor(run: Run, sync: SyncId, plan: LoadPlan): Promise<string | null> {
-  const { fate, value } = await judgeCursor(run, sync, plan);
+export async function fetchCursor(sql: Sql, sync: SyncId, plan: LoadPlan): Promise<string | null> {
+  const { fate, value } = await judgeCursor(sql, sync, plan);
   if (fate === 'refused') {
     const text = `The ${cursorIsFor} is not the one that the cursor was kept for.`;
     throw new PenstockError('CURSOR_CHANGED', text);
   }
-  if (fate === 'gone') await run('update _penstock.cursor set value = null where sync = $1', [sync]);
+  if (fate === 'gone') await sql('update _penstock.cursor set value = null where sync = $1', [sync]);
   return fate === 'kept' ? value : null;
 }
 
 /** What becomes of the cursor with this plan, and its value as it is. */
 export async function judgeCursor(
-  run: Run,
+  sql: Sql,
   sync: SyncId,
   plan: LoadPlan,
 ): Promise<{ fate: CursorFate; value: string | null }> {
-  const [cursor] = await run<{ hash: string | null; value: string | null }>(
+  const [cursor] = await sql<{ hash: string | null; value: string | null }>(
     'select cursor_hash as hash, value from _penstock.cursor where sync = $1',
     [sync],
   );
@@ -51,7 +51,7 @@ export async function judgeCursor(
   const { hash, value } = cursor;
   if (hash === null) return { fate: 'kept', value };
   if (hash === hashCursor(plan))
-    return { fate: (await isForAnotherTable(run, sync, plan)) ? 'gone' : 'kept', value };
+    return { fate: (await isForAnotherTable(sql, sync, plan)) ? 'gone' : 'kept', value };
   return { fate: modeOf(plan).onlyAdds ? 'refused' : 'changed', value };
 }
 
@@ -59,8 +59,8 @@ export async function judgeCursor(
  * Whether what the cursor vouches for is gone: the target was dropped, or (where reading again is harmless) dropped and
  * made anew. A mode that only adds, into a table that somebody put in its place goes on: its rows may have been brought along.
  */
-async function isForAnotherTable(run: Run, sync: SyncId, plan: LoadPlan): Promise<boolean> {
-  const [found] = await run<{ exists: boolean; known: boolean }>(
+async function isForAnotherTable(sql: Sql, sync: SyncId, plan: LoadPlan): Promise<boolean> {
+  const [found] = await sql<{ exists: boolean; known: boolean }>(
     `select to_regclass($2) is not null as exists,
             exists (select from _penstock.target where sync = $1 and relation = to_regclass($2)) as known`,
     [sync, qualifiedName(plan.target)],
@@ -69,12 +69,12 @@ async function isForAnotherTable(run: Run, sync: SyncId, plan: LoadPlan): Promis
 }
 
 /** The cursor's value is taken over by the next load, whatever its plan is. */
-export const keepCursor = (run: Run, sync: SyncId): Promise<unknown> =>
-  run('update _penstock.cursor set cursor_hash = null where sync = $1', [sync]);
+export const keepCursor = (sql: Sql, sync: SyncId): Promise<unknown> =>
+  sql('update _penstock.cursor set cursor_hash = null where sync = $1', [sync]);
 
 /** Invariant 5. */
-export async function moveCursor(run: Run, load: LoadRow): Promise<void> {
-  const [moved] = await run(
+export async function moveCursor(sql: Sql, load: LoadRow): Promise<void> {
+  const [moved] = await sql(
     `update _penstock.cursor set value = $3, moved_at = now()
       where sync = $1 and cursor_hash = $2 and value is not distinct from $4 returning true as moved`,
     [load.sync, load.cursorHash, load.high, load.low],

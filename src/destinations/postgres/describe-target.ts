@@ -2,7 +2,7 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { TableName } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { qualifiedName } from './target-name.ts';
 
 interface TargetRow {
@@ -11,10 +11,10 @@ interface TargetRow {
 }
 
 /** The target with its schema filled in, and its columns; types are named with an empty search path. */
-export async function describeTarget(run: Run, wanted: TableName): Promise<TargetRow> {
-  const schema = wanted.schema === '' ? await defaultSchema(run) : wanted.schema;
+export async function describeTarget(sql: Sql, wanted: TableName): Promise<TargetRow> {
+  const schema = wanted.schema === '' ? await defaultSchema(sql) : wanted.schema;
   const target = { schema, table: wanted.table };
-  const columns = await run<ResultColumn>(
+  const columns = await sql<ResultColumn>(
     `select a.attname as name, a.atttypid::int8::int as "typeOid", format_type(a.atttypid, a.atttypmod) as "typeName"
        from pg_attribute a
       where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
@@ -25,8 +25,8 @@ export async function describeTarget(run: Run, wanted: TableName): Promise<Targe
 }
 
 /** Where the login's own search path puts a new table. */
-async function defaultSchema(run: Run): Promise<string> {
-  const [row] = await run<{ name: string | null }>(
+async function defaultSchema(sql: Sql): Promise<string> {
+  const [row] = await sql<{ name: string | null }>(
     `select n.nspname as name
        from pg_settings s,
             unnest(string_to_array(s.reset_val, ',')) with ordinality as path(entry, position)

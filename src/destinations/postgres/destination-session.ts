@@ -84,11 +84,11 @@ export async function closeIdle(context: DestinationContext): Promise<void> {
 }
 
 /** Runs a statement of the transaction; its rows. */
-export type RunRows = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+export type SqlRows = <Row>(statement: string, values?: readonly unknown[]) => Promise<Row[]>;
 
-export interface Run extends RunRows {
+export interface Sql extends SqlRows {
   /** The rows that a statement has inserted, updated or deleted. */
-  count(sql: string): Promise<number>;
+  count(statement: string): Promise<number>;
 }
 
 /** Begins a transaction with the protocol's local settings. Always read committed: a later statement must see what committed meanwhile. */
@@ -110,7 +110,7 @@ export const beginStatement = (
 export function inTransaction<T>(
   context: DestinationContext,
   doing: string,
-  work: (run: Run) => Promise<T>,
+  work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
   return withDestination(context, doing, (client) => transact(context, { client, work }));
 }
@@ -122,7 +122,7 @@ export function inTransaction<T>(
 export function publishing<T>(
   context: DestinationContext,
   load: string,
-  work: (run: Run) => Promise<T>,
+  work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
   return withDestination(context, 'Finishing the load', (client) =>
     transact(context, { client, work, load }),
@@ -131,7 +131,7 @@ export function publishing<T>(
 
 interface Transaction<T> {
   client: Client;
-  work: (run: Run) => Promise<T>;
+  work: (sql: Sql) => Promise<T>;
   /** The load that it publishes. */
   load?: string;
 }
@@ -146,11 +146,15 @@ async function transact<T>(context: DestinationContext, { client, work, load }: 
   const { pid } = (await runAll(client, begin, timeouts.answerMs)).at(-1)!.rows[0] as { pid: number };
   const prefix = load === undefined ? 'penstock:' : `penstock:${load}:`;
   const blocked = <R>(work: Promise<R>): Promise<R> => endingBlockers(context, { pid, prefix }, work);
-  const run: Run = Object.assign(
-    <Row>(sql: string, values?: readonly unknown[]) => blocked(rowsOf<Row>(client, answerMs, sql, values)),
-    { count: async (sql: string) => (await blocked(runAll(client, sql, answerMs))).at(-1)!.rowCount ?? 0 },
+  const sql: Sql = Object.assign(
+    <Row>(statement: string, values?: readonly unknown[]) =>
+      blocked(rowsOf<Row>(client, answerMs, statement, values)),
+    {
+      count: async (statement: string) =>
+        (await blocked(runAll(client, statement, answerMs))).at(-1)!.rowCount ?? 0,
+    },
   );
-  const result = await work(run);
+  const result = await work(sql);
   await runAll(client, 'commit', answerMs);
   return result;
 }

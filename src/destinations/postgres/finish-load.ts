@@ -9,7 +9,7 @@ import { addsUp, type Receipt } from '../../domain/run-states.ts';
 import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
 import { asNumbers } from '../../postgres-client/query.ts';
 import { moveCursor } from './cursor.ts';
-import { inTransaction, publishing, type DestinationContext, type Run } from './destination-session.ts';
+import { inTransaction, publishing, type DestinationContext, type Sql } from './destination-session.ts';
 import { abandonLoad, fetchLoadRow, isLasting, leavesWork, lockRun, type LoadRow } from './load.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -32,7 +32,7 @@ export async function finishLoad(context: DestinationContext, request: FinishReq
   for (;;) {
     request.signal?.throwIfAborted();
     try {
-      const step = await publishing(context, request.load, (run) => finishStep(run, request, by));
+      const step = await publishing(context, request.load, (sql) => finishStep(sql, request, by));
       if (step && 'refused' in step) throw step.refused;
       if (step) return step;
     } catch (error) {
@@ -53,16 +53,16 @@ const judgeRefusal = (
   { run: runId, load: id }: FinishRequest,
   error: PenstockError,
 ): Promise<PenstockError> =>
-  inTransaction(context, 'Noting why the load is refused', async (run) => {
-    await lockRun(run, runId);
-    const load = await fetchLoadRow(run, id, 'for update');
+  inTransaction(context, 'Noting why the load is refused', async (sql) => {
+    await lockRun(sql, runId);
+    const load = await fetchLoadRow(sql, id, 'for update');
     if (!load || load.phase === 'done' || load.phase === 'abandoned') return error;
     if (load.openedBy !== runId && !isLasting(load)) {
-      await abandonLoad(run, load);
+      await abandonLoad(sql, load);
       return fenced(id);
     }
     const refusal = refusalOf(error.cause ?? {});
-    return refusal ? publishRefused(run, load, refusal) : error;
+    return refusal ? publishRefused(sql, load, refusal) : error;
   });
 
 /** Between two tries to lock the target, on average: those who read meanwhile wait for none of them. */
@@ -76,42 +76,42 @@ export const publishingBy = (
 
 /** One transaction of it; null when there is more to publish. `refused` is to be thrown after the commit. */
 async function finishStep(
-  run: Run,
+  sql: Sql,
   request: FinishRequest,
   by: Publishing,
 ): Promise<FinishedLoad | { refused: PenstockError } | null> {
-  const load = await fetchLoadRow(run, request.load);
+  const load = await fetchLoadRow(sql, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
-  await lockRun(run, request.run);
-  const locked = (await fetchLoadRow(run, request.load, 'for update'))!;
+  await lockRun(sql, request.run);
+  const locked = (await fetchLoadRow(sql, request.load, 'for update'))!;
   if (locked.phase === 'done') return answer(locked, locked.receipt as Receipt, request.run);
   if (locked.phase === 'abandoned') throw fenced(request.load);
   // Whoever still writes is waited for, or ended; nobody writes after this.
-  await run('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
-  await requireTarget(run, locked);
-  await proveComplete(run, locked);
-  const published = await modeOf(locked.plan).publish?.(run, locked, by);
+  await sql('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
+  await requireTarget(sql, locked);
+  await proveComplete(sql, locked);
+  const published = await modeOf(locked.plan).publish?.(sql, locked, by);
   if (published?.phase === 'abandoned') {
-    await abandonLoad(run, locked);
+    await abandonLoad(sql, locked);
     // What an earlier run read is no reason for this one to fail: it reads for itself.
     return { refused: locked.openedBy === request.run ? published.refused : fenced(request.load) };
   }
-  await run('update _penstock.lease set run = null where load = $1', [request.load]);
+  await sql('update _penstock.lease set run = null where load = $1', [request.load]);
   if (published && published.phase !== 'done') {
-    await run('update _penstock.load set phase = $2 where id = $1', [request.load, published.phase]);
+    await sql('update _penstock.load set phase = $2 where id = $1', [request.load, published.phase]);
     return null;
   }
-  const receipt = await sumReceipt(run, request.load);
+  const receipt = await sumReceipt(sql, request.load);
   if (!addsUp(receipt))
     throw new PenstockError('RECEIPT_MISMATCH', `The counts of the load ${request.load} do not add up.`);
-  if (locked.plan.movesCursor) await moveCursor(run, locked);
-  await run(
+  if (locked.plan.movesCursor) await moveCursor(sql, locked);
+  await sql(
     `update _penstock.load set phase = 'done', finished_by = $2, receipt = $3, closed_at = now() where id = $1`,
     [request.load, request.run, JSON.stringify(receipt)],
   );
-  await settleRejects(run, locked);
-  await modeOf(locked.plan).clear?.(run, locked);
+  await settleRejects(sql, locked);
+  await modeOf(locked.plan).clear?.(sql, locked);
   return answer(locked, receipt, request.run);
 }
 
@@ -124,8 +124,8 @@ const answer = (load: LoadRow, receipt: Receipt, run: RunId): FinishedLoad => ({
 });
 
 /** Invariant 1: in every partition the batches are 1..n, chained, and the last one alone is final. */
-async function proveComplete(run: Run, load: LoadRow): Promise<void> {
-  const complete = await run<{ partition: number }>(
+async function proveComplete(sql: Sql, load: LoadRow): Promise<void> {
+  const complete = await sql<{ partition: number }>(
     `select partition from (
        select partition, batch, final, key_lo, row_number() over w as position,
               lag(key_hi) over w as before, count(*) over (partition by partition) as batches
@@ -148,8 +148,8 @@ const receiptColumns = `coalesce(sum(rows), 0)::text as read, coalesce(sum(inser
   (coalesce(sum(deleted), 0) + (select coalesce(sum(deleted), 0) from _penstock.deletion where load = $1))::text as deleted, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes`;
 
 /** What is committed of a load. */
-export async function sumReceipt(run: Run, load: LoadId): Promise<Receipt> {
-  const [sums] = await run<Record<keyof Receipt, string>>(
+export async function sumReceipt(sql: Sql, load: LoadId): Promise<Receipt> {
+  const [sums] = await sql<Record<keyof Receipt, string>>(
     `select ${receiptColumns} from _penstock.checkpoint where load = $1`,
     [load],
   );

@@ -8,7 +8,7 @@ import type { LoadPlan, OnSchemaChange, SchemaChange } from '../../ports/destina
 import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
 export interface Fitting {
@@ -21,10 +21,10 @@ export interface Fitting {
 }
 
 /** Adds what is missing if that is allowed. TARGET_MISMATCH; SCHEMA_CHANGED where it did fit before. */
-export async function fitColumns(run: Run, fitting: Fitting, role?: string): Promise<SchemaChange | null> {
+export async function fitColumns(sql: Sql, fitting: Fitting, role?: string): Promise<SchemaChange | null> {
   const { missing, gone } = checkFit(fitting);
   requirePlannedTypes(fitting);
-  if (missing.length > 0) await asRole(run, role, () => addColumns(run, fitting.plan, missing));
+  if (missing.length > 0) await asRole(sql, role, () => addColumns(sql, fitting.plan, missing));
   return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
 }
 
@@ -99,22 +99,22 @@ const changed = ({ target }: LoadPlan, faults: readonly string[]): PenstockError
 const lockMs = 1_000;
 
 /** Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. */
-async function addColumns(run: Run, plan: LoadPlan, columns: readonly ResultColumn[]): Promise<void> {
-  const [{ before } = { before: '' }] = await run<{ before: string }>(
+async function addColumns(sql: Sql, plan: LoadPlan, columns: readonly ResultColumn[]): Promise<void> {
+  const [{ before } = { before: '' }] = await sql<{ before: string }>(
     `select current_setting('lock_timeout') as before, set_config('lock_timeout', $1, true)`,
     [`${lockMs}ms`],
   );
-  await run(await addingDdl(run, plan, columns));
-  await run(`select set_config('lock_timeout', $1, true)`, [before]);
+  await sql(await addingDdl(sql, plan, columns));
+  await sql(`select set_config('lock_timeout', $1, true)`, [before]);
 }
 
 /** The statement that adds columns. */
 export async function addingDdl(
-  run: Run,
+  sql: Sql,
   { target }: LoadPlan,
   columns: readonly ResultColumn[],
 ): Promise<string> {
-  const added = (await columnTypes(run, columns)).map((column) => `add column ${column}`).join(', ');
+  const added = (await columnTypes(sql, columns)).map((column) => `add column ${column}`).join(', ');
   return `alter table ${qualifiedName(target)} ${added}`;
 }
 
@@ -122,8 +122,8 @@ export async function addingDdl(
  * Columns as they are written in a definition. A type that is not known here becomes text, which holds any value as it is
  * printed. So does a table's row type: a column of it would keep whoever owns that table from changing it.
  */
-export async function columnTypes(run: Run, columns: readonly ResultColumn[]): Promise<string[]> {
-  const known = await run<{ name: string; known: boolean }>(
+export async function columnTypes(sql: Sql, columns: readonly ResultColumn[]): Promise<string[]> {
+  const known = await sql<{ name: string; known: boolean }>(
     `select n.name, t.oid is not null and not exists (select from pg_class c
             where c.oid in (t.typrelid, element.typrelid) and c.relkind <> 'c') as known
        from unnest($1::text[]) as n(name)

@@ -4,7 +4,7 @@ import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, OnSchemaChange, TargetForecast } from '../../ports/destination.ts';
 import { judgeCursor } from './cursor.ts';
 import { describeTarget } from './describe-target.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
 import { fetchPlanBefore, foreseeUnfinished, isPrepared } from './load.ts';
 import { modeOf } from './modes/modes.ts';
@@ -29,51 +29,51 @@ const claim = {
 const creation = { lock: 'ACCESS EXCLUSIVE', when: 'while it is created; nobody has it yet' };
 
 /** Every refusal, not the first one only. */
-export async function forecast(run: Run, request: ForecastRequest): Promise<TargetForecast> {
-  await run('set transaction read only');
+export async function forecast(sql: Sql, request: ForecastRequest): Promise<TargetForecast> {
+  await sql('set transaction read only');
   const { sync, plan, role, keepPrevious, onSchemaChange } = request;
   const { schema, table } = plan.target;
   const name = `${schema}.${table}`;
   const refusals: PenstockError[] = [];
-  const prepared = await isPrepared(run);
-  const facts = await fetchFacts(run, plan, role);
-  const { columns } = await describeTarget(run, plan.target);
+  const prepared = await isPrepared(sql);
+  const facts = await fetchFacts(sql, plan, role);
+  const { columns } = await describeTarget(sql, plan.target);
   const { relation } = facts;
-  const before = prepared ? await fetchPlanBefore(run, sync, plan) : null;
+  const before = prepared ? await fetchPlanBefore(sql, sync, plan) : null;
   const fitting = { plan, before, onSchemaChange };
   const checks =
     relation === null
       ? []
-      : targetChecks(run, { sync, ...fitting, relation, kind: facts.kind!, columns, prepared });
+      : targetChecks(sql, { sync, ...fitting, relation, kind: facts.kind!, columns, prepared });
   for (const check of [...checks, () => checkRights(request, facts, prepared)])
     await collect(refusals, check);
-  const { locks, refusal } = await modeOf(plan).foresee(run, { plan, relation, role, keepPrevious });
+  const { locks, refusal } = await modeOf(plan).foresee(sql, { plan, relation, role, keepPrevious });
   if (refusal) refusals.push(refusal);
   return {
     exists: relation !== null,
     estimatedRows:
-      plan.scope && facts.estimatedRows !== null ? await guessRows(run, plan) : facts.estimatedRows,
+      plan.scope && facts.estimatedRows !== null ? await guessRows(sql, plan) : facts.estimatedRows,
     ddl:
       relation === null
-        ? await targetDdl(run, plan)
-        : await changingDdl(run, { ...fitting, present: columns ?? [] }),
+        ? await targetDdl(sql, plan)
+        : await changingDdl(sql, { ...fitting, present: columns ?? [] }),
     locks: [
       claim,
       ...(relation === null ? [{ on: name, ...creation }] : []),
       ...locks.map((each) => ({ on: name, ...each })),
     ],
-    cursor: prepared ? (await judgeCursor(run, sync, plan)).fate : 'first',
-    unfinished: prepared ? await foreseeUnfinished(run, sync, plan) : null,
+    cursor: prepared ? (await judgeCursor(sql, sync, plan)).fate : 'first',
+    unfinished: prepared ? await foreseeUnfinished(sql, sync, plan) : null,
     refusals,
   };
 }
 
 /** What is added to a table that is there; nothing where that is refused. */
-async function changingDdl(run: Run, fitting: Fitting): Promise<string[]> {
+async function changingDdl(sql: Sql, fitting: Fitting): Promise<string[]> {
   if (fitting.onSchemaChange !== 'add_columns') return [];
   try {
     const { missing } = checkFit(fitting);
-    return missing.length === 0 ? [] : [await addingDdl(run, fitting.plan, missing)];
+    return missing.length === 0 ? [] : [await addingDdl(sql, fitting.plan, missing)];
   } catch {
     return [];
   }
@@ -103,16 +103,16 @@ interface Facts {
 }
 
 /** Of the sync's rows, by the server's planner. */
-async function guessRows(run: Run, plan: LoadPlan): Promise<number> {
+async function guessRows(sql: Sql, plan: LoadPlan): Promise<number> {
   const from = `${qualifiedName(plan.target)} as t where ${inScope('t', plan)}`;
-  const [row] = await run<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
+  const [row] = await sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
     `explain (format json) select from ${from}`,
   );
   return row!['QUERY PLAN'][0].Plan['Plan Rows'];
 }
 
-async function fetchFacts(run: Run, plan: LoadPlan, role: string | undefined): Promise<Facts> {
-  const [facts] = await run<Facts>(
+async function fetchFacts(sql: Sql, plan: LoadPlan, role: string | undefined): Promise<Facts> {
+  const [facts] = await sql<Facts>(
     `select c.oid::text as relation, c.relkind::text as kind, nullif(c.reltuples, -1)::float8 as "estimatedRows",
             w.name as writer, current_user::text as login, n.oid is not null as "schemaExists",
             array(select r from unnest($4::text[]) as r where not has_table_privilege(w.name, c.oid, r)) as lacks,

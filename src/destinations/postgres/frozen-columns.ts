@@ -2,7 +2,7 @@
 import { changedColumns, schemaChanged } from '../../copy/changed-columns.ts';
 import type { PenstockError } from '../../domain/errors.ts';
 import { describeTarget } from './describe-target.ts';
-import type { Run, RunRows } from './destination-session.ts';
+import type { Sql, SqlRows } from './destination-session.ts';
 import { fitColumns } from './fit-columns.ts';
 
 import type { LoadRow } from './load.ts';
@@ -18,18 +18,18 @@ export interface FrozenColumn {
 
 type Frozen = Pick<LoadRow, 'id' | 'plan' | 'relation'>;
 
-const describe = (run: RunRows, load: Frozen): Promise<FrozenColumn[]> =>
-  run<FrozenColumn>(
+const describe = (sql: SqlRows, load: Frozen): Promise<FrozenColumn[]> =>
+  sql<FrozenColumn>(
     `select attname as name, format_type(atttypid, atttypmod) as "typeName", attnum::int as number
        from pg_attribute where attrelid = $1::oid and attname = any ($2) and not attisdropped order by attnum`,
     [load.relation, writtenColumns(load.plan)],
   );
 
 /** Freezes them as they are now. */
-export async function freezeColumns(run: RunRows, load: Frozen): Promise<void> {
-  await run(
+export async function freezeColumns(sql: SqlRows, load: Frozen): Promise<void> {
+  await sql(
     `update _penstock.load set target_columns = $2, columns_state = ${columnsState('relation', writtenColumns(load.plan))} where id = $1`,
-    [load.id, JSON.stringify(await describe(run, load))],
+    [load.id, JSON.stringify(await describe(sql, load))],
   );
 }
 
@@ -37,21 +37,21 @@ export async function freezeColumns(run: RunRows, load: Frozen): Promise<void> {
  * Whether a load can be gone on with: every column is there that its rows were written to. One that has another type by
  * now, which keeps all values, is frozen anew. SCHEMA_CHANGED when a type does not keep them.
  */
-export async function refreezeColumns(run: Run, load: LoadRow): Promise<boolean> {
-  const now = await describe(run, load);
+export async function refreezeColumns(sql: Sql, load: LoadRow): Promise<boolean> {
+  const now = await describe(sql, load);
   const isThere = ({ name, number }: FrozenColumn): boolean =>
     now.some((column) => column.name === name && column.number === number);
   if (!load.targetColumns.every(isThere)) return false;
-  const { columns: present } = await describeTarget(run, load.plan.target);
+  const { columns: present } = await describeTarget(sql, load.plan.target);
   const { plan } = load;
-  await fitColumns(run, { plan, present: present ?? [], before: plan, onSchemaChange: 'fail' });
-  await freezeColumns(run, load);
+  await fitColumns(sql, { plan, present: present ?? [], before: plan, onSchemaChange: 'fail' });
+  await freezeColumns(sql, load);
   return true;
 }
 
 /** SCHEMA_CHANGED when the columns are not what they were; null when they are. */
-export async function findColumnChange(run: RunRows, load: LoadRow): Promise<PenstockError | null> {
-  const now = await describe(run, load);
+export async function findColumnChange(sql: SqlRows, load: LoadRow): Promise<PenstockError | null> {
+  const now = await describe(sql, load);
   const changes = changedColumns(load.targetColumns, now);
   const moved = load.targetColumns.flatMap(({ name, typeName, number }) =>
     now.some((column) => column.name === name && column.number !== number)

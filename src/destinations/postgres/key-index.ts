@@ -1,7 +1,7 @@
 /** The unique index of a target's key: `on conflict` needs one, and it says what "the same key" means. */
 import { ident } from '../../postgres-client/quote.ts';
 import type { LoadPlan } from '../../ports/destination.ts';
-import type { Run, RunRows } from './destination-session.ts';
+import type { Sql, SqlRows } from './destination-session.ts';
 import { targetKey } from './scoped.ts';
 
 /**
@@ -20,8 +20,8 @@ const ofKeyIndex = `from pg_index i
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
            where k.sort <> a.attcollation)`;
 
-export const hasKeyIndex = async (run: Run, relation: string, key: readonly string[]): Promise<boolean> =>
-  (await run(`select ${ofKeyIndex}`, [relation, key])).length > 0;
+export const hasKeyIndex = async (sql: Sql, relation: string, key: readonly string[]): Promise<boolean> =>
+  (await sql(`select ${ofKeyIndex}`, [relation, key])).length > 0;
 
 /** "The two rows have the same key", by their aliases; of a target's rows, those of the scope have it alone. */
 export type SameKey = (a: string, b: string) => string;
@@ -30,9 +30,9 @@ export type SameKey = (a: string, b: string) => string;
  * By the index's own equality, with the operators' schemas: under the transaction's search path a plain `=` may be another
  * one, or none (citext then compares as text).
  */
-export async function fetchSameKey(run: RunRows, relation: string, plan: LoadPlan): Promise<SameKey> {
+export async function fetchSameKey(sql: SqlRows, relation: string, plan: LoadPlan): Promise<SameKey> {
   const key = targetKey(plan);
-  const rows = await run<{ operator: string }>(
+  const rows = await sql<{ operator: string }>(
     `select format('operator(%I.%s)', n.nspname, o.oprname) as operator
        from (select i.indrelid, i.indclass::oid[] as classes, i.indkey::int2[] as numbers
                ${ofKeyIndex} order by i.indexrelid limit 1) as i

@@ -2,7 +2,7 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/destination.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
-import { inTransaction, type DestinationContext, type Run } from './destination-session.ts';
+import { inTransaction, type DestinationContext, type Sql } from './destination-session.ts';
 import { fetchLoadRow, lockRun, type LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 import { forgetRejects, forgetStopped } from './rejects.ts';
@@ -21,16 +21,16 @@ export interface TakenLease {
 
 /** FENCED: a newer attempt holds it, or the load was abandoned. RUN_FINAL. LOAD_LOST: there is no such partition. */
 export const takeLease = (context: DestinationContext, lease: LeaseRequest): Promise<TakenLease> =>
-  inTransaction(context, 'Taking the lease', async (run) => {
+  inTransaction(context, 'Taking the lease', async (sql) => {
     const { load, partition } = lease;
-    await lockRun(run, lease.run);
-    await run(`update _penstock.load set phase = 'loading' where id = $1 and phase = 'planned'`, [load]);
-    const [taken] = await run(
+    await lockRun(sql, lease.run);
+    await sql(`update _penstock.load set phase = 'loading' where id = $1 and phase = 'planned'`, [load]);
+    const [taken] = await sql(
       `update _penstock.lease set run = $3, epoch = $4::bigint
         where load = $1 and partition = $2 and (run is distinct from $3 or epoch < $4::bigint) returning true as taken`,
       [load, partition, lease.run, lease.epoch],
     );
-    const row = await fetchLoadRow(run, load);
+    const row = await fetchLoadRow(sql, load);
     if (!row?.partitions.includes(partition))
       throw new PenstockError(
         'LOAD_LOST',
@@ -38,12 +38,12 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
       );
     if (!taken) throw new PenstockError('FENCED', 'A newer attempt holds the lease.');
     if (row.phase === 'abandoned') throw new PenstockError('FENCED', `The load ${load} was abandoned.`);
-    await forgetStopped(run, lease);
-    const newest = await fetchNewest(run, lease);
+    await forgetStopped(sql, lease);
+    const newest = await fetchNewest(sql, lease);
     const goesOn = row.plan.resumable || newest.checkpoint === null || newest.checkpoint.final;
-    const start = goesOn ? newest : await restart(run, lease, row);
-    const bounds = await fetchBounds(run, lease);
-    const { rejected } = await sumCheckpoints(run, load);
+    const start = goesOn ? newest : await restart(sql, lease, row);
+    const bounds = await fetchBounds(sql, lease);
+    const { rejected } = await sumCheckpoints(sql, load);
     return { lease, load: row, bounds, ...start, rejected };
   });
 
@@ -51,25 +51,28 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
  * Rule 8: what earlier attempts at a load that cannot resume have written is forgotten in the transaction that takes the
  * lease, rows and checkpoints at once.
  */
-async function restart(run: Run, { load, partition }: LeaseRequest, row: LoadRow): Promise<Newest> {
-  await modeOf(row.plan).restart?.(run, row);
-  await forgetRejects(run, load);
-  await run('delete from _penstock.checkpoint where load = $1 and partition = $2', [load, partition]);
-  return { checkpoint: null, totals: await sumCheckpoints(run, load, partition) };
+async function restart(sql: Sql, { load, partition }: LeaseRequest, row: LoadRow): Promise<Newest> {
+  await modeOf(row.plan).restart?.(sql, row);
+  await forgetRejects(sql, load);
+  await sql('delete from _penstock.checkpoint where load = $1 and partition = $2', [load, partition]);
+  return { checkpoint: null, totals: await sumCheckpoints(sql, load, partition) };
 }
 
-async function fetchBounds(run: Run, { load, partition }: LeaseRequest): Promise<PartitionBounds> {
-  const sql = 'select bounds from _penstock.partition where load = $1 and no = $2';
-  return (await run<{ bounds: PartitionBounds }>(sql, [load, partition]))[0]!.bounds;
+async function fetchBounds(sql: Sql, { load, partition }: LeaseRequest): Promise<PartitionBounds> {
+  const [row] = await sql<{ bounds: PartitionBounds }>(
+    'select bounds from _penstock.partition where load = $1 and no = $2',
+    [load, partition],
+  );
+  return row!.bounds;
 }
 
 type Newest = Pick<TakenLease, 'checkpoint' | 'totals'>;
 
-async function fetchNewest(run: Run, { load, partition }: LeaseRequest): Promise<Newest> {
-  const [checkpoint] = await run<Checkpoint>(
+async function fetchNewest(sql: Sql, { load, partition }: LeaseRequest): Promise<Newest> {
+  const [checkpoint] = await sql<Checkpoint>(
     `select batch, key_hi as "keyHi", final from _penstock.checkpoint
       where load = $1 and partition = $2 order by batch desc limit 1`,
     [load, partition],
   );
-  return { checkpoint: checkpoint ?? null, totals: await sumCheckpoints(run, load, partition) };
+  return { checkpoint: checkpoint ?? null, totals: await sumCheckpoints(sql, load, partition) };
 }

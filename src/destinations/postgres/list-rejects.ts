@@ -2,18 +2,18 @@
 import type { SyncId } from '../../domain/ids.ts';
 import type { KeptReject } from '../../ports/destination.ts';
 import type { Page, PageRequest } from '../../ports/scope.ts';
-import type { RunRows } from './destination-session.ts';
+import type { SqlRows } from './destination-session.ts';
 
 const isoOf = (column: string): string =>
   `to_char(r.${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** Oldest first. Nothing where no load was ever opened. */
 export async function listRejects(
-  run: RunRows,
+  sql: SqlRows,
   sync: SyncId,
   { limit, after, settled }: PageRequest & { settled: boolean },
 ): Promise<Page<KeptReject>> {
-  const found = await run<KeptReject>(
+  const found = await sql<KeptReject>(
     `select r.id::text, r.load as "loadId", r.partition, r.batch, r.key, r.rows, r."values",
             array(select c ->> 'name' from json_array_elements(l.plan -> 'columns') as c) as columns,
             r.sqlstate, r."column", r."constraint", r.cause, r.attempts,

@@ -12,7 +12,7 @@ import type {
 } from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
 import { cursorMoved, lockCursor } from './cursor.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { findColumnChange, freezeColumns, refreezeColumns, type FrozenColumn } from './frozen-columns.ts';
@@ -51,16 +51,16 @@ const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finished
   (select coalesce(max(epoch), 0)::text from _penstock.lease e where e.load = l.id) as "lastEpoch"`;
 
 /** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
-export async function lockRun(run: Run, runId: RunId): Promise<void> {
-  await run('insert into _penstock.run (id) values ($1) on conflict do nothing', [runId]);
-  const [row] = await run<{ final: boolean }>('select final from _penstock.run where id = $1 for share', [
+export async function lockRun(sql: Sql, runId: RunId): Promise<void> {
+  await sql('insert into _penstock.run (id) values ($1) on conflict do nothing', [runId]);
+  const [row] = await sql<{ final: boolean }>('select final from _penstock.run where id = $1 for share', [
     runId,
   ]);
   if (row!.final) throw new PenstockError('RUN_FINAL', `The run ${runId} is final.`);
 }
 
-export async function fetchLoadRow(run: Run, load: LoadId, lock = ''): Promise<LoadRow | null> {
-  const [row] = await run<LoadRow>(`select ${loadColumns} from _penstock.load l where id = $1 ${lock}`, [
+export async function fetchLoadRow(sql: Sql, load: LoadId, lock = ''): Promise<LoadRow | null> {
+  const [row] = await sql<LoadRow>(`select ${loadColumns} from _penstock.load l where id = $1 ${lock}`, [
     load,
   ]);
   return row ?? null;
@@ -69,14 +69,14 @@ export async function fetchLoadRow(run: Run, load: LoadId, lock = ''): Promise<L
 const openOfSync = `from _penstock.load l where sync = $1 and phase not in ('done', 'abandoned')`;
 
 /** The sync's load that is neither done nor abandoned. Who only looks takes no lock: it would end a publisher that holds it. */
-export async function fetchOpenLoad(run: Run, sync: SyncId, lock = ''): Promise<LoadRow | null> {
-  const [row] = await run<LoadRow>(`select ${loadColumns} ${openOfSync} ${lock}`, [sync]);
+export async function fetchOpenLoad(sql: Sql, sync: SyncId, lock = ''): Promise<LoadRow | null> {
+  const [row] = await sql<LoadRow>(`select ${loadColumns} ${openOfSync} ${lock}`, [sync]);
   return row ?? null;
 }
 
 /** The same, locked until the transaction ends: nobody else publishes it or gives it up meanwhile. */
-export const lockOpenLoad = (run: Run, sync: SyncId): Promise<LoadRow | null> =>
-  fetchOpenLoad(run, sync, 'for update');
+export const lockOpenLoad = (sql: Sql, sync: SyncId): Promise<LoadRow | null> =>
+  fetchOpenLoad(sql, sync, 'for update');
 
 /** FENCED when it was abandoned. */
 export function openLoadOf(row: LoadRow, runId: RunId | null): OpenLoad {
@@ -100,37 +100,37 @@ interface FindRequest {
 }
 
 /** The load that the run works on, if there is one already. RUN_FINAL, UNFINISHED_LOAD. */
-export async function findLoad(run: Run, request: FindRequest): Promise<OpenLoad | null> {
-  await lockRun(run, request.run);
-  const finished = await run<LoadRow>(
+export async function findLoad(sql: Sql, request: FindRequest): Promise<OpenLoad | null> {
+  await lockRun(sql, request.run);
+  const finished = await sql<LoadRow>(
     `select ${loadColumns} from _penstock.load l where finished_by = $1 and phase = 'done'`,
     [request.run],
   );
   const last = finished.find((load) => !leavesWork(load, request.run));
   if (last) return openLoadOf(last, request.run);
-  const open = await lockOpenLoad(run, request.sync);
+  const open = await lockOpenLoad(sql, request.sync);
   if (!open) return null;
   const isSame = open.planHash === hashPlan(request.plan);
-  if (isSame && (await mayGoOn(run, open))) return openLoadOf(open, request.run);
+  if (isSame && (await mayGoOn(sql, open))) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
-  await abandonLoad(run, open);
-  if (await isUsersToDecide(run, open))
-    throw (isSame && (await findColumnChange(run, open))) || unfinished(open);
+  await abandonLoad(sql, open);
+  if (await isUsersToDecide(sql, open))
+    throw (isSame && (await findColumnChange(sql, open))) || unfinished(open);
   return null;
 }
 
 /** Of rows that cannot be taken back, TARGET_CHANGED says that their table is another, when more are to be written. */
-const mayGoOn = async (run: Run, load: LoadRow): Promise<boolean> =>
-  (await isTarget(run, load)) ? refreezeColumns(run, load) : isLasting(load);
+const mayGoOn = async (sql: Sql, load: LoadRow): Promise<boolean> =>
+  (await isTarget(sql, load)) ? refreezeColumns(sql, load) : isLasting(load);
 
 /** Whether there is a `_penstock` at all; asked by what must not make one. */
-export const isPrepared = async (run: Run): Promise<boolean> =>
-  (await run(`select from pg_class where oid = to_regclass('_penstock.load')`)).length > 0;
+export const isPrepared = async (sql: Sql): Promise<boolean> =>
+  (await sql(`select from pg_class where oid = to_regclass('_penstock.load')`)).length > 0;
 
 /** The newest that has ended well and whose window the next one goes on from. */
-export async function fetchLastDone(run: Run, sync: SyncId): Promise<DoneLoad | null> {
-  if (!(await isPrepared(run))) return null;
-  const [load] = await run<LoadRow & { closedAt: string; isFollowed: boolean }>(
+export async function fetchLastDone(sql: Sql, sync: SyncId): Promise<DoneLoad | null> {
+  if (!(await isPrepared(sql))) return null;
+  const [load] = await sql<LoadRow & { closedAt: string; isFollowed: boolean }>(
     `select ${loadColumns}, exists (select ${openOfSync}) as "isFollowed", to_char(closed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "closedAt"
        from _penstock.load l
       where sync = $1 and phase = 'done' and (plan ->> 'cursor' is null or (plan ->> 'movesCursor')::boolean)
@@ -150,8 +150,8 @@ export function isLasting({ plan }: LoadRow): boolean {
 }
 
 /** Rows that cannot be taken back are committed: whether to keep them is nobody else's to say. */
-const isUsersToDecide = async (run: Run, load: LoadRow): Promise<boolean> =>
-  isLasting(load) && (await hasCheckpoints(run, load.id));
+const isUsersToDecide = async (sql: Sql, load: LoadRow): Promise<boolean> =>
+  isLasting(load) && (await hasCheckpoints(sql, load.id));
 
 const unfinished = (load: LoadRow): PenstockError =>
   new PenstockError(
@@ -160,15 +160,15 @@ const unfinished = (load: LoadRow): PenstockError =>
     { meta: { loadId: load.id } },
   );
 
-async function hasCheckpoints(run: Run, load: LoadId): Promise<boolean> {
-  return (await run('select from _penstock.checkpoint where load = $1 limit 1', [load])).length > 0;
+async function hasCheckpoints(sql: Sql, load: LoadId): Promise<boolean> {
+  return (await sql('select from _penstock.checkpoint where load = $1 limit 1', [load])).length > 0;
 }
 
 /** Ends a load without finishing it; its leases are cleared, so that nothing more commits for it. */
-export async function abandonLoad(run: Run, load: LoadRow): Promise<void> {
-  await run(`update _penstock.load set phase = 'abandoned', closed_at = now() where id = $1`, [load.id]);
-  await run('update _penstock.lease set run = null where load = $1', [load.id]);
-  await modeOf(load.plan).clear?.(run, load);
+export async function abandonLoad(sql: Sql, load: LoadRow): Promise<void> {
+  await sql(`update _penstock.load set phase = 'abandoned', closed_at = now() where id = $1`, [load.id]);
+  await sql('update _penstock.lease set run = null where load = $1', [load.id]);
+  await modeOf(load.plan).clear?.(sql, load);
 }
 
 interface OpenRequest extends FindRequest {
@@ -180,21 +180,21 @@ interface OpenRequest extends FindRequest {
 
 /** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
 export async function insertLoad(
-  run: Run,
+  sql: Sql,
   { run: runId, sync, plan, window, partitions, publishing, onSchemaChange = 'fail' }: OpenRequest,
 ): Promise<OpenLoad> {
-  await lockRun(run, runId);
-  await lockCursor(run, sync, hashCursor(plan), window.low);
+  await lockRun(sql, runId);
+  await lockCursor(sql, sync, hashCursor(plan), window.low);
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
-  if ((await run(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
-  const before = await fetchPlanBefore(run, sync, plan);
-  const target = await claimTarget(run, { sync, role: publishing.role }, { plan, before, onSchemaChange });
-  const [{ ordinal } = { ordinal: 0 }] = await run<{ ordinal: number }>(
+  if ((await sql(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
+  const before = await fetchPlanBefore(sql, sync, plan);
+  const target = await claimTarget(sql, { sync, role: publishing.role }, { plan, before, onSchemaChange });
+  const [{ ordinal } = { ordinal: 0 }] = await sql<{ ordinal: number }>(
     'select count(*)::int as ordinal from _penstock.load where opened_by = $1',
     [runId],
   );
   const id = loadIdOf(runId, ordinal);
-  await run(
+  await sql(
     `insert into _penstock.load
        (id, sync, opened_by, ordinal, plan, plan_hash, cursor_hash, low, high, again, relation, straight, phase)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'planned')`,
@@ -208,34 +208,34 @@ export async function insertLoad(
       hashCursor(plan),
       window.low,
       window.high,
-      JSON.stringify(window.low === null ? [] : await fetchKeysAgain(run, sync, plan)),
+      JSON.stringify(window.low === null ? [] : await fetchKeysAgain(sql, sync, plan)),
       target.relation,
       target.isEmpty,
     ],
   );
-  await run(
+  await sql(
     `insert into _penstock.partition (load, no, bounds)
      select $1, no, bounds from jsonb_array_elements($2::jsonb) with ordinality as t(bounds, no)`,
     [id, JSON.stringify(partitions)],
   );
-  await run(
+  await sql(
     'insert into _penstock.lease (load, partition) select load, no from _penstock.partition where load = $1',
     [id],
   );
-  await freezeColumns(run, { id, plan, relation: target.relation });
-  const load = (await fetchLoadRow(run, id))!;
-  await modeOf(plan).open?.(run, load, publishing);
+  await freezeColumns(sql, { id, plan, relation: target.relation });
+  const load = (await fetchLoadRow(sql, id))!;
+  await modeOf(plan).open?.(sql, load, publishing);
   const { schemaChange } = target;
   return { ...openLoadOf(load, runId), ...(schemaChange && { schemaChange }) };
 }
 
 /** The plan by which the sync has filled this table before. */
 export async function fetchPlanBefore(
-  run: Run,
+  sql: Sql,
   sync: SyncId,
   { target }: LoadPlan,
 ): Promise<LoadPlan | null> {
-  const [last] = await run<{ plan: LoadPlan }>(
+  const [last] = await sql<{ plan: LoadPlan }>(
     `select plan from _penstock.load where sync = $1 and phase = 'done' order by closed_at desc limit 1`,
     [sync],
   );
@@ -245,15 +245,15 @@ export async function fetchPlanBefore(
 
 /** What becomes of the sync's unfinished load with this plan. */
 export async function foreseeUnfinished(
-  run: Run,
+  sql: Sql,
   sync: SyncId,
   plan: LoadPlan,
 ): Promise<TargetForecast['unfinished']> {
-  const open = await fetchOpenLoad(run, sync);
+  const open = await fetchOpenLoad(sql, sync);
   if (!open) return null;
-  const { rows } = await sumCheckpoints(run, open.id);
+  const { rows } = await sumCheckpoints(sql, open.id);
   const isSame = open.planHash === hashPlan(plan);
-  const goesOn = isSame && (isLasting(open) || (await isTarget(run, open)));
-  const becomes = goesOn ? 'continued' : (await isUsersToDecide(run, open)) ? 'refused' : 'abandoned';
+  const goesOn = isSame && (isLasting(open) || (await isTarget(sql, open)));
+  const becomes = goesOn ? 'continued' : (await isUsersToDecide(sql, open)) ? 'refused' : 'abandoned';
   return { loadId: open.id, rows, becomes };
 }

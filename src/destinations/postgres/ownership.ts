@@ -6,7 +6,7 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import { areDisjoint, type TargetScope } from '../../domain/target-scope-spec.ts';
 import type { LoadPlan } from '../../ports/destination.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { modeOf } from './modes/modes.ts';
 
 interface Share {
@@ -26,8 +26,8 @@ interface Writers {
 }
 
 /** Another sync with which a share of the table may not be had. */
-export async function findRival(run: Run, { sync, relation }: Writers, share: Share): Promise<SyncId | null> {
-  const others = await run<Share & { sync: SyncId }>(
+export async function findRival(sql: Sql, { sync, relation }: Writers, share: Share): Promise<SyncId | null> {
+  const others = await sql<Share & { sync: SyncId }>(
     `with recursive above (oid) as (
          select $1::oid union select inhparent from pg_inherits join above on inhrelid = above.oid),
        below (oid) as (
@@ -40,8 +40,8 @@ export async function findRival(run: Run, { sync, relation }: Writers, share: Sh
 }
 
 /** TARGET_OWNED. Of the other sync its id is told, which opens nothing to another tenant, and not its name or scope. */
-export async function requireOwnership(run: Run, writers: Writers, plan: LoadPlan): Promise<void> {
-  const owner = await findRival(run, writers, shareOf(plan));
+export async function requireOwnership(sql: Sql, writers: Writers, plan: LoadPlan): Promise<void> {
+  const owner = await findRival(sql, writers, shareOf(plan));
   if (owner === null) return;
   const { schema, table } = plan.target;
   throw new PenstockError(
@@ -52,11 +52,11 @@ export async function requireOwnership(run: Run, writers: Writers, plan: LoadPla
 }
 
 /** Makes the sync an owner. Who calls holds the lock under which it was found that it may be. */
-export async function own(run: Run, { sync, relation }: Writers, plan: LoadPlan): Promise<void> {
+export async function own(sql: Sql, { sync, relation }: Writers, plan: LoadPlan): Promise<void> {
   const { shared, scope } = shareOf(plan);
   // A sync that has moved lets go of the table it wrote before: another may have it, and no reset empties it.
-  await run('delete from _penstock.target where sync = $1 and relation <> $2', [sync, relation]);
-  await run(
+  await sql('delete from _penstock.target where sync = $1 and relation <> $2', [sync, relation]);
+  await sql(
     `insert into _penstock.target (relation, sync, shared, scope) values ($1, $2, $3, $4)
          on conflict (relation, sync) do update set shared = excluded.shared, scope = excluded.scope`,
     [relation, sync, shared, JSON.stringify(scope)],

@@ -20,7 +20,7 @@ import { classifyDestinationError } from './classify-error.ts';
 import { BatchInParts } from './batch-in-parts.ts';
 import { beginBatch, checkBegun, commitBatch, rejectedRows } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
-import { inTransaction, type DestinationContext, type RunRows } from './destination-session.ts';
+import { inTransaction, type DestinationContext, type SqlRows } from './destination-session.ts';
 import { fetchSameKey } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
@@ -43,7 +43,7 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const { answerMs } = context.timeouts;
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
-    const ask: RunRows = (sql, values) => rowsOf(client!, answerMs, sql, values);
+    const ask: SqlRows = (sql, values) => rowsOf(client!, answerMs, sql, values);
     const sameKey = await fetchSameKey(ask, relation, plan);
     const verify = await maySwallowRows(client, answerMs, relation);
     const route = modeOf(plan).route({
@@ -257,7 +257,7 @@ class Writer implements PartitionWriter {
     return this.#parts.taken.lease.maxRejects ?? 0;
   }
 
-  readonly #runOne: RunRows = (sql, values) =>
+  readonly #runOne: SqlRows = (sql, values) =>
     rowsOf(this.#parts.client, this.#parts.context.timeouts.answerMs, sql, values);
 
   #run(sql: string) {
@@ -281,8 +281,8 @@ class Writer implements PartitionWriter {
     const { context, taken } = this.#parts;
     const { id, plan } = taken.load;
     const asker = { isWriting: true, load: id };
-    const asking = inTransaction(context, 'Looking at the target', (run) =>
-      findHolder(run, plan.target, asker),
+    const asking = inTransaction(context, 'Looking at the target', (sql) =>
+      findHolder(sql, plan.target, asker),
     );
     const holder = await asking.catch(() => undefined);
     return holder && targetLocked(plan.target, 'written', holder);
@@ -291,6 +291,6 @@ class Writer implements PartitionWriter {
   /** Asked on another connection. */
   #requireTarget(): Promise<void> {
     const { context, taken } = this.#parts;
-    return inTransaction(context, 'Looking at the target', (run) => requireTarget(run, taken.load));
+    return inTransaction(context, 'Looking at the target', (sql) => requireTarget(sql, taken.load));
   }
 }

@@ -44,17 +44,17 @@ export function openPostgresDestination(
         ),
       ),
     describeTarget: (target) =>
-      inTransaction(context, 'Describing the target', (run) => describeTarget(run, target)),
+      inTransaction(context, 'Describing the target', (sql) => describeTarget(sql, target)),
     fetchCursor: (sync, plan) =>
-      inTransaction(context, 'Reading the cursor', (run) => fetchCursor(run, sync, plan)),
-    findLoad: (request) => inTransaction(context, 'Looking for the load', (run) => findLoad(run, request)),
+      inTransaction(context, 'Reading the cursor', (sql) => fetchCursor(sql, sync, plan)),
+    findLoad: (request) => inTransaction(context, 'Looking for the load', (sql) => findLoad(sql, request)),
     openLoad: (request) =>
-      inTransaction(context, 'Opening the load', (run) =>
-        insertLoad(run, { ...request, publishing: publishingBy(context, request.limits) }),
+      inTransaction(context, 'Opening the load', (sql) =>
+        insertLoad(sql, { ...request, publishing: publishingBy(context, request.limits) }),
       ),
     fetchLoad: (load) =>
-      inTransaction(context, 'Reading the load', async (run) => {
-        const row = await fetchLoadRow(run, load);
+      inTransaction(context, 'Reading the load', async (sql) => {
+        const row = await fetchLoadRow(sql, load);
         return row && openLoadOf(row, null);
       }),
     takeLease: (request) => openWriter(context, request),
@@ -67,55 +67,55 @@ export function openPostgresDestination(
         if (hasCode(error, 'DESTINATION_PERMISSION')) return unknownRun();
         throw error;
       }
-      return inTransaction(context, 'Closing the run', (run) => closeRun(run, runId));
+      return inTransaction(context, 'Closing the run', (sql) => closeRun(sql, runId));
     },
     listRejects: async (sync, page) => {
       await ensureSchema(context);
-      return inTransaction(context, 'Reading the rejects', (run) => listRejects(run, sync, page));
+      return inTransaction(context, 'Reading the rejects', (sql) => listRejects(sql, sync, page));
     },
     unfinishedLoad: async (sync) => {
       await ensureSchema(context);
-      return inTransaction(context, 'Looking for an unfinished load', async (run) => {
-        const row = await fetchOpenLoad(run, sync);
-        return row && { loadId: row.id, mode: row.plan.mode, committed: await sumReceipt(run, row.id) };
+      return inTransaction(context, 'Looking for an unfinished load', async (sql) => {
+        const row = await fetchOpenLoad(sql, sync);
+        return row && { loadId: row.id, mode: row.plan.mode, committed: await sumReceipt(sql, row.id) };
       });
     },
     takeOver: (request) =>
-      inTransaction(context, 'Taking over from earlier copies', (run) => takeOver(run, request)),
+      inTransaction(context, 'Taking over from earlier copies', (sql) => takeOver(sql, request)),
     lastDoneLoad: (sync) =>
-      inTransaction(context, 'Looking for the last load', (run) => fetchLastDone(run, sync)),
+      inTransaction(context, 'Looking for the last load', (sql) => fetchLastDone(sql, sync)),
     forecast: (request) =>
-      inTransaction(context, 'Looking at the target', (run) =>
-        forecast(run, { ...request, role: access.databaseRole }),
+      inTransaction(context, 'Looking at the target', (sql) =>
+        forecast(sql, { ...request, role: access.databaseRole }),
       ),
     compare: (rows) => comparedRows(context, rows),
     acceptLoad: async (sync) => {
       await ensureSchema(context);
-      await inTransaction(context, 'Accepting the load', (run) => acceptLoad(run, sync));
+      await inTransaction(context, 'Accepting the load', (sql) => acceptLoad(sql, sync));
     },
     describeReset: async (sync) => {
       await ensureSchema(context);
-      return inTransaction(context, 'Looking what a reset would meet', (run) =>
-        describeReset(run, sync, access.databaseRole),
+      return inTransaction(context, 'Looking what a reset would meet', (sql) =>
+        describeReset(sql, sync, access.databaseRole),
       );
     },
     keepCursor: async (sync) => {
       await ensureSchema(context);
-      await inTransaction(context, 'Keeping the cursor', (run) => keepCursor(run, sync));
+      await inTransaction(context, 'Keeping the cursor', (sql) => keepCursor(sql, sync));
     },
     cleanUp: async () => {
       await inTransaction(context, 'Forgetting old loads', cleanUp);
     },
     resetSync: async (sync, { deleteRows }) => {
       await ensureSchema(context);
-      await inTransaction(context, 'Resetting the sync', (run) =>
-        resetSync(run, sync, { deleteRows, role: access.databaseRole }),
+      await inTransaction(context, 'Resetting the sync', (sql) =>
+        resetSync(sql, sync, { deleteRows, role: access.databaseRole }),
       );
     },
     releaseSync: async (sync) => {
       if (await inTransaction(context, 'Looking for _penstock', holdsNothing)) return;
       await ensureSchema(context);
-      await inTransaction(context, 'Releasing the sync', (run) => releaseSync(run, sync));
+      await inTransaction(context, 'Releasing the sync', (sql) => releaseSync(sql, sync));
     },
     close: () => closeIdle(context),
   };

@@ -4,20 +4,20 @@
  */
 import { PenstockError } from '../../domain/errors.ts';
 import type { Refusal } from '../../ports/destination.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
 import { insertRejects } from './rejects.ts';
 
 /** Says what refuses and what to change, and keeps the server's words for people to see. To be thrown after the commit. */
-export async function publishRefused(run: Run, load: LoadRow, refusal: Refusal): Promise<PenstockError> {
+export async function publishRefused(sql: Sql, load: LoadRow, refusal: Refusal): Promise<PenstockError> {
   const { sqlstate } = refusal;
-  const constraint = await nameInTarget(run, refusal.constraint);
+  const constraint = await nameInTarget(sql, refusal.constraint);
   const cause =
     refusal.constraint && constraint
       ? refusal.cause.replaceAll(refusal.constraint, constraint)
       : refusal.cause;
   const why = { ...refusal, constraint, cause, key: null, rows: 1, values: [] };
-  await insertRejects(run, { load, partition: 1, batch: 0, stopped: true }, [why]);
+  await insertRejects(sql, { load, partition: 1, batch: 0, stopped: true }, [why]);
   const { mode, target } = load.plan;
   const by =
     constraint === null ? `SQLSTATE ${sqlstate}` : `the constraint ${constraint} (SQLSTATE ${sqlstate})`;
@@ -33,10 +33,10 @@ export async function publishRefused(run: Run, load: LoadRow, refusal: Refusal):
 }
 
 /** A shadow's indexes are named after those that they stand for. */
-async function nameInTarget(run: Run, constraint: string | null): Promise<string | null> {
+async function nameInTarget(sql: Sql, constraint: string | null): Promise<string | null> {
   const [, oid] = /^idx_(\d+)$/.exec(constraint ?? '') ?? [];
   if (oid === undefined) return constraint;
-  const [index] = await run<{ name: string }>('select relname as name from pg_class where oid = $1::oid', [
+  const [index] = await sql<{ name: string }>('select relname as name from pg_class where oid = $1::oid', [
     oid,
   ]);
   return index?.name ?? constraint;

@@ -11,7 +11,7 @@ import { PenstockError } from '../../domain/errors.ts';
 import { placeholdersIn } from '../../domain/placeholders.ts';
 import type { LeaseRequest, LoadPlan, Reject } from '../../ports/destination.ts';
 import type { KeyAgain } from '../../ports/source.ts';
-import type { RunRows } from './destination-session.ts';
+import type { SqlRows } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
@@ -20,24 +20,24 @@ import { sumCheckpoints } from './sum-checkpoints.ts';
  * The rows that the load has rejected, with nobody adding to them before the end of the transaction: batches of several
  * partitions with rejects take turns. Not by a lock on the load, which `finish` holds while it waits for their leases.
  */
-export async function lockRejected(run: RunRows, load: string): Promise<number> {
-  await run('select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', [
+export async function lockRejected(sql: SqlRows, load: string): Promise<number> {
+  await sql('select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', [
     `reject:${load}`,
   ]);
-  return (await sumCheckpoints(run, load)).rejected;
+  return (await sumCheckpoints(sql, load)).rejected;
 }
 
 /** Forgets what stopped an attempt at the partition: this one will see for itself. */
-export const forgetStopped = (run: RunRows, { load, partition }: LeaseRequest): Promise<unknown> =>
-  run('delete from _penstock.reject where load = $1 and partition = $2 and stopped', [load, partition]);
+export const forgetStopped = (sql: SqlRows, { load, partition }: LeaseRequest): Promise<unknown> =>
+  sql('delete from _penstock.reject where load = $1 and partition = $2 and stopped', [load, partition]);
 
 /**
  * Forgets what a load has rejected that begins again. What it knows by key may be an earlier load's reject, which is to
  * be settled or refused again: it is of no batch now.
  */
-export async function forgetRejects(run: RunRows, load: string): Promise<void> {
-  await run('delete from _penstock.reject where load = $1 and key_hash is null', [load]);
-  await run('update _penstock.reject set batch = 0 where load = $1', [load]);
+export async function forgetRejects(sql: SqlRows, load: string): Promise<void> {
+  await sql('delete from _penstock.reject where load = $1 and key_hash is null', [load]);
+  await sql('update _penstock.reject set batch = 0 where load = $1', [load]);
 }
 
 interface RejectedIn {
@@ -50,7 +50,7 @@ interface RejectedIn {
 
 /** Records the rejects of a batch, in its transaction. */
 export async function insertRejects(
-  run: RunRows,
+  sql: SqlRows,
   { load, partition, batch, stopped }: RejectedIn,
   rejects: readonly Reject[],
 ): Promise<void> {
@@ -58,7 +58,7 @@ export async function insertRejects(
     ...reject,
     key_hash: reject.key && createHash('sha256').update(JSON.stringify(reject.key)).digest('hex'),
   }));
-  await run(
+  await sql(
     `insert into _penstock.reject as known (sync, load, partition, batch, low, stopped,
          key_hash, key, rows, "values", sqlstate, "column", "constraint", cause)
      select $1, $2, $3, $4, $5, $6, key_hash, key, rows, "values", sqlstate, "column", "constraint", cause
@@ -91,14 +91,14 @@ const isOpen = `sync = $1 and settled_at is null and not stopped`;
  * The keys that the next load reads again, though its window begins above them: those of the open rejects. A mode that may
  * write a row twice reads all of the key, for the row that was refused may have been found by looking back.
  */
-export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan): Promise<KeyAgain[]> {
+export async function fetchKeysAgain(sql: SqlRows, sync: string, plan: LoadPlan): Promise<KeyAgain[]> {
   if (!canReadBelow(plan)) return [];
   const { onlyAdds } = modeOf(plan);
-  const loads = await run<{ id: string; plan: LoadPlan }>(
+  const loads = await sql<{ id: string; plan: LoadPlan }>(
     `select id, plan from _penstock.load where id in (select load from _penstock.reject where ${isOpen})`,
     [sync],
   );
-  const open = await run<{ key: (string | null)[]; low: string | null }>(
+  const open = await sql<{ key: (string | null)[]; low: string | null }>(
     `select key, low from _penstock.reject where ${isOpen} and key_hash is not null and load = any ($2) order by id`,
     [sync, loads.filter((load) => meansTheSame(load.plan, plan)).map(({ id }) => id)],
   );
@@ -112,9 +112,9 @@ export async function fetchKeysAgain(run: RunRows, sync: string, plan: LoadPlan)
  * A load that is done settles what it has read again and not rejected itself: that is written, gone from the result, or left
  * to the next window by a newer cursor. What could not be read again stays open.
  */
-export async function settleRejects(run: RunRows, { id, sync, low, plan, again }: LoadRow): Promise<void> {
-  await run('delete from _penstock.reject where sync = $1 and stopped', [sync]);
-  await run(
+export async function settleRejects(sql: SqlRows, { id, sync, low, plan, again }: LoadRow): Promise<void> {
+  await sql('delete from _penstock.reject where sync = $1 and stopped', [sync]);
+  await sql(
     `update _penstock.reject set settled_at = now(), settled_by = $2, "values" = null
       where ${isOpen} and (load <> $2 or batch = 0)
         and ($3 or to_jsonb(key) in (select jsonb_array_elements($4::jsonb)))`,

@@ -4,7 +4,7 @@ import type { SyncId } from '../../domain/ids.ts';
 import type { TargetScope } from '../../domain/target-scope-spec.ts';
 import type { ResetPreview } from '../../ports/destination.ts';
 import { asRole } from './as-role.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { sumReceipt } from './finish-load.ts';
 import { abandonLoad, fetchOpenLoad, lockOpenLoad } from './load.ts';
 import { modeOf } from './modes/modes.ts';
@@ -12,25 +12,25 @@ import { findRival } from './ownership.ts';
 import { inScope } from './scoped.ts';
 
 /** Gives up the sync's unfinished load; what it has committed stays, and the cursor stays where it was. */
-export async function acceptLoad(run: Run, sync: SyncId): Promise<void> {
-  const open = await lockOpenLoad(run, sync);
-  if (open) await abandonLoad(run, open);
+export async function acceptLoad(sql: Sql, sync: SyncId): Promise<void> {
+  const open = await lockOpenLoad(sql, sync);
+  if (open) await abandonLoad(sql, open);
 }
 
 /** Takes no lock, and may be out of date when it is read. */
-export async function describeReset(run: Run, sync: SyncId, role?: string): Promise<ResetPreview> {
-  const open = await fetchOpenLoad(run, sync);
-  const [cursor] = await run<{ movedAt: string }>(
+export async function describeReset(sql: Sql, sync: SyncId, role?: string): Promise<ResetPreview> {
+  const open = await fetchOpenLoad(sql, sync);
+  const [cursor] = await sql<{ movedAt: string }>(
     `select to_char(moved_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "movedAt"
        from _penstock.cursor where sync = $1 and value is not null`,
     [sync],
   );
   const tables: ResetPreview['tables'] = [];
-  for (const table of await fetchTables(run, sync)) {
+  for (const table of await fetchTables(sql, sync)) {
     const { name } = table;
-    const rival = await findRival(run, { sync, ...table }, { ...table, shared: false });
+    const rival = await findRival(sql, { sync, ...table }, { ...table, shared: false });
     const count = `select count(*)::text as rows from ${name} as t where ${inScope('t', table)}`;
-    const [found] = await asRole(run, role, () => run<{ rows: string }>(count));
+    const [found] = await asRole(sql, role, () => sql<{ rows: string }>(count));
     tables.push({ table: name, rows: Number(found!.rows), shared: rival !== null });
   }
   return {
@@ -38,7 +38,7 @@ export async function describeReset(run: Run, sync: SyncId, role?: string): Prom
       loadId: open.id,
       mode: open.plan.mode,
       staged: modeOf(open.plan).staged ?? false,
-      committed: await sumReceipt(run, open.id),
+      committed: await sumReceipt(sql, open.id),
     },
     cursorMovedAt: cursor?.movedAt ?? null,
     tables,
@@ -53,8 +53,8 @@ interface WrittenTable {
   scope: TargetScope;
 }
 
-const fetchTables = (run: Run, sync: SyncId): Promise<WrittenTable[]> =>
-  run<WrittenTable>(
+const fetchTables = (sql: Sql, sync: SyncId): Promise<WrittenTable[]> =>
+  sql<WrittenTable>(
     `select t.relation::text, quote_ident(n.nspname) as schema, format('%I.%I', n.nspname, c.relname) as name, t.scope
        from _penstock.target t
        join pg_class c on c.oid = t.relation
@@ -70,25 +70,25 @@ interface Reset {
 }
 
 /** TARGET_OWNED when rows are to be deleted that may be another sync's. */
-export async function resetSync(run: Run, sync: SyncId, { deleteRows, role }: Reset): Promise<void> {
-  await acceptLoad(run, sync);
-  await run('delete from _penstock.cursor where sync = $1', [sync]);
+export async function resetSync(sql: Sql, sync: SyncId, { deleteRows, role }: Reset): Promise<void> {
+  await acceptLoad(sql, sync);
+  await sql('delete from _penstock.cursor where sync = $1', [sync]);
   // The cursor's lock may have waited for a run that opened a load from it: that one could never be finished.
-  await acceptLoad(run, sync);
-  await run('delete from _penstock.reject where sync = $1', [sync]);
+  await acceptLoad(sql, sync);
+  await sql('delete from _penstock.reject where sync = $1', [sync]);
   if (!deleteRows) return;
   // Nobody claims the rows between the look and the delete.
-  await run('lock table _penstock.target in share mode');
-  for (const table of await fetchTables(run, sync)) {
+  await sql('lock table _penstock.target in share mode');
+  for (const table of await fetchTables(sql, sync)) {
     const { schema, name, scope } = table;
-    const rival = await findRival(run, { sync, ...table }, { scope, shared: false });
+    const rival = await findRival(sql, { sync, ...table }, { scope, shared: false });
     if (rival !== null)
       throw new PenstockError('TARGET_OWNED', `The sync ${rival} writes the same rows of ${name} as well.`);
     const isWhole = Object.keys(scope).length === 0 && role === undefined;
-    await run(`set local search_path to ${schema}, pg_temp`);
-    await asRole(run, role, () =>
-      run(isWhole ? `truncate ${name}` : `delete from ${name} as t where ${inScope('t', { scope })}`),
+    await sql(`set local search_path to ${schema}, pg_temp`);
+    await asRole(sql, role, () =>
+      sql(isWhole ? `truncate ${name}` : `delete from ${name} as t where ${inScope('t', { scope })}`),
     );
-    await run('set local search_path to pg_catalog');
+    await sql('set local search_path to pg_catalog');
   }
 }

@@ -1,15 +1,15 @@
 /** What is committed of a partition, or of a whole load. */
 import type { PartitionTotals } from '../../ports/destination.ts';
 import { asNumbers } from '../../postgres-client/query.ts';
-import type { RunRows } from './destination-session.ts';
+import type { SqlRows } from './destination-session.ts';
 
 /** All partitions together where none is given. `rows` are those read, of which `rejected` were not written. */
 export async function sumCheckpoints(
-  run: RunRows,
+  sql: SqlRows,
   load: string,
   partition?: number,
 ): Promise<PartitionTotals & { rejected: number }> {
-  const [sum] = await run<Record<keyof PartitionTotals | 'rejected', string>>(
+  const [sum] = await sql<Record<keyof PartitionTotals | 'rejected', string>>(
     `select coalesce(sum(rows), 0)::text as rows, count(*)::text as batches, coalesce(sum(bytes), 0)::text as bytes,
             coalesce(sum(rejected), 0)::text as rejected
        from _penstock.checkpoint where load = $1 and ($2::int is null or partition = $2)`,

@@ -1,7 +1,7 @@
 /** Who keeps a target from being written or swapped: named, so that somebody can end that session. */
 import { PenstockError } from '../../domain/errors.ts';
 import type { TableName } from '../../ports/destination.ts';
-import type { RunRows } from './destination-session.ts';
+import type { SqlRows } from './destination-session.ts';
 import { qualifiedName } from './target-name.ts';
 
 export interface Holder {
@@ -34,11 +34,11 @@ interface Asker {
 
 /** Somebody else who has locked the table or rows of it, the strongest lock first; undefined when there is nobody. */
 export async function findHolder(
-  run: RunRows,
+  sql: SqlRows,
   target: TableName,
   { isWriting, load }: Asker,
 ): Promise<Holder | undefined> {
-  const [holder] = await run<Holder>(
+  const [holder] = await sql<Holder>(
     `select l.pid, coalesce(nullif(a.application_name, ''), a.backend_type) as name, l.mode as holds
        from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
       where l.locktype = 'relation' and l.relation = pg_catalog.to_regclass($1) and l.granted

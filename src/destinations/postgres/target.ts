@@ -5,7 +5,7 @@ import type { LoadPlan, SchemaChange } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import { describeTarget } from './describe-target.ts';
 import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
 import { hasKeyIndex } from './key-index.ts';
@@ -31,7 +31,7 @@ interface RelationFacts {
  * TARGET_MISMATCH, SCHEMA_CHANGED.
  */
 export async function claimTarget(
-  run: Run,
+  sql: Sql,
   { sync, role }: { sync: SyncId; role: string | undefined },
   { plan, ...fitting }: Omit<Fitting, 'present'>,
 ): Promise<ClaimedTarget> {
@@ -39,21 +39,21 @@ export async function claimTarget(
   // There is an index where there is a key; elsewhere nobody asks for a part of the table.
   const ofMine = modeOf(plan).keyed ? inScope('t', plan) : 'true';
   // Serialises claims, so that two syncs cannot both find a table unowned.
-  await run('lock table _penstock.target in share row exclusive mode');
-  const { columns } = await describeTarget(run, plan.target);
-  const ddl = columns === null ? await targetDdl(run, plan) : [];
-  for (const statement of ddl) await asRole(run, role, () => run(statement));
-  const [facts] = await run<RelationFacts>(
+  await sql('lock table _penstock.target in share row exclusive mode');
+  const { columns } = await describeTarget(sql, plan.target);
+  const ddl = columns === null ? await targetDdl(sql, plan) : [];
+  for (const statement of ddl) await asRole(sql, role, () => sql(statement));
+  const [facts] = await sql<RelationFacts>(
     `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name} as t where ${ofMine}) as "isEmpty"
        from pg_class c where c.oid = to_regclass($1)`,
     [name],
   );
   if (!facts) throw mismatch(plan, 'is not a table');
   const checked = { sync, plan, ...fitting, ...facts, columns, prepared: true };
-  for (const check of targetChecks(run, checked)) await check();
-  await own(run, { sync, relation: facts.relation }, plan);
+  for (const check of targetChecks(sql, checked)) await check();
+  await own(sql, { sync, relation: facts.relation }, plan);
   // Last: a table that is another sync's is not changed.
-  const schemaChange = columns && (await fitColumns(run, { ...fitting, plan, present: columns }, role));
+  const schemaChange = columns && (await fitColumns(sql, { ...fitting, plan, present: columns }, role));
   return { ...facts, schemaChange };
 }
 
@@ -69,19 +69,19 @@ export interface CheckedTarget extends Omit<Fitting, 'present'> {
 
 /** What the target must be, each by itself: a load is refused for the first that fails, a plan tells all that do. */
 export function targetChecks(
-  run: Run,
+  sql: Sql,
   { sync, relation, kind, columns, prepared, ...fitting }: CheckedTarget,
 ): (() => Promise<void>)[] {
   const { plan } = fitting;
   if (!['r', 'p'].includes(kind)) return [() => Promise.reject(mismatch(plan, 'is not a table'))];
   return [
-    async () => (columns ? requireWritable(run, plan) : undefined),
-    () => requireLogged(run, plan, relation),
-    () => requireKeyIndex(run, plan, relation),
-    () => requireDefaults(run, plan, relation),
+    async () => (columns ? requireWritable(sql, plan) : undefined),
+    () => requireLogged(sql, plan, relation),
+    () => requireKeyIndex(sql, plan, relation),
+    () => requireDefaults(sql, plan, relation),
     async () => void (columns && checkScope(plan.scope ?? {}, columns)),
-    () => requireScopeCollation(run, plan, relation),
-    async () => (prepared ? requireOwnership(run, { sync, relation }, plan) : undefined),
+    () => requireScopeCollation(sql, plan, relation),
+    async () => (prepared ? requireOwnership(sql, { sync, relation }, plan) : undefined),
     async () => void (columns && checkFit({ ...fitting, present: columns })),
   ];
 }
@@ -90,10 +90,10 @@ export function targetChecks(
  * After a crash of the server an unlogged table is empty, whatever checkpoints and cursor say of its rows. A replacement may
  * write one all the same: it reads all of them every time.
  */
-async function requireLogged(run: Run, plan: LoadPlan, relation: string): Promise<void> {
+async function requireLogged(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
   const { staged, onlyAdds } = modeOf(plan);
   if (staged && !onlyAdds) return;
-  const unlogged = await run(
+  const unlogged = await sql(
     `select from pg_class
       where oid in (select $1::oid union select relid from pg_partition_tree($1::oid::regclass)) and relpersistence <> 'p' limit 1`,
     [relation],
@@ -106,8 +106,8 @@ async function requireLogged(run: Run, plan: LoadPlan, relation: string): Promis
 }
 
 /** A merge needs a unique index on exactly the key. */
-async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Promise<void> {
-  if (modeOf(plan).keyed && !(await hasKeyIndex(run, relation, targetKey(plan))))
+async function requireKeyIndex(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
+  if (modeOf(plan).keyed && !(await hasKeyIndex(sql, relation, targetKey(plan))))
     throw mismatch(
       plan,
       `has no unique index on the key (${targetKey(plan).join(', ')}) with the collations of its columns`,
@@ -115,8 +115,8 @@ async function requireKeyIndex(run: Run, plan: LoadPlan, relation: string): Prom
 }
 
 /** A collation that takes different texts for equal would find rows of another scope. */
-async function requireScopeCollation(run: Run, plan: LoadPlan, relation: string): Promise<void> {
-  const [column] = await run<{ name: string }>(
+async function requireScopeCollation(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
+  const [column] = await sql<{ name: string }>(
     `select attname as name from pg_attribute a join pg_collation c on c.oid = a.attcollation
       where attrelid = $1 and attname = any ($2::text[]) and not collisdeterministic limit 1`,
     [relation, Object.keys(plan.scope ?? {})],
@@ -125,8 +125,8 @@ async function requireScopeCollation(run: Run, plan: LoadPlan, relation: string)
 }
 
 /** What the table fills in itself cannot be written; a merge cannot write an identity either. */
-async function requireWritable(run: Run, plan: LoadPlan): Promise<void> {
-  const [column] = await run<{ name: string; generated: boolean }>(
+async function requireWritable(sql: Sql, plan: LoadPlan): Promise<void> {
+  const [column] = await sql<{ name: string; generated: boolean }>(
     `select attname as name, attgenerated <> '' as generated from pg_attribute
       where attrelid = to_regclass($1) and attname = any ($2::text[])
         and (attgenerated <> '' or ($3 and attidentity = 'a')) limit 1`,
@@ -142,13 +142,13 @@ async function requireWritable(run: Run, plan: LoadPlan): Promise<void> {
 }
 
 /** The statements that make it; columns take the source's types. */
-export async function targetDdl(run: Run, plan: LoadPlan): Promise<string[]> {
+export async function targetDdl(sql: Sql, plan: LoadPlan): Promise<string[]> {
   const written = plan.columns.filter(({ name }) => name !== plan.deletedWhen?.column);
-  const columns = await columnTypes(run, written);
+  const columns = await columnTypes(sql, written);
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
   const key = modeOf(plan).keyed ? [`primary key (${targetKey(plan).map(ident).join(', ')})`] : [];
   const { schema } = plan.target;
-  const there = await run('select from pg_namespace where nspname = $1', [schema]);
+  const there = await sql('select from pg_namespace where nspname = $1', [schema]);
   return [
     // Asked for although it is there, it would take the right to make one.
     ...(there.length > 0 ? [] : [`create schema if not exists ${ident(schema)}`]),
@@ -157,8 +157,8 @@ export async function targetDdl(run: Run, plan: LoadPlan): Promise<string[]> {
 }
 
 /** Columns that the result does not fill must be able to fill themselves. */
-async function requireDefaults(run: Run, plan: LoadPlan, relation: string): Promise<void> {
-  const [column] = await run<{ name: string }>(
+async function requireDefaults(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
+  const [column] = await sql<{ name: string }>(
     `select attname as name from pg_attribute
       where attrelid = $1 and attnum > 0 and not attisdropped and not atthasdef and attidentity = ''
         and (attnotnull or exists (select from pg_type t where t.oid = atttypid and typnotnull and typdefault is null))

@@ -1,7 +1,7 @@
 /** Statements that write the target outside a batch, under the same conditions as inside one. */
 import { ident } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
-import type { Run } from './destination-session.ts';
+import type { Sql } from './destination-session.ts';
 import type { LoadRow } from './load.ts';
 import { requireTarget } from './require-target.ts';
 
@@ -10,14 +10,14 @@ import { requireTarget } from './require-target.ts';
  * transaction is the login's again. TARGET_CHANGED when it was another table than the load's that was written.
  */
 export async function writingTarget<T>(
-  run: Run,
+  sql: Sql,
   { load, role }: { load: LoadRow; role?: string | undefined },
   work: () => Promise<T>,
 ): Promise<T> {
-  await run(`set local search_path to ${ident(load.plan.target.schema)}, pg_temp`);
-  await run('set constraints all immediate');
-  const result = await asRole(run, role, work);
-  await run('set local search_path to pg_catalog');
-  await requireTarget(run, load);
+  await sql(`set local search_path to ${ident(load.plan.target.schema)}, pg_temp`);
+  await sql('set constraints all immediate');
+  const result = await asRole(sql, role, work);
+  await sql('set local search_path to pg_catalog');
+  await requireTarget(sql, load);
   return result;
 }

@@ -29,12 +29,12 @@ export const stagedAppend: Mode = {
     locks: [{ lock: rowLock, when: 'in the one transaction that publishes all rows at the end' }],
   }),
   staged: true,
-  open: (run, load, { role }) => createShadow(run, load, role),
+  open: (sql, load, { role }) => createShadow(sql, load, role),
   restart: emptyShadow,
   route: ({ load }) => allNew(shadowOf(load.id)),
-  publish: async (run, load, { role }) => {
-    const { rows, rejected } = await sumCheckpoints(run, load.id);
-    const inserted = await writingTarget(run, { load, role }, () => insertShadow(run, load));
+  publish: async (sql, load, { role }) => {
+    const { rows, rejected } = await sumCheckpoints(sql, load.id);
+    const inserted = await writingTarget(sql, { load, role }, () => insertShadow(sql, load));
     if (inserted !== rows - rejected) throw rowsSwallowed(load.plan);
     return { phase: 'done' };
   },

@@ -14,7 +14,7 @@ import { writeModes } from '../../../domain/write-modes.ts';
 import { ident, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
 import { asRole } from '../as-role.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 import { fetchSameKey } from '../key-index.ts';
 import type { LoadRow } from '../load.ts';
 import { refusalOf } from '../refusal.ts';
@@ -41,25 +41,25 @@ export const mirror: Mode = {
     locks: [lockedByBatches, { lock: rowLock, when: 'in each chunk of deletes at the end' }],
   }),
   open,
-  restart: async (run, load) => run(`truncate ${seen(load)}`),
+  restart: async (sql, load) => sql(`truncate ${seen(load)}`),
   route: (writing) => (comparesKeys(writing.load) ? notingKeys(writing) : upsert.route(writing)),
   publish,
-  clear: (run, load) => run(`drop table if exists ${seen(load)}, ${doomed(load)}`),
+  clear: (sql, load) => sql(`drop table if exists ${seen(load)}, ${doomed(load)}`),
 };
 
 const comparesKeys = ({ wasEmpty, plan }: LoadRow): boolean => !(wasEmpty && plan.resumable);
 
-async function open(run: Run, load: LoadRow): Promise<void> {
-  await requireKeys(run, load);
+async function open(sql: Sql, load: LoadRow): Promise<void> {
+  await requireKeys(sql, load);
   if (!comparesKeys(load)) return;
-  await run(
+  await sql(
     `create table ${seen(load)} as select ${columnsOf(load)} from ${qualifiedName(load.plan.target)} with no data`,
   );
 }
 
 /** A row without a key is in no result, and could not be found again to be deleted. */
-async function requireKeys(run: Run, { relation, plan }: LoadRow): Promise<void> {
-  const [column] = await run<{ name: string }>(
+async function requireKeys(sql: Sql, { relation, plan }: LoadRow): Promise<void> {
+  const [column] = await sql<{ name: string }>(
     `select attname as name from pg_attribute
       where attrelid = $1 and attname = any ($2::text[]) and not attnotnull limit 1`,
     [relation, plan.key],
@@ -104,36 +104,36 @@ async function noteText({ client, load, answerMs }: Writing, key: readonly (stri
   }
 }
 
-async function publish(run: Run, load: LoadRow, publishing: Publishing): Promise<Published> {
+async function publish(sql: Sql, load: LoadRow, publishing: Publishing): Promise<Published> {
   if (!comparesKeys(load)) return { phase: 'done' };
-  if (load.phase !== 'loaded') return judge(run, load, publishing);
-  return { phase: (await deleteChunk(run, load, publishing)) ? 'done' : 'loaded' };
+  if (load.phase !== 'loaded') return judge(sql, load, publishing);
+  return { phase: (await deleteChunk(sql, load, publishing)) ? 'done' : 'loaded' };
 }
 
 /** Finds what is to go, and whether that many may. */
-async function judge(run: Run, load: LoadRow, { maxDeletePercent, role }: Publishing): Promise<Published> {
-  const sameKey = await fetchSameKey(run, load.relation, load.plan);
+async function judge(sql: Sql, load: LoadRow, { maxDeletePercent, role }: Publishing): Promise<Published> {
+  const sameKey = await fetchSameKey(sql, load.relation, load.plan);
   const isThere = isLive(load.plan);
   const target = qualifiedName(load.plan.target);
-  await run(`analyze ${seen(load)}`);
-  await run(
+  await sql(`analyze ${seen(load)}`);
+  await sql(
     `create table ${doomed(load)} as select 0::bigint as penstock_no, ${columnsOf(load)} from ${target} with no data`,
   );
   if (role !== undefined) {
-    await run(`grant usage on schema _penstock to ${ident(role)}`);
-    await run(`grant select on ${seen(load)} to ${ident(role)}`);
-    await run(`grant insert on ${doomed(load)} to ${ident(role)}`);
+    await sql(`grant usage on schema _penstock to ${ident(role)}`);
+    await sql(`grant select on ${seen(load)} to ${ident(role)}`);
+    await sql(`grant insert on ${doomed(load)} to ${ident(role)}`);
   }
   // As the role: what row-level security hides from it is not the sync's to delete.
-  const [there] = await asRole(run, role, async () => {
-    await run(
+  const [there] = await asRole(sql, role, async () => {
+    await sql(
       `insert into ${doomed(load)} select row_number() over (), ${columnsOf(load)} from ${target} as t
         where ${isThere} and not exists (select from ${seen(load)} as s where ${sameKey('t', 's')})`,
     );
-    return run<{ rows: string }>(`select count(*)::text as rows from ${target} as t where ${isThere}`);
+    return sql<{ rows: string }>(`select count(*)::text as rows from ${target} as t where ${isThere}`);
   });
-  await run(`alter table ${doomed(load)} add primary key (penstock_no)`);
-  const [count] = await run<Record<'gone' | 'inserted', string>>(
+  await sql(`alter table ${doomed(load)} add primary key (penstock_no)`);
+  const [count] = await sql<Record<'gone' | 'inserted', string>>(
     `select (select count(*) from ${doomed(load)})::text as gone,
             (select coalesce(sum(inserted), 0) from _penstock.checkpoint where load = $1)::text as inserted`,
     [load.id],
@@ -151,8 +151,8 @@ async function judge(run: Run, load: LoadRow, { maxDeletePercent, role }: Publis
 }
 
 /** Deletes (or marks) the next chunk, and records it; whether it was the last. ROWS_SWALLOWED. */
-async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publishing): Promise<boolean> {
-  const [at] = await run<{ chunk: number; after: string; last: string }>(
+async function deleteChunk(sql: Sql, load: LoadRow, { chunkRows, role }: Publishing): Promise<boolean> {
+  const [at] = await sql<{ chunk: number; after: string; last: string }>(
     `select count(*)::int + 1 as chunk, coalesce(max(through), 0)::text as after,
             (select max(penstock_no)::text from ${doomed(load)}) as last
        from _penstock.deletion where load = $1`,
@@ -160,16 +160,16 @@ async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publish
   );
   const [after, last] = [Number(at!.after), Number(at!.last)];
   const through = Math.min(after + chunkRows, last);
-  await run(
+  await sql(
     `create temporary table penstock_chunk on commit drop as
      select ${columnsOf(load)} from ${doomed(load)} where penstock_no > ${after} and penstock_no <= ${through}`,
   );
-  if (role !== undefined) await run(`grant select on pg_temp.penstock_chunk to ${ident(role)}`);
-  const sameKey = await fetchSameKey(run, load.relation, load.plan);
-  const deleted = await writingTarget(run, { load, role }, () =>
-    removeChunk(run, load, sameKey('t', 'c'), through - after),
+  if (role !== undefined) await sql(`grant select on pg_temp.penstock_chunk to ${ident(role)}`);
+  const sameKey = await fetchSameKey(sql, load.relation, load.plan);
+  const deleted = await writingTarget(sql, { load, role }, () =>
+    removeChunk(sql, load, sameKey('t', 'c'), through - after),
   );
-  await run(
+  await sql(
     `insert into _penstock.deletion (load, chunk, after, through, deleted) values ($1, $2, $3, $4, $5)`,
     [load.id, at!.chunk, after, through, deleted],
   );
@@ -177,12 +177,12 @@ async function deleteChunk(run: Run, load: LoadRow, { chunkRows, role }: Publish
 }
 
 /** How many rows it took away; somebody else may have been faster. */
-async function removeChunk(run: Run, load: LoadRow, same: string, rows: number): Promise<number> {
+async function removeChunk(sql: Sql, load: LoadRow, same: string, rows: number): Promise<number> {
   const chunk = 'pg_temp.penstock_chunk as c';
   const isThere = isLive(load.plan);
-  const removed = await run.count(removeRows(load.plan, { from: chunk, where: same }));
+  const removed = await sql.count(removeRows(load.plan, { from: chunk, where: same }));
   if (removed === rows) return removed;
-  const left = await run(
+  const left = await sql(
     `select from ${qualifiedName(load.plan.target)} as t join ${chunk} on ${same} where ${isThere} limit 1`,
   );
   if (left.length > 0) throw rowsSwallowed(load.plan);

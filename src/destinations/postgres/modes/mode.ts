@@ -8,7 +8,7 @@ import type { PenstockError } from '../../../domain/errors.ts';
 import type { PlannedLock } from '../../../domain/sync-plan.ts';
 import type { WriteMode } from '../../../domain/write-modes.ts';
 import type { BatchCounts, LoadPlan, PublishLimits } from '../../../ports/destination.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import type { SameKey } from '../key-index.ts';
 import type { TargetColumn } from '../target-columns.ts';
@@ -17,25 +17,25 @@ export interface Mode extends WriteMode {
   /** What the writer must have been granted on a target that is there: SELECT, INSERT … */
   readonly rights: readonly string[];
   /** What it would lock of the target, and why it would be refused by it, found out without writing. */
-  foresee(run: Run, target: Foreseen): Promise<Outlook>;
+  foresee(sql: Sql, target: Foreseen): Promise<Outlook>;
   /** Rows are committed where nobody sees them; until the load is published it can be abandoned without a trace. */
   readonly staged?: boolean;
   /** Makes what the load needs beside its target, in the transaction that opens it. */
-  open?(run: Run, load: LoadRow, publishing: Publishing): Promise<void>;
+  open?(sql: Sql, load: LoadRow, publishing: Publishing): Promise<void>;
   /**
    * Takes back what earlier attempts have written, where that is needed, in the transaction that begins a load again
    * which cannot resume; its checkpoints go with it.
    */
-  restart?(run: Run, load: LoadRow): Promise<unknown>;
+  restart?(sql: Sql, load: LoadRow): Promise<unknown>;
   /** Where an attempt's batches go first. */
   route(writing: Writing): Route;
   /**
    * Publishes, after the end was proven and while every lease is held; repeated, each time in a transaction of its own,
    * until it says `done`. It must find in the destination how far it got. Absent: the batches have done it all.
    */
-  publish?(run: Run, load: LoadRow, publishing: Publishing): Promise<Published>;
+  publish?(sql: Sql, load: LoadRow, publishing: Publishing): Promise<Published>;
   /** Drops what `open` made, in the transaction that makes the load done or abandoned. */
-  clear?(run: Run, load: LoadRow): Promise<unknown>;
+  clear?(sql: Sql, load: LoadRow): Promise<unknown>;
 }
 
 /** A target, before a load is opened for it. */

@@ -11,7 +11,7 @@ import { PenstockError } from '../../../domain/errors.ts';
 import { writeModes } from '../../../domain/write-modes.ts';
 import type { TableName } from '../../../ports/destination.ts';
 import { asRole } from '../as-role.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import { requireTarget } from '../require-target.ts';
 import { sumCheckpoints } from '../sum-checkpoints.ts';
@@ -42,20 +42,20 @@ export const replace: Mode = {
   rights: ['SELECT', 'INSERT', 'DELETE'],
   foresee,
   staged: true,
-  open: async (run, load, publishing) => {
-    await chooseWay(run, load, publishing);
-    await createShadow(run, load, publishing.role);
+  open: async (sql, load, publishing) => {
+    await chooseWay(sql, load, publishing);
+    await createShadow(sql, load, publishing.role);
   },
   restart: emptyShadow,
   route: ({ load }) => allNew(shadowOf(load.id)),
-  publish: (run, load, publishing) =>
-    load.phase === 'loaded' ? swap(run, load, publishing) : build(run, load, publishing),
+  publish: (sql, load, publishing) =>
+    load.phase === 'loaded' ? swap(sql, load, publishing) : build(sql, load, publishing),
   clear: dropShadow,
 };
 
-async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foreseen): Promise<Outlook> {
+async function foresee(sql: Sql, { plan, relation, role, keepPrevious }: Foreseen): Promise<Outlook> {
   const obstacles =
-    relation === null ? [] : await findObstacles(run, relation, { role, inPart: plan.scope !== undefined });
+    relation === null ? [] : await findObstacles(sql, relation, { role, inPart: plan.scope !== undefined });
   const [obstacle] = obstacles;
   const swapped = {
     lock: 'ACCESS EXCLUSIVE',
@@ -76,8 +76,8 @@ async function foresee(run: Run, { plan, relation, role, keepPrevious }: Foresee
 }
 
 /** Whether the shadow may take the target's place. REPLACE_REFUSED. */
-async function chooseWay(run: Run, load: LoadRow, publishing: Publishing): Promise<'swap' | 'rewrite'> {
-  const obstacles = await findObstacles(run, load.relation, {
+async function chooseWay(sql: Sql, load: LoadRow, publishing: Publishing): Promise<'swap' | 'rewrite'> {
+  const obstacles = await findObstacles(sql, load.relation, {
     role: publishing.role,
     inPart: load.plan.scope !== undefined,
   });
@@ -87,15 +87,15 @@ async function chooseWay(run: Run, load: LoadRow, publishing: Publishing): Promi
 }
 
 /** The first transaction: makes the shadow like the target, or publishes its rows where it may not take the target's place. */
-async function build(run: Run, load: LoadRow, publishing: Publishing): Promise<Published> {
+async function build(sql: Sql, load: LoadRow, publishing: Publishing): Promise<Published> {
   const shadow = shadowOf(load.id);
-  const committed = await sumCheckpoints(run, load.id);
+  const committed = await sumCheckpoints(sql, load.id);
   const rows = committed.rows - committed.rejected;
-  const refusal = await guardShrinking(run, load, { rows, ...publishing });
+  const refusal = await guardShrinking(sql, load, { rows, ...publishing });
   if (refusal) return { phase: 'abandoned', refused: refusal };
-  if ((await chooseWay(run, load, publishing)) === 'rewrite') return rewrite(run, load, publishing, rows);
-  await dropIndexes(run, shadow);
-  const [there] = await run<{ rows: string; relation: string }>(
+  if ((await chooseWay(sql, load, publishing)) === 'rewrite') return rewrite(sql, load, publishing, rows);
+  await dropIndexes(sql, shadow);
+  const [there] = await sql<{ rows: string; relation: string }>(
     `select count(*)::text as rows, to_regclass($1)::oid::text as relation from ${shadow}`,
     [shadow],
   );
@@ -104,25 +104,25 @@ async function build(run: Run, load: LoadRow, publishing: Publishing): Promise<P
       'RECEIPT_MISMATCH',
       `The shadow of the load ${load.id} does not hold the rows that were counted.`,
     );
-  await buildIndexes(run, load.relation, shadow);
-  const difference = await findDifference(run, load.relation, there!.relation);
+  await buildIndexes(sql, load.relation, shadow);
+  const difference = await findDifference(sql, load.relation, there!.relation);
   if (difference !== null) {
     if (publishing.keepPrevious) throw replaceRefused(load.plan.target, difference);
-    return rewrite(run, load, publishing, rows);
+    return rewrite(sql, load, publishing, rows);
   }
-  await run(`analyze ${shadow}`);
-  await run('update _penstock.load set loaded_at = clock_timestamp() where id = $1', [load.id]);
+  await sql(`analyze ${shadow}`);
+  await sql('update _penstock.load set loaded_at = clock_timestamp() where id = $1', [load.id]);
   return { phase: 'loaded' };
 }
 
 /** Whether the table would shrink by more than it may. */
 async function guardShrinking(
-  run: Run,
+  sql: Sql,
   { plan }: LoadRow,
   { rows, maxDeletePercent, role }: Publishing & { rows: number },
 ): Promise<PenstockError | null> {
   const count = `select count(*)::text as rows from ${qualifiedName(plan.target)} as t where ${isLive(plan)}`;
-  const [there] = await asRole(run, role, () => run<{ rows: string }>(count));
+  const [there] = await asRole(sql, role, () => sql<{ rows: string }>(count));
   const before = Number(there!.rows);
   return tooManyDeletes({ plan, gone: Math.max(before - rows, 0), of: before, maxDeletePercent });
 }
@@ -131,40 +131,40 @@ async function guardShrinking(
  * Deletes the sync's rows and inserts the shadow's, while readers do not wait. Neither do writers of other scopes; where all
  * rows are the sync's, whoever else may write there does.
  */
-async function rewrite(run: Run, load: LoadRow, { role }: Publishing, rows: number): Promise<Published> {
+async function rewrite(sql: Sql, load: LoadRow, { role }: Publishing, rows: number): Promise<Published> {
   const { plan } = load;
   const target = qualifiedName(plan.target);
-  const inserted = await writingTarget(run, { load, role }, async () => {
-    if (!plan.scope) await run(`lock table ${target} in share row exclusive mode`);
-    await run(`delete from ${target} as t where ${isLive(plan)}`);
-    return insertShadow(run, load);
+  const inserted = await writingTarget(sql, { load, role }, async () => {
+    if (!plan.scope) await sql(`lock table ${target} in share row exclusive mode`);
+    await sql(`delete from ${target} as t where ${isLive(plan)}`);
+    return insertShadow(sql, load);
   });
   if (inserted !== rows) throw rowsSwallowed(plan);
   return { phase: 'done' };
 }
 
 /** The second transaction: the shadow becomes the target, unless something came in its way; then all is looked at again. */
-async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Publishing): Promise<Published> {
+async function swap(sql: Sql, load: LoadRow, { role, keepPrevious, lockMs }: Publishing): Promise<Published> {
   const { relation, sync, plan } = load;
   const shadow = shadowOf(load.id);
   const keepAs = keepPrevious ? previousName(plan.target) : null;
-  await run(`set local idle_in_transaction_session_timeout = ${frozenMs}`);
+  await sql(`set local idle_in_transaction_session_timeout = ${frozenMs}`);
   // Nobody reads the shadow: what holds it is waited for before anybody waits for us.
-  await run(`lock table ${shadow} in access exclusive mode`);
-  await sendVacuumAway(run, plan.target);
+  await sql(`lock table ${shadow} in access exclusive mode`);
+  await sendVacuumAway(sql, plan.target);
   // Only now: every claim in this database waits for it.
-  await run('lock table _penstock.target in row exclusive mode');
-  if (keepAs !== null) await dropPrevious(run, load, lockMs);
-  await lockExclusively(run, plan.target, lockMs);
-  await requireTarget(run, load);
-  const [{ oid } = { oid: '' }] = await run<{ oid: string }>('select to_regclass($1)::oid::text as oid', [
+  await sql('lock table _penstock.target in row exclusive mode');
+  if (keepAs !== null) await dropPrevious(sql, load, lockMs);
+  await lockExclusively(sql, plan.target, lockMs);
+  await requireTarget(sql, load);
+  const [{ oid } = { oid: '' }] = await sql<{ oid: string }>('select to_regclass($1)::oid::text as oid', [
     shadow,
   ]);
-  const isClear = (await findObstacles(run, relation, { role })).length === 0;
-  if (!isClear || (await findDifference(run, relation, oid)) !== null) return { phase: 'loading' };
-  await requireNewSnapshots(run, load.id, plan.target);
-  await swapTables(run, { oldTable: relation, shadow: load.id, target: plan.target, keepAs });
-  await run('update _penstock.target set relation = $3, previous = $4 where relation = $1 and sync = $2', [
+  const isClear = (await findObstacles(sql, relation, { role })).length === 0;
+  if (!isClear || (await findDifference(sql, relation, oid)) !== null) return { phase: 'loading' };
+  await requireNewSnapshots(sql, load.id, plan.target);
+  await swapTables(sql, { oldTable: relation, shadow: load.id, target: plan.target, keepAs });
+  await sql('update _penstock.target set relation = $3, previous = $4 where relation = $1 and sync = $2', [
     relation,
     sync,
     oid,
@@ -175,12 +175,12 @@ async function swap(run: Run, load: LoadRow, { role, keepPrevious, lockMs }: Pub
 
 /** One generation is kept: the one before goes. REPLACE_REFUSED when the name is somebody else's. */
 async function dropPrevious(
-  run: Run,
+  sql: Sql,
   { relation, sync, plan: { target } }: LoadRow,
   lockMs: number,
 ): Promise<void> {
   const previous = { schema: target.schema, table: previousName(target) };
-  const [there] = await run<{ oid: string; isOurs: boolean }>(
+  const [there] = await sql<{ oid: string; isOurs: boolean }>(
     `select c.oid::text as oid, exists (select from _penstock.target
          where relation = $2 and sync = $3 and previous = c.oid)
          and not exists (select from _penstock.target where relation = c.oid) as "isOurs"
@@ -190,9 +190,9 @@ async function dropPrevious(
   if (!there) return;
   if (!there.isOurs)
     throw replaceRefused(target, `the table ${previous.table}, which this sync has not kept`);
-  const [obstacle] = await findObstacles(run, there.oid);
+  const [obstacle] = await findObstacles(sql, there.oid);
   if (obstacle) throw replaceRefused(target, `${obstacle.what}, which depends on ${previous.table}`);
-  await sendVacuumAway(run, previous);
-  await lockExclusively(run, previous, lockMs);
-  await run(`drop table ${qualifiedName(previous)}`);
+  await sendVacuumAway(sql, previous);
+  await lockExclusively(sql, previous, lockMs);
+  await sql(`drop table ${qualifiedName(previous)}`);
 }

@@ -4,7 +4,7 @@
  */
 import type { LoadId } from '../../../domain/ids.ts';
 import { ident } from '../../../postgres-client/quote.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import { insertAll, scopeEntries } from '../scoped.ts';
 import { qualifiedName } from '../target-name.ts';
@@ -14,24 +14,24 @@ import { fetchStorage } from './table-shape.ts';
 export const shadowOf = (load: LoadId): string => `_penstock.${ident(load)}`;
 
 /** Logged whatever the target is: what a checkpoint vouches for survives a crash. Batches write it as the target's role. */
-export async function createShadow(run: Run, { id, plan, relation }: LoadRow, role?: string): Promise<void> {
-  await run(
+export async function createShadow(sql: Sql, { id, plan, relation }: LoadRow, role?: string): Promise<void> {
+  await sql(
     `create table ${shadowOf(id)} (like ${qualifiedName(plan.target)} including all excluding indexes excluding statistics)
-       ${await fetchStorage(run, relation)}`,
+       ${await fetchStorage(sql, relation)}`,
   );
   // COPY brings the other columns: a constraint of the target's on these is to find what will be inserted there.
   for (const { column, value } of scopeEntries(plan))
-    await run(`alter table ${shadowOf(id)} alter column ${column} set default ${value}`);
+    await sql(`alter table ${shadowOf(id)} alter column ${column} set default ${value}`);
   if (role === undefined) return;
-  await run(`grant usage on schema _penstock to ${ident(role)}`);
-  await run(`grant select, insert on ${shadowOf(id)} to ${ident(role)}`);
+  await sql(`grant usage on schema _penstock to ${ident(role)}`);
+  await sql(`grant select, insert on ${shadowOf(id)} to ${ident(role)}`);
 }
 
-export const emptyShadow = (run: Run, { id }: LoadRow): Promise<unknown> => run(`truncate ${shadowOf(id)}`);
+export const emptyShadow = (sql: Sql, { id }: LoadRow): Promise<unknown> => sql(`truncate ${shadowOf(id)}`);
 
-export const dropShadow = (run: Run, { id }: LoadRow): Promise<unknown> =>
-  run(`drop table if exists ${shadowOf(id)}`);
+export const dropShadow = (sql: Sql, { id }: LoadRow): Promise<unknown> =>
+  sql(`drop table if exists ${shadowOf(id)}`);
 
 /** Inserts the shadow's rows into the target; how many. */
-export const insertShadow = (run: Run, { id, plan }: LoadRow): Promise<number> =>
-  run.count(insertAll(plan, shadowOf(id)));
+export const insertShadow = (sql: Sql, { id, plan }: LoadRow): Promise<number> =>
+  sql.count(insertAll(plan, shadowOf(id)));

@@ -5,7 +5,7 @@
  */
 import { PenstockError } from '../../../domain/errors.ts';
 import type { TableName } from '../../../ports/destination.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 
 export interface Obstacle {
   /** As PostgreSQL describes it: `rule _RETURN on view public.report`. */
@@ -22,11 +22,11 @@ interface Swapped {
 
 /** Everything of the table that would not survive its being swapped by the connected login. */
 export const findObstacles = (
-  run: Run,
+  sql: Sql,
   relation: string,
   { role, inPart }: Swapped = {},
 ): Promise<Obstacle[]> =>
-  run<Obstacle>(
+  sql<Obstacle>(
     `with target as (select * from pg_class where oid = $1::oid)
      select what, bool_or(blocks) as "blocksRewrite"
        from (${dependents} union all ${ownTraits} union all ${rights}) as found(what, blocks)

@@ -5,7 +5,7 @@
 import type { LoadId } from '../../../domain/ids.ts';
 import type { TableName } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 import { findHolder, targetLocked, type Holder } from '../target-locked.ts';
 import { qualifiedName } from '../target-name.ts';
 import { shadowOf } from './shadow.ts';
@@ -14,8 +14,8 @@ import { shadowOf } from './shadow.ts';
 const indexName = (oid: string): string => `idx_${oid}`;
 
 /** Builds what the old table has of indexes, in `_penstock`, under names of their own. */
-export async function buildIndexes(run: Run, oldTable: string, newName: string): Promise<void> {
-  const wanted = await run<{
+export async function buildIndexes(sql: Sql, oldTable: string, newName: string): Promise<void> {
+  const wanted = await sql<{
     name: string;
     unique: string;
     rest: string;
@@ -34,15 +34,15 @@ export async function buildIndexes(run: Run, oldTable: string, newName: string):
     [oldTable],
   );
   for (const { name, unique, rest, constraint, excludes } of wanted) {
-    if (excludes === null) await run(`create ${unique}index ${name} on ${newName} ${rest}`);
+    if (excludes === null) await sql(`create ${unique}index ${name} on ${newName} ${rest}`);
     const added = excludes ?? constraint;
-    if (added !== null) await run(`alter table ${newName} add constraint ${name} ${added}`);
+    if (added !== null) await sql(`alter table ${newName} add constraint ${name} ${added}`);
   }
-  await commentOn(run, oldTable, newName);
+  await commentOn(sql, oldTable, newName);
 }
 
-async function commentOn(run: Run, oldTable: string, newName: string): Promise<void> {
-  const comments = await run<{ sql: string }>(
+async function commentOn(sql: Sql, oldTable: string, newName: string): Promise<void> {
+  const comments = await sql<{ sql: string }>(
     `select format('comment on index _penstock.idx_%s is %L', indexrelid, obj_description(indexrelid, 'pg_class')) as sql
        from pg_index where indrelid = $1::oid and obj_description(indexrelid, 'pg_class') is not null
      union all
@@ -51,19 +51,19 @@ async function commentOn(run: Run, oldTable: string, newName: string): Promise<v
         and obj_description(oid, 'pg_constraint') is not null`,
     [oldTable, newName],
   );
-  for (const { sql } of comments) await run(sql);
+  for (const { sql: statement } of comments) await sql(statement);
 }
 
 /** Drops what `buildIndexes` has built. */
-export async function dropIndexes(run: Run, newName: string): Promise<void> {
-  const built = await run<{ sql: string }>(
+export async function dropIndexes(sql: Sql, newName: string): Promise<void> {
+  const built = await sql<{ sql: string }>(
     `select case when k.oid is null then format('drop index %s', indexrelid::regclass)
                  else format('alter table %s drop constraint %I', indrelid::regclass, conname) end as sql
        from pg_index left join pg_constraint k on k.conindid = indexrelid and k.contype in ('p', 'u', 'x')
       where indrelid = to_regclass($1)`,
     [newName],
   );
-  for (const { sql } of built) await run(sql);
+  for (const { sql: statement } of built) await sql(statement);
 }
 
 /** What makes the new table the old one’s equal, beside what both are made of: whose it is, and who may do what. */
@@ -104,25 +104,25 @@ export interface Swap {
 }
 
 /** The caller holds ACCESS EXCLUSIVE on the old table and has seen that nothing else is in the way. */
-export async function swapTables(run: Run, { oldTable, shadow, target, keepAs }: Swap): Promise<void> {
+export async function swapTables(sql: Sql, { oldTable, shadow, target, keepAs }: Swap): Promise<void> {
   const name = qualifiedName(target);
   const schema = ident(target.schema);
-  const heirlooms = await run<{ sql: string }>(heirloom, [oldTable, shadowOf(shadow), name]);
-  const indexes = await run<{ oid: string; name: string }>(
+  const heirlooms = await sql<{ sql: string }>(heirloom, [oldTable, shadowOf(shadow), name]);
+  const indexes = await sql<{ oid: string; name: string }>(
     'select indexrelid::text as oid, relname as name from pg_index join pg_class c on c.oid = indexrelid where indrelid = $1::oid',
     [oldTable],
   );
-  if (keepAs === null) await run(`drop table ${name}`);
+  if (keepAs === null) await sql(`drop table ${name}`);
   else {
-    await run(`alter table ${name} rename to ${ident(keepAs)}`);
+    await sql(`alter table ${name} rename to ${ident(keepAs)}`);
     for (const index of indexes)
-      await run(`alter index ${schema}.${ident(index.name)} rename to ${ident(`previous_${index.oid}`)}`);
+      await sql(`alter index ${schema}.${ident(index.name)} rename to ${ident(`previous_${index.oid}`)}`);
   }
-  await run(`alter table ${shadowOf(shadow)} set schema ${schema}`);
-  await run(`alter table ${schema}.${ident(shadow)} rename to ${ident(target.table)}`);
+  await sql(`alter table ${shadowOf(shadow)} set schema ${schema}`);
+  await sql(`alter table ${schema}.${ident(shadow)} rename to ${ident(target.table)}`);
   for (const index of indexes)
-    await run(`alter index ${schema}.${indexName(index.oid)} rename to ${ident(index.name)}`);
-  for (const { sql } of heirlooms) await run(sql);
+    await sql(`alter index ${schema}.${indexName(index.oid)} rename to ${ident(index.name)}`);
+  for (const { sql: statement } of heirlooms) await sql(statement);
 }
 
 /**
@@ -130,9 +130,9 @@ export async function swapTables(run: Run, { oldTable, shadow, target, keepAs }:
  * unless it prevents a wraparound. The lock is given back: held while ACCESS EXCLUSIVE is waited for, it would be a deadlock
  * with DDL in a transaction that has read the table. TARGET_LOCKED.
  */
-export async function sendVacuumAway(run: Run, target: TableName): Promise<void> {
-  await lock(run, target, 'share update exclusive');
-  await run('rollback to savepoint unlocked');
+export async function sendVacuumAway(sql: Sql, target: TableName): Promise<void> {
+  await lock(sql, target, 'share update exclusive');
+  await sql('rollback to savepoint unlocked');
 }
 
 /** How long readers may be kept away by a worker that freezes in the middle of a swap, or by what it still waits for. */
@@ -142,20 +142,20 @@ export const frozenMs = 3_000;
  * Takes ACCESS EXCLUSIVE, waiting for a moment only: whoever wants to read queues behind us for no longer. TARGET_LOCKED
  * names who holds it. What is waited for afterwards, such as an autovacuum of what is TOASTed, is waited for longer.
  */
-export async function lockExclusively(run: Run, target: TableName, lockMs: number): Promise<void> {
-  await run(`set local lock_timeout = ${lockMs}`);
-  await lock(run, target, 'access exclusive');
-  await run(`set local lock_timeout = ${frozenMs}`);
+export async function lockExclusively(sql: Sql, target: TableName, lockMs: number): Promise<void> {
+  await sql(`set local lock_timeout = ${lockMs}`);
+  await lock(sql, target, 'access exclusive');
+  await sql(`set local lock_timeout = ${frozenMs}`);
 }
 
-async function lock(run: Run, target: TableName, mode: string): Promise<void> {
-  await run('savepoint unlocked');
+async function lock(sql: Sql, target: TableName, mode: string): Promise<void> {
+  await sql('savepoint unlocked');
   try {
-    await run(`lock table ${qualifiedName(target)} in ${mode} mode`);
+    await sql(`lock table ${qualifiedName(target)} in ${mode} mode`);
   } catch (error) {
     if ((error as { code?: unknown }).code !== '55P03') throw error;
-    await run('rollback to savepoint unlocked');
-    const holder = await findHolder(run, target, { isWriting: false });
+    await sql('rollback to savepoint unlocked');
+    const holder = await findHolder(sql, target, { isWriting: false });
     throw targetLocked(target, 'swapped', holder);
   }
 }
@@ -164,8 +164,8 @@ async function lock(run: Run, target: TableName, mode: string): Promise<void> {
  * TARGET_LOCKED while a transaction goes on whose snapshot is older than the rows of the load: it would find the new table
  * empty.
  */
-export async function requireNewSnapshots(run: Run, load: string, target: TableName): Promise<void> {
-  const [holder] = await run<Holder>(
+export async function requireNewSnapshots(sql: Sql, load: string, target: TableName): Promise<void> {
+  const [holder] = await sql<Holder>(
     `select a.pid, a.application_name as name, 'a snapshot from before the rows that are to be published' as holds
        from pg_stat_activity a, _penstock.load l
       where l.id = $1 and a.datname = current_database() and a.pid <> pg_backend_pid()

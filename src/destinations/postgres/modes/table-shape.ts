@@ -1,10 +1,10 @@
 /** What a table is made of, but for its name, its rows and whose it is: to build another like it, and to see that it is. */
 import { ident } from '../../../postgres-client/quote.ts';
-import type { Run } from '../destination-session.ts';
+import type { Sql } from '../destination-session.ts';
 
 /** A fact a line; two tables with the same lines are alike, whatever their indexes are called. */
-async function fetchShape(run: Run, relation: string): Promise<string[]> {
-  const lines = await run<{ fact: string }>(
+async function fetchShape(sql: Sql, relation: string): Promise<string[]> {
+  const lines = await sql<{ fact: string }>(
     `${columns} union all ${constraints} union all ${indexes} union all ${options}`,
     [relation],
   );
@@ -12,8 +12,8 @@ async function fetchShape(run: Run, relation: string): Promise<string[]> {
 }
 
 /** The first thing that the two tables do not have in common; null when they are alike. */
-export async function findDifference(run: Run, one: string, other: string): Promise<string | null> {
-  const [a, b] = [await fetchShape(run, one), await fetchShape(run, other)];
+export async function findDifference(sql: Sql, one: string, other: string): Promise<string | null> {
+  const [a, b] = [await fetchShape(sql, one), await fetchShape(sql, other)];
   return a.find((fact) => !b.includes(fact)) ?? b.find((fact) => !a.includes(fact)) ?? null;
 }
 
@@ -43,8 +43,8 @@ const options = `
    where c.oid = $1::oid`;
 
 /** `using … with (…)` for a table that is stored as this one is. */
-export async function fetchStorage(run: Run, relation: string): Promise<string> {
-  const [row] = await run<{ method: string | null; options: string | null }>(
+export async function fetchStorage(sql: Sql, relation: string): Promise<string> {
+  const [row] = await sql<{ method: string | null; options: string | null }>(
     `select m.amname as method, string_agg(format('%s = %L', o.name, o.value), ', ') filter (where o.name is not null) as options
        from pg_class c
        left join pg_am m on m.oid = c.relam
