@@ -91,7 +91,7 @@ test('a target that somebody else has locked is an error after the lock time-out
   await other.query('begin; lock table target in access exclusive mode');
   const impatient = room.openDestination({ timeouts: { lockMs: 200 } });
   const writer = await impatient.takeLease(leaseOf());
-  await expect(writer.begin()).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  await expect(writer.begin()).rejects.toMatchObject({ code: 'TARGET_LOCKED' });
   await writer.close();
   await impatient.close();
   await other.end();
