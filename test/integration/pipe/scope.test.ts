@@ -270,7 +270,7 @@ describe('a table that is made', () => {
     await expectEqual('acme', 'shard = 7 and live');
     const { rows } = await room.to.query(
       `select string_agg(attname || ' ' || format_type(atttypid, atttypmod) || case when attnotnull then '!' else '' end, ', ' order by attnum) as columns,
-              (select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'target'::regclass) as key
+              (select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'target'::regclass and contype = 'p') as key
          from pg_attribute where attrelid = 'target'::regclass and attnum > 0`,
     );
     expect(rows).toEqual([

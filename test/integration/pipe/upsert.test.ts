@@ -157,7 +157,7 @@ describe('targets', () => {
   test('the key is the primary key of a table that is created', async () => {
     await room.run(people());
     const { rows } = await room.to.query(
-      `select pg_get_constraintdef(oid) as def from pg_constraint where conrelid = 'target'::regclass`,
+      `select pg_get_constraintdef(oid) as def from pg_constraint where conrelid = 'target'::regclass and contype = 'p'`,
     );
     expect(rows).toEqual([{ def: 'PRIMARY KEY (id)' }]);
   });
