@@ -70,7 +70,7 @@ export function specOfFlags(flags: Flags): SyncSpec {
     ...(flags['cursor'] !== undefined && {
       cursor: { column: flags['cursor'], lookback: flags['lookback'], lag: flags['lag'] },
     }),
-    scope: scopeOf(textOf(flags['scope'])),
+    scope: scopeOfFlags(flags),
     softDelete: flags['softDelete'],
     deletedWhen: flags['deletedWhen'],
     onSchemaChange: flags['onSchemaChange'],
@@ -95,7 +95,9 @@ export function specOfFlags(flags: Flags): SyncSpec {
   return parsed.data;
 }
 
-function scopeOf(text: string | undefined): Record<string, string> | undefined {
+/** Throws CONFIG. */
+export function scopeOfFlags(flags: Flags): Record<string, string> | undefined {
+  const text = textOf(flags['scope']);
   if (text === undefined) return undefined;
   const entries = text.split(',').map((each) => /^([^=]+)=(.*)$/s.exec(each.trim()));
   if (entries.includes(null)) throw new PenstockError('CONFIG', '--scope: column=value, with commas between');

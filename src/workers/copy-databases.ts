@@ -16,6 +16,8 @@ import { openPostgresSource } from '../sources/postgres/postgres-source.ts';
 import { withEnds } from './sync-examiner.ts';
 
 type Ends = Record<'from' | 'to', Omit<ConnectionAccess, 'connectionId' | 'kind'>>;
+/** A sync, or the copies of a table, scope and name. */
+export type VerifyOf = SyncId | CopySync;
 export type CopyRequest = Omit<CopyOnceRequest, 'run'>;
 
 /** Runs one copy. */
@@ -33,7 +35,7 @@ export const planDatabases = (ends: Ends, spec: SyncSpec): Promise<SyncPlan> =>
 /** Compares what a sync, or copies of that name, have written to the table with their source. */
 export const verifyDatabases = (
   ends: Ends,
-  { of, ...request }: Omit<VerifyRequest, 'sync'> & { of: SyncId | CopySync },
+  { of, ...request }: Omit<VerifyRequest, 'sync'> & { of: VerifyOf },
 ): Promise<VerifyReport> =>
   between(ends, async (deps) => {
     const sync = typeof of === 'string' ? of : (await findCopySync(deps.destination, of)).sync;

@@ -3,11 +3,13 @@
  * databases for as long as it takes.
  */
 import { PenstockError } from '../../domain/errors.ts';
-import { isId, type SyncId } from '../../domain/ids.ts';
+import { isId } from '../../domain/ids.ts';
 import type { VerifyReport } from '../../domain/verify-report.ts';
+import type { VerifyOf } from '../../workers/copy-databases.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { clientConfig, connectClient, integerOf, tenantOption, textOf } from '../connect-client.ts';
 import { copyEnds, endOptions, stopAtSignal } from '../copy-ends.ts';
+import { scopeOfFlags } from '../copy-spec.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { describeVerified, print, printJson, say } from '../show.ts';
 
@@ -24,6 +26,7 @@ export const command: Command = {
     ...endOptions,
     { flag: '--table <table>', doc: 'of a copy' },
     { flag: '--name <name>', doc: 'of a copy', default: 'copy' },
+    { flag: '--scope <values>', doc: 'of a copy: column=value, with commas between' },
     tenantOption,
   ],
   config: [...clientConfig, 'copyFrom', 'copyTo'],
@@ -49,7 +52,7 @@ function verifySync(input: CommandInput, ref: string): Promise<VerifyReport> {
   });
 }
 
-function whatOf({ args: [ref], options }: CommandInput): SyncId | { table: string; name: string } {
+function whatOf({ args: [ref], options }: CommandInput): VerifyOf {
   if (ref !== undefined) {
     if (isId('sync', ref)) return ref;
     throw new PenstockError(
@@ -60,7 +63,7 @@ function whatOf({ args: [ref], options }: CommandInput): SyncId | { table: strin
   const table = textOf(options['table']);
   if (table === undefined)
     throw new PenstockError('CONFIG', 'verify needs a sync, or --table with --from and --to for a copy');
-  return { table, name: textOf(options['name'])! };
+  return { table, name: textOf(options['name'])!, scope: scopeOfFlags(options) };
 }
 
 async function verifyDirectly(input: CommandInput): Promise<VerifyReport> {

@@ -95,6 +95,15 @@ describe('penstock verify', () => {
     expect(JSON.parse(differs.stdout)).toMatchObject({ examples: [{ fault: 'missing', key: '(17)' }] });
   });
 
+  test('compares the rows of a scope, which is a copy of its own', async () => {
+    const of = ['--table', 'shared', '--scope', 'tenant=acme'];
+    expect(await copy([...of, '--mode', 'upsert']).ended).toMatchObject({ code: 0 });
+    expect(await verify(of)).toMatchObject({ code: 0 });
+    await room.to.query('delete from shared where id = 19');
+    expect(await verify(of)).toMatchObject({ code: 4, stdout: expect.stringContaining('(19)') });
+    expect(await verify(['--table', 'shared'])).toMatchObject({ code: 1 });
+  });
+
   test('compares what a sync has written, which is told by its id', async () => {
     const sync = room.sync({ query, key: ['id'], table: 'of_a_sync' });
     await room.run(sync);
