@@ -70,6 +70,14 @@ export async function scopeOf(
   }
 }
 
+type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
+
+/** `scopeOf` of a route that takes `?tenantId=`. */
+export const queryScope =
+  (tenants: TenantStore) =>
+  (request: Tenanted): Promise<Scope> =>
+    scopeOf(request, tenants, request.query.tenantId);
+
 /** The one tenant whose new sync it is. BAD_REQUEST when an operator's key does not say. */
 export async function tenantOf(
   request: FastifyRequest,

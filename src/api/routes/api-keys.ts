@@ -1,7 +1,7 @@
 /** `/v1/api-keys`: a key is shown in the answer that makes it, and never again. */
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
+import { queryScope, scopeOf } from '../auth.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { idParams, pageOf, pageQuery, tenantQuery } from '../common-schema.ts';
 import { apiKey, madeApiKey, newApiKey } from '../tenant-schema.ts';
@@ -9,6 +9,9 @@ import { apiKey, madeApiKey, newApiKey } from '../tenant-schema.ts';
 const tags = ['api keys'];
 
 export function addApiKeyRoutes(app: ApiApp, { store }: ApiDeps): void {
+  const { apiKeys, tenants } = store;
+  const scope = queryScope(tenants);
+
   app.post(
     '/v1/api-keys',
     {
@@ -17,8 +20,8 @@ export function addApiKeyRoutes(app: ApiApp, { store }: ApiDeps): void {
     },
     async (request, reply) => {
       const { tenantId, ...wanted } = request.body;
-      const scope = await scopeOf(request, store.tenants, tenantId, '/tenantId');
-      return reply.code(201).send(await store.apiKeys.create(scope, wanted));
+      const owner = await scopeOf(request, tenants, tenantId, '/tenantId');
+      return reply.code(201).send(await apiKeys.create(owner, wanted));
     },
   );
   app.get(
@@ -28,13 +31,8 @@ export function addApiKeyRoutes(app: ApiApp, { store }: ApiDeps): void {
       schema: { tags, summary: 'List API keys', querystring: pageQuery, response: { 200: pageOf(apiKey) } },
     },
     async (request, reply) => {
-      const scope = await scopeOf(request, store.tenants, request.query.tenantId);
-      return answerPage(
-        request,
-        reply,
-        await store.apiKeys.list(scope, pageRequestOf(request.query)),
-        (item) => item,
-      );
+      const page = await apiKeys.list(await scope(request), pageRequestOf(request.query));
+      return answerPage(request, reply, page, (item) => item);
     },
   );
   app.delete(
@@ -49,9 +47,6 @@ export function addApiKeyRoutes(app: ApiApp, { store }: ApiDeps): void {
         response: { 200: apiKey },
       },
     },
-    async (request) => {
-      const scope = await scopeOf(request, store.tenants, request.query.tenantId);
-      return store.apiKeys.revoke(scope, request.params.id);
-    },
+    async (request) => apiKeys.revoke(await scope(request), request.params.id),
   );
 }

@@ -1,22 +1,19 @@
 /** `/v1/connections`: databases that syncs read from and write to. */
-import type { FastifyRequest } from 'fastify';
 import { connectionKinds } from '../../domain/connection-kinds.ts';
 import { hasCode, PenstockError } from '../../domain/errors.ts';
-import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
+import { queryScope, scopeOf } from '../auth.ts';
 import { ifMatchOf, setEtag } from '../etag.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { emptyBody, noContent, pageOf, pageQuery, refParams, tenantQuery } from '../common-schema.ts';
 import { connection, connectionChange, newConnection, testResult } from '../connection-schema.ts';
 
 const tags = ['connections'];
-type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
 
 export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
   const { connections, tenants } = deps.store;
-  const scope = (request: Tenanted): Promise<Scope> => scopeOf(request, tenants, request.query.tenantId);
+  const scope = queryScope(tenants);
 
   app.post(
     '/v1/connections',

@@ -1,11 +1,9 @@
 /** `/v1/runs`: executions of syncs; reading and steering them. */
-import type { FastifyRequest } from 'fastify';
 import { isId } from '../../domain/ids.ts';
 import type { RunControl } from '../../ports/run-control.ts';
-import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
+import { queryScope } from '../auth.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerRun } from '../run-answer.ts';
@@ -14,7 +12,6 @@ import { run, runEvent, runsQuery } from '../run-schema.ts';
 
 const tags = ['runs'];
 const common = { tags, params: idParams, querystring: tenantQuery };
-type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
 
 const verbs = {
   cancel: 'Cancel a run: a queued one ends at once, an active one after the batches in hand',
@@ -24,7 +21,7 @@ const verbs = {
 
 export function addRunRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): void {
   const { runs, syncs, tenants } = deps.store;
-  const scope = (request: Tenanted): Promise<Scope> => scopeOf(request, tenants, request.query.tenantId);
+  const scope = queryScope(tenants);
 
   app.get(
     '/v1/runs',

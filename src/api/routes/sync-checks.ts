@@ -2,7 +2,7 @@
 import { refParams, tenantQuery } from '../common-schema.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf, tenantOf } from '../auth.ts';
+import { queryScope, tenantOf } from '../auth.ts';
 import { syncPlan, verifyBody, verifyReport } from '../examine-schema.ts';
 import { checkScheduleFirst, mergedSpec } from '../sync-answer.ts';
 import { newSync, syncPatch } from '../sync-schema.ts';
@@ -10,6 +10,7 @@ import { newSync, syncPatch } from '../sync-schema.ts';
 /** @param closing aborted when the server is to end */
 export function addSyncCheckRoutes(app: ApiApp, { store, examiner }: ApiDeps, closing: AbortSignal): void {
   const { syncs, tenants } = store;
+  const scope = queryScope(tenants);
 
   app.post(
     '/v1/syncs/plan',
@@ -27,9 +28,9 @@ export function addSyncCheckRoutes(app: ApiApp, { store, examiner }: ApiDeps, cl
     },
     async (request) => {
       const { tenantId: ref, ...spec } = request.body;
-      const scope = await tenantOf(request, tenants, ref);
-      const checked = await syncs.check(scope, { spec, id: null });
-      return examiner.plan({ ...checked, tenantId: scope.tenantId, id: null, spec });
+      const owner = await tenantOf(request, tenants, ref);
+      const checked = await syncs.check(owner, { spec, id: null });
+      return examiner.plan({ ...checked, tenantId: owner.tenantId, id: null, spec });
     },
   );
   app.post(
@@ -49,10 +50,10 @@ export function addSyncCheckRoutes(app: ApiApp, { store, examiner }: ApiDeps, cl
       },
     },
     async (request) => {
-      const scope = await scopeOf(request, tenants, request.query.tenantId);
-      const { id, tenantId, spec: before } = await syncs.fetch(scope, request.params.ref);
+      const caller = await scope(request);
+      const { id, tenantId, spec: before } = await syncs.fetch(caller, request.params.ref);
       const spec = mergedSpec(before, request.body);
-      const checked = await syncs.check({ ...scope, tenantId }, { spec, id });
+      const checked = await syncs.check({ ...caller, tenantId }, { spec, id });
       return examiner.plan({ ...checked, tenantId, id, spec });
     },
   );
@@ -72,8 +73,7 @@ export function addSyncCheckRoutes(app: ApiApp, { store, examiner }: ApiDeps, cl
       },
     },
     async (request, reply) => {
-      const scope = await scopeOf(request, tenants, request.query.tenantId);
-      const { id, spec } = await syncs.fetch(scope, request.params.ref);
+      const { id, spec } = await syncs.fetch(await scope(request), request.params.ref);
       const gone = new AbortController();
       reply.raw.once('close', () => gone.abort());
       const { maxExamples, maxSeconds } = request.body;

@@ -1,19 +1,16 @@
 /** `/v1/syncs/{ref}/rejects`: the rows that a sync's target has refused. Reading them is audited: they are the customer's. */
-import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
 import { writeModes } from '../../domain/write-modes.ts';
-import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
+import { queryScope } from '../auth.ts';
 import { emptyBody, pageOf, pageQuery, refParams, tenantQuery, timestamp } from '../common-schema.ts';
 import { requestKeyOf } from '../idempotency.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { accepted } from '../run-schema.ts';
 
 const tags = ['syncs'];
-type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
 
 const shown = z.array(z.string().nullable()).nullable();
 
@@ -43,7 +40,7 @@ export const reject = z
 
 export function addSyncRejectRoutes(app: ApiApp, deps: ApiDeps): void {
   const { syncs, runs, tenants } = deps.store;
-  const scope = (request: Tenanted): Promise<Scope> => scopeOf(request, tenants, request.query.tenantId);
+  const scope = queryScope(tenants);
 
   app.get(
     '/v1/syncs/:ref/rejects',

@@ -1,14 +1,12 @@
 /** What can be done with a sync beside changing it: trigger, pause, resume, reset, and looking at its due times. */
-import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
 import { resetWays } from '../../domain/reset-ways.ts';
 import { nextDue } from '../../domain/schedule.ts';
 import type { Schedule } from '../../domain/sync-spec.ts';
-import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf } from '../auth.ts';
+import { queryScope } from '../auth.ts';
 import { requestKeyOf } from '../idempotency.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
@@ -21,11 +19,10 @@ import { answerSync } from '../sync-answer.ts';
 
 const tags = ['syncs'];
 const common = { tags, params: refParams, querystring: tenantQuery };
-type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
 
 export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): void {
   const { syncs, runs, tenants } = deps.store;
-  const scope = (request: Tenanted): Promise<Scope> => scopeOf(request, tenants, request.query.tenantId);
+  const scope = queryScope(tenants);
 
   app.post(
     '/v1/syncs/:ref/trigger',

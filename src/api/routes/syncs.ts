@@ -1,11 +1,9 @@
 /** `/v1/syncs`: saved queries, their destination, mode and schedule. */
-import type { FastifyRequest } from 'fastify';
 import { PenstockError } from '../../domain/errors.ts';
 import { isId } from '../../domain/ids.ts';
-import type { Scope } from '../../ports/scope.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { scopeOf, tenantOf } from '../auth.ts';
+import { queryScope, tenantOf } from '../auth.ts';
 import { ifMatchOf, setEtag } from '../etag.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { noContent, pageOf, refParams, tenantQuery } from '../common-schema.ts';
@@ -13,11 +11,10 @@ import { changedSync, newSync, sync, syncPatch, syncsQuery } from '../sync-schem
 import { answerSync, checkScheduleFirst, checkedSpec, patchedSpec } from '../sync-answer.ts';
 
 const tags = ['syncs'];
-type Tenanted = FastifyRequest & { query: { tenantId?: string | undefined } };
 
 export function addSyncRoutes(app: ApiApp, { store }: ApiDeps): void {
   const { syncs, tenants } = store;
-  const scope = (request: Tenanted): Promise<Scope> => scopeOf(request, tenants, request.query.tenantId);
+  const scope = queryScope(tenants);
 
   app.post(
     '/v1/syncs',
