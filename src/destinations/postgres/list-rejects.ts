@@ -2,10 +2,8 @@
 import type { SyncId } from '../../domain/ids.ts';
 import type { KeptReject } from '../../ports/destination.ts';
 import type { Page, PageRequest } from '../../ports/scope.ts';
+import { isoOf } from '../../postgres-client/quote.ts';
 import type { SqlRows } from './destination-session.ts';
-
-const isoOf = (column: string): string =>
-  `to_char(r.${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** Oldest first. Nothing where no load was ever opened. */
 export async function listRejects(
@@ -18,8 +16,8 @@ export async function listRejects(
             array(select c ->> 'name' from json_array_elements(l.plan -> 'columns') as c) as columns,
             r.sqlstate, r."column", r."constraint", r.cause, r.attempts,
             case when r.stopped then 'stopped' when r.settled_at is null then 'open' else 'settled' end as state,
-            ${isoOf('first_seen_at')} as "firstSeenAt", ${isoOf('last_seen_at')} as "lastSeenAt",
-            ${isoOf('settled_at')} as "settledAt"
+            ${isoOf('r.first_seen_at')} as "firstSeenAt", ${isoOf('r.last_seen_at')} as "lastSeenAt",
+            ${isoOf('r.settled_at')} as "settledAt"
        from _penstock.reject r left join _penstock.load l on l.id = r.load
       where r.sync = $1 and r.id > $2::bigint and ($3 or r.settled_at is null)
       order by r.id limit $4`,

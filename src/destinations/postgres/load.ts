@@ -11,6 +11,7 @@ import type {
   TargetForecast,
 } from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
+import { isoOf } from '../../postgres-client/quote.ts';
 import { cursorMoved, lockCursor } from './cursor.ts';
 import type { Sql } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
@@ -131,7 +132,7 @@ export const isPrepared = async (sql: Sql): Promise<boolean> =>
 export async function fetchLastDone(sql: Sql, sync: SyncId): Promise<DoneLoad | null> {
   if (!(await isPrepared(sql))) return null;
   const [load] = await sql<LoadRow & { closedAt: string; isFollowed: boolean }>(
-    `select ${loadColumns}, exists (select ${openOfSync}) as "isFollowed", to_char(closed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "closedAt"
+    `select ${loadColumns}, exists (select ${openOfSync}) as "isFollowed", ${isoOf('closed_at')} as "closedAt"
        from _penstock.load l
       where sync = $1 and phase = 'done' and (plan ->> 'cursor' is null or (plan ->> 'movesCursor')::boolean)
       order by closed_at desc limit 1`,

@@ -13,7 +13,7 @@ import type {
 } from '../../ports/destination.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
 import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
-import { ident } from '../../postgres-client/quote.ts';
+import { ident, identList } from '../../postgres-client/quote.ts';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { sqlstateOf } from '../../postgres-client/driver-errors.ts';
 import { classifyDestinationError } from './classify-error.ts';
@@ -190,7 +190,7 @@ class Writer implements PartitionWriter {
   async #openCopy(before = ''): Promise<CopyIn> {
     const { context, client, taken } = this.#parts;
     const { columns, format } = taken.load.plan;
-    const names = columns.map((column) => ident(column.name)).join(', ');
+    const names = identList(columns.map(({ name }) => name));
     const sql = `${before}copy ${this.#route.into} (${names}) from stdin (format ${format})`;
     const copy = new CopyIn(client, sql, format, context.timeouts.answerMs);
     await copy.open();

@@ -3,6 +3,7 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { TargetScope } from '../../domain/target-scope-spec.ts';
 import type { ResetPreview } from '../../ports/destination.ts';
+import { isoOf } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
 import type { Sql } from './destination-session.ts';
 import { sumReceipt } from './finish-load.ts';
@@ -21,7 +22,7 @@ export async function acceptLoad(sql: Sql, sync: SyncId): Promise<void> {
 export async function describeReset(sql: Sql, sync: SyncId, role?: string): Promise<ResetPreview> {
   const open = await fetchOpenLoad(sql, sync);
   const [cursor] = await sql<{ movedAt: string }>(
-    `select to_char(moved_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "movedAt"
+    `select ${isoOf('moved_at')} as "movedAt"
        from _penstock.cursor where sync = $1 and value is not null`,
     [sync],
   );

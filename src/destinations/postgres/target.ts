@@ -3,7 +3,7 @@ import { checkScope } from '../../copy/plan-scope.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, SchemaChange } from '../../ports/destination.ts';
 import type { ResultColumn } from '../../ports/source.ts';
-import { ident } from '../../postgres-client/quote.ts';
+import { ident, identList } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
 import type { Sql } from './destination-session.ts';
 import { describeTarget } from './describe-target.ts';
@@ -146,7 +146,7 @@ export async function targetDdl(sql: Sql, plan: LoadPlan): Promise<string[]> {
   const written = plan.columns.filter(({ name }) => name !== plan.deletedWhen?.column);
   const columns = await columnTypes(sql, written);
   const marker = plan.softDelete ? [`${ident(plan.softDelete.column)} timestamp with time zone`] : [];
-  const key = modeOf(plan).keyed ? [`primary key (${targetKey(plan).map(ident).join(', ')})`] : [];
+  const key = modeOf(plan).keyed ? [`primary key (${identList(targetKey(plan))})`] : [];
   const { schema } = plan.target;
   const there = await sql('select from pg_namespace where nspname = $1', [schema]);
   return [

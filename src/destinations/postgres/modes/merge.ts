@@ -11,7 +11,7 @@
 import type { Client } from 'pg';
 import { isCollatable, isExact } from '../../../copy/exact-types.ts';
 import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
-import { ident } from '../../../postgres-client/quote.ts';
+import { ident, identList } from '../../../postgres-client/quote.ts';
 import { asNumbers, runAll } from '../../../postgres-client/query.ts';
 import type { SameKey } from '../key-index.ts';
 import { inScope, targetKey, withScope } from '../scoped.ts';
@@ -24,8 +24,6 @@ import { stagingTable } from './staging.ts';
 const chosenTable = 'pg_temp.penstock_chosen';
 /** Rows that the target does not have, or has otherwise. */
 const changedTable = 'pg_temp.penstock_changed';
-
-const columnList = (names: readonly string[]): string => names.map(ident).join(', ');
 
 export interface MergeRequest {
   plan: LoadPlan;
@@ -88,7 +86,7 @@ function comeInOrder({ plan, columns, sameKey }: MergeRequest): boolean {
 
 async function countKeys(client: Client, { plan, answerMs }: MergeRequest): Promise<number> {
   const sql = `set local work_mem = '64MB';
-    select count(*) as keys from (select distinct ${columnList(plan.key)} from ${stagingTable}) as s`;
+    select count(*) as keys from (select distinct ${identList(plan.key)} from ${stagingTable}) as s`;
   const results = await runAll(client, sql, answerMs);
   return asNumbers(results.at(-1)!.rows[0] as { keys: string }).keys;
 }
@@ -97,8 +95,8 @@ async function countKeys(client: Client, { plan, answerMs }: MergeRequest): Prom
 function chooseRows({ key, cursor }: LoadPlan): string {
   const newest = cursor ? `, ${ident(cursor.column)} desc nulls last` : '';
   return `create temporary table penstock_chosen on commit drop as
-    select distinct on (${columnList(key)}) * from ${stagingTable} as s
-     order by ${columnList(key)}${newest}, s::text collate "C" desc`;
+    select distinct on (${identList(key)}) * from ${stagingTable} as s
+     order by ${identList(key)}${newest}, s::text collate "C" desc`;
 }
 
 /** "The staged row says that its key is gone"; never NULL. */
@@ -130,11 +128,11 @@ function insertRows(
     plan,
     columns.map(({ name }) => name),
   );
-  const order = inOrder ? '' : `order by ${columnList(plan.key)}`;
+  const order = inOrder ? '' : `order by ${identList(plan.key)}`;
   return `with merged as (
       insert into ${qualifiedName(plan.target)} as t (${into})
       select ${values} from ${from} as s where not ${isTombstone(plan)} ${order}
-      on conflict (${columnList(targetKey(plan))}) do ${conflictAction(plan, columns)}
+      on conflict (${identList(targetKey(plan))}) do ${conflictAction(plan, columns)}
       returning t.xmax = 0 as is_new)
     select count(*) filter (where is_new) as inserted, count(*) filter (where not is_new) as updated from merged`;
 }

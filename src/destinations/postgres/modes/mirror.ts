@@ -11,7 +11,7 @@
  * where it is interrupted: a row of its first attempt may be gone from the result of the last.
  */
 import { writeModes } from '../../../domain/write-modes.ts';
-import { ident, literal } from '../../../postgres-client/quote.ts';
+import { ident, identList, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
 import { asRole } from '../as-role.ts';
 import type { Sql } from '../destination-session.ts';
@@ -70,7 +70,7 @@ async function requireKeys(sql: Sql, { relation, plan }: LoadRow): Promise<void>
 const seen = ({ id }: LoadRow): string => `_penstock.${ident(`seen_${id}`)}`;
 const doomed = ({ id }: LoadRow): string => `_penstock.${ident(`doomed_${id}`)}`;
 
-const columnsOf = ({ plan }: LoadRow): string => plan.key.map(ident).join(', ');
+const columnsOf = ({ plan }: LoadRow): string => identList(plan.key);
 
 /** As the batch's role may not write in `_penstock`, the login does; it is let at the staged rows for that. */
 function notingKeys(writing: Writing): Route {
