@@ -37,7 +37,7 @@ export interface LoadRow {
   relation: string;
   targetColumns: readonly FrozenColumn[];
   columnsState: string;
-  /** The target had no rows when the load was opened; of a target with a key: none in the sync's scope. */
+  /** The target had no rows at all when the load was opened. */
   wasEmpty: boolean;
   phase: OpenLoad['phase'] | 'abandoned';
   receipt: unknown;

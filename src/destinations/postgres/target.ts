@@ -11,7 +11,7 @@ import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.t
 import { hasKeyIndex } from './key-index.ts';
 import { modeOf } from './modes/modes.ts';
 import { own, requireOwnership } from './ownership.ts';
-import { inScope, scopeDdl, targetKey, writtenColumns } from './scoped.ts';
+import { scopeDdl, targetKey, writtenColumns } from './scoped.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
 interface ClaimedTarget {
@@ -36,15 +36,13 @@ export async function claimTarget(
   { plan, ...fitting }: Omit<Fitting, 'present'>,
 ): Promise<ClaimedTarget> {
   const name = qualifiedName(plan.target);
-  // There is an index where there is a key; elsewhere nobody asks for a part of the table.
-  const ofMine = modeOf(plan).keyed ? inScope('t', plan) : 'true';
   // Serialises claims, so that two syncs cannot both find a table unowned.
   await sql('lock table _penstock.target in share row exclusive mode');
   const { columns } = await describeTarget(sql, plan.target);
   const ddl = columns === null ? await targetDdl(sql, plan) : [];
   for (const statement of ddl) await asRole(sql, role, () => sql(statement));
   const [facts] = await sql<RelationFacts>(
-    `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name} as t where ${ofMine}) as "isEmpty"
+    `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name}) as "isEmpty"
        from pg_class c where c.oid = to_regclass($1)`,
     [name],
   );

@@ -13,7 +13,7 @@
 import { writeModes } from '../../../domain/write-modes.ts';
 import { ident, identList, literal } from '../../../postgres-client/quote.ts';
 import { runAll } from '../../../postgres-client/query.ts';
-import { asRole } from '../as-role.ts';
+import { asRole, grantOwn } from '../as-role.ts';
 import type { Sql } from '../destination-session.ts';
 import { fetchSameKey } from '../key-index.ts';
 import type { LoadRow } from '../load.ts';
@@ -119,11 +119,8 @@ async function judge(sql: Sql, load: LoadRow, { maxDeletePercent, role }: Publis
   await sql(
     `create table ${doomed(load)} as select 0::bigint as penstock_no, ${columnsOf(load)} from ${target} with no data`,
   );
-  if (role !== undefined) {
-    await sql(`grant usage on schema _penstock to ${ident(role)}`);
-    await sql(`grant select on ${seen(load)} to ${ident(role)}`);
-    await sql(`grant insert on ${doomed(load)} to ${ident(role)}`);
-  }
+  await grantOwn(sql, role, 'select', seen(load));
+  await grantOwn(sql, role, 'insert', doomed(load));
   // As the role: what row-level security hides from it is not the sync's to delete.
   const [there] = await asRole(sql, role, async () => {
     await sql(

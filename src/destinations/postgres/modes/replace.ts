@@ -4,8 +4,8 @@
  *
  * Usually the shadow itself takes the target's place: it gets the target's indexes, and in a second transaction, which holds
  * ACCESS EXCLUSIVE for a moment, its name. Where the target has what a table in its place would not have (a view of it, a
- * trigger, a publication …), and where only the rows of a scope are to be replaced, these rows are deleted and the shadow's inserted in one transaction. TRUNCATE would be faster, but
- * whoever's snapshot is older would find the table empty.
+ * trigger, a publication …), and where only the rows of a scope are to be replaced, these rows are deleted and the shadow's
+ * inserted in one transaction. TRUNCATE would be faster, but whoever's snapshot is older would find the table empty.
  */
 import { PenstockError } from '../../../domain/errors.ts';
 import { writeModes } from '../../../domain/write-modes.ts';

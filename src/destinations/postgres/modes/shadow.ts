@@ -4,6 +4,7 @@
  */
 import type { LoadId } from '../../../domain/ids.ts';
 import { ident } from '../../../postgres-client/quote.ts';
+import { grantOwn } from '../as-role.ts';
 import type { Sql } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import { insertAll, scopeEntries } from '../scoped.ts';
@@ -22,9 +23,7 @@ export async function createShadow(sql: Sql, { id, plan, relation }: LoadRow, ro
   // COPY brings the other columns: a constraint of the target's on these is to find what will be inserted there.
   for (const { column, value } of scopeEntries(plan))
     await sql(`alter table ${shadowOf(id)} alter column ${column} set default ${value}`);
-  if (role === undefined) return;
-  await sql(`grant usage on schema _penstock to ${ident(role)}`);
-  await sql(`grant select, insert on ${shadowOf(id)} to ${ident(role)}`);
+  await grantOwn(sql, role, 'select, insert', shadowOf(id));
 }
 
 export const emptyShadow = (sql: Sql, { id }: LoadRow): Promise<unknown> => sql(`truncate ${shadowOf(id)}`);
