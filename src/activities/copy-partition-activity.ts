@@ -82,7 +82,10 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
   }
 }
 
-/** An error without any progress, or one that is never to be tried again: what passes by itself goes back to the workflow, which keeps the failure budget. */
+/**
+ * An error without any progress, or one that is never to be tried again: what passes by itself goes back to the
+ * workflow, which keeps the failure budget.
+ */
 async function endByError(error: unknown, attempt: AttemptRecord, stop: StopSignals): Promise<CopyOutcome> {
   if (stop.signal.aborted || error instanceof CancelledFailure) {
     await attempt.end({ outcome: 'cancelled', ...attempt.committed });

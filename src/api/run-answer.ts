@@ -1,4 +1,7 @@
-/** A run as the API answers it: what would mend its error, and links to itself, to its sync and to its workflow in the Temporal Web UI. */
+/**
+ * A run as the API answers it: what would mend its error, and links to itself, to its sync and to its workflow in the
+ * Temporal Web UI.
+ */
 import { cureOf } from '../domain/errors.ts';
 import type { Run } from '../ports/run-control.ts';
 import type { ApiDeps } from './api-deps.ts';

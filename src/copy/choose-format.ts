@@ -42,7 +42,8 @@ export function whyText(
   if (!formats.includes('binary')) return 'the source has no binary rows';
   if (!isPortable(column.typeOid)) return `the bytes of ${column.typeName} may mean something else elsewhere`;
   const there = target?.find((each) => each.name === column.name);
-  // What is not there is made, or the load is refused. A length or scale is applied by a type's receive function as by its input.
+  // What is not there is made, or the load is refused. A length or scale is applied by a type's receive function as by
+  // its input.
   if (there && there.typeOid !== column.typeOid) return `the target has ${there.typeName}`;
   if (key.includes(column.name) && !isBinaryKey(column.typeOid))
     return `keys of type ${column.typeName} are read as text`;

@@ -4,7 +4,10 @@ import { describeError, type Failure } from '../domain/describe-error.ts';
 import { codeOf, retryClassOf } from '../domain/errors.ts';
 import { isSpent, noteFailure, retryDelayMs, type Failing } from '../domain/failure-budget.ts';
 
-/** One failure budget for one piece of work; what is spent of it by one step is missing for the next, until something is committed. */
+/**
+ * One failure budget for one piece of work; what is spent of it by one step is missing for the next, until something is
+ * committed.
+ */
 export class Patience {
   readonly #budgetMs: number;
   readonly #stop: AbortSignal;

@@ -1,4 +1,7 @@
-/** The kinds of databases that connections lead to. Each has an adapter for what it serves as (`src/workers/start-roles.ts`). */
+/**
+ * The kinds of databases that connections lead to. Each has an adapter for what it serves as
+ * (`src/workers/start-roles.ts`).
+ */
 
 export interface ConnectionKindFacts {
   readonly asSource: boolean;

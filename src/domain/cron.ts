@@ -44,7 +44,10 @@ export const parseCron = (text: string, withSeconds: boolean, pointer: string): 
     };
   });
 
-/** cron-parser looks for 31 February until it hits its loop limit. A restricted weekday saves such an expression: either matches. */
+/**
+ * cron-parser looks for 31 February until it hits its loop limit. A restricted weekday saves such an expression: either
+ * matches.
+ */
 function refuseImpossibleDay(fields: readonly string[], pointer: string): void {
   const [, , , days = '', months = '', weekdays] = fields;
   if (weekdays !== '*' || days === '*' || days === 'L') return;

@@ -103,7 +103,10 @@ export function firstInstantShowing(zoneName: string, wallMs: number): number {
   }
 }
 
-/** The latest wall time that the zone's clock has shown up to and including an instant. In the second pass of an overlap it stands still. */
+/**
+ * The latest wall time that the zone's clock has shown up to and including an instant. In the second pass of an overlap
+ * it stands still.
+ */
 export function latestWallShown(zoneName: string, instantMs: number): number {
   let stretch = stretchAt(zoneName, instantMs - longestRepeatMs);
   let latestMs = -Infinity;

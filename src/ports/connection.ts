@@ -1,4 +1,7 @@
-/** How to reach a tenant's or the operator's database: discrete fields only, because connection strings read files and set options. */
+/**
+ * How to reach a tenant's or the operator's database: discrete fields only, because connection strings read files and
+ * set options.
+ */
 export interface ConnectionSettings {
   host: string;
   port: number;

@@ -91,7 +91,10 @@ export interface Sql extends SqlRows {
   count(statement: string): Promise<number>;
 }
 
-/** Begins a transaction with the protocol's local settings. Always read committed: a later statement must see what committed meanwhile. */
+/**
+ * Begins a transaction with the protocol's local settings. Always read committed: a later statement must see what
+ * committed meanwhile.
+ */
 export const beginStatement = (
   { timeouts }: Pick<DestinationContext, 'timeouts'>,
   more: Record<string, string> = {},

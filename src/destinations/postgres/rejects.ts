@@ -77,7 +77,10 @@ export async function insertRejects(
 const canReadBelow = ({ query }: LoadPlan): boolean =>
   placeholdersIn(query).every((name) => name === 'run_time');
 
-/** Whether a key that was rejected under one plan can be asked for under another: values of the same columns, which their types still take. */
+/**
+ * Whether a key that was rejected under one plan can be asked for under another: values of the same columns, which
+ * their types still take.
+ */
 const meansTheSame = (was: LoadPlan, is: LoadPlan): boolean =>
   was.key.length === is.key.length &&
   was.key.every((name, i) => name === is.key[i] && keepsValues(typeOf(was, name), typeOf(is, name)));

@@ -18,7 +18,10 @@ const copyData = 0x64;
 const commandComplete = 0x43;
 const errorResponse = 0x45;
 const headerBytes = 5;
-/** How long a drained socket is left alone: the server sends 8 KiB at a time, and to be woken for each is work for both ends. */
+/**
+ * How long a drained socket is left alone: the server sends 8 KiB at a time, and to be woken for each is work for both
+ * ends.
+ */
 const restMs = 1;
 /** Signature, no flags, no extension: all that a server ever sent. */
 const binaryHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);

@@ -1,4 +1,7 @@
-/** Every interleaving of a mirror's deletes with what goes wrong around them; with any rule off the damage is in the snapshot. */
+/**
+ * Every interleaving of a mirror's deletes with what goes wrong around them; with any rule off the damage is in the
+ * snapshot.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { exploreMirror, rules, scenarios, type RuleName } from './model.ts';
 

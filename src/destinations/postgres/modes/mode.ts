@@ -71,7 +71,8 @@ export type Publishing = Publisher & PublishLimits;
 
 /**
  * What a transaction of publishing did: `loaded` is the phase that the load goes into, with more to come,
- * `loading` one that it goes back to; with `done` the load is done in the same transaction, with `abandoned` it is given up, for the reason to be thrown.
+ * `loading` one that it goes back to; with `done` the load is done in the same transaction, with `abandoned` it is
+ * given up, for the reason to be thrown.
  */
 export type Published =
   | { readonly phase: 'loading' | 'loaded' | 'done' }
