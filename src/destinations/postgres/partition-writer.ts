@@ -29,7 +29,7 @@ import { refusalOf } from './refusal.ts';
 import { insertRejects, lockRejected, tooManyRejects } from './rejects.ts';
 import { requireTarget } from './require-target.ts';
 import { writtenColumns } from './scoped.ts';
-import { fetchTargetColumns, maySwallowRows } from './target-columns.ts';
+import { fetchTargetColumns, maySwallowRows, nameUnwritten } from './target-columns.ts';
 import { findHolder, targetLocked } from './target-locked.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
@@ -43,6 +43,8 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const { answerMs } = context.timeouts;
     const names = plan.columns.map((column) => column.name);
     const columns = await fetchTargetColumns(client, answerMs, relation, names);
+    const missing = plan.columns.filter(({ name }) => !columns.some((column) => column.name === name));
+    const unwritten = missing.length === 0 ? [] : await nameUnwritten(client, answerMs, missing);
     const ask: SqlRows = (sql, values) => rowsOf(client!, answerMs, sql, values);
     const sameKey = await fetchSameKey(ask, relation, plan);
     const verify = await maySwallowRows(client, answerMs, relation);
@@ -50,6 +52,7 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
       client,
       load: taken.load,
       columns,
+      unwritten,
       sameKey,
       verify,
       role: context.access.databaseRole,

@@ -1,6 +1,7 @@
 /** What a writer has to know of the target's columns and triggers; read once per attempt. */
 import type { Client } from 'pg';
 import { isCollatable, isExact } from '../../copy/exact-types.ts';
+import type { ResultColumn } from '../../ports/source.ts';
 import { ident, textArray } from '../../postgres-client/quote.ts';
 import { rowsOf } from '../../postgres-client/query.ts';
 
@@ -27,6 +28,24 @@ export async function fetchTargetColumns(
     [relation, names],
   );
 }
+
+/** Columns that rows bring and the target has not, with their types as this server names them: what a source says may be any text. */
+export interface UnwrittenColumn {
+  name: string;
+  typeName: string;
+}
+
+export const nameUnwritten = (
+  client: Client,
+  answerMs: number,
+  columns: readonly Pick<ResultColumn, 'name' | 'typeOid'>[],
+): Promise<UnwrittenColumn[]> =>
+  rowsOf<UnwrittenColumn>(
+    client,
+    answerMs,
+    `select name, pg_catalog.format_type(type, null) as "typeName" from unnest($1::text[], $2::oid[]) as t(name, type)`,
+    [columns.map(({ name }) => name), columns.map(({ typeOid }) => typeOid)],
+  );
 
 /** Whether a trigger of the user's may keep a row from being written, which the server does not report. */
 export async function maySwallowRows(client: Client, answerMs: number, relation: string): Promise<boolean> {

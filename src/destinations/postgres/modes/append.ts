@@ -46,9 +46,9 @@ export function straight({ load }: Writing): Route {
   return allNew(qualifiedName(load.plan.target));
 }
 
-function throughStaging({ client, load: { plan }, columns, answerMs }: Writing): Route {
+function throughStaging({ client, load: { plan }, columns, unwritten, answerMs }: Writing): Route {
   return {
-    prepare: createStaging({ plan, columns }),
+    prepare: createStaging({ plan, columns, unwritten }),
     into: stagingTable,
     apply: async (rows) => {
       const [inserted] = await runAll(client, insertAll(plan, stagingTable), answerMs);

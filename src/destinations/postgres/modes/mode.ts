@@ -11,7 +11,7 @@ import type { BatchCounts, LoadPlan, PublishLimits } from '../../../ports/destin
 import type { Sql } from '../destination-session.ts';
 import type { LoadRow } from '../load.ts';
 import type { SameKey } from '../key-index.ts';
-import type { TargetColumn } from '../target-columns.ts';
+import type { TargetColumn, UnwrittenColumn } from '../target-columns.ts';
 
 export interface Mode extends WriteMode {
   /** What the writer must have been granted on a target that is there: SELECT, INSERT … */
@@ -84,6 +84,7 @@ export interface Writing {
   readonly load: LoadRow;
   /** The target's columns that the result fills, in its order. */
   readonly columns: readonly TargetColumn[];
+  readonly unwritten: readonly UnwrittenColumn[];
   /** Of a keyed target only. */
   readonly sameKey: SameKey;
   /** A trigger of the target may swallow rows. */

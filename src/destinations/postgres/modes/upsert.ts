@@ -39,7 +39,7 @@ export function staged(writing: Writing): Route {
   // Guessed from the batch before. A trigger may make something else of a row: which of them differ is not known before.
   let mostAreUnchanged = true;
   return {
-    prepare: createStaging({ plan, columns: writing.columns }),
+    prepare: createStaging({ ...writing, plan }),
     into: stagingTable,
     apply: async (rows) => {
       const compareFirst = mostAreUnchanged && !writing.verify;
