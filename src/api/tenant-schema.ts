@@ -4,13 +4,23 @@ import { apiKeyRoles } from '../domain/access.ts';
 import { instant, nameSchema, tenantRef, timestamp } from './common-schema.ts';
 
 export const tenant = z
-  .object({ id: z.string(), name: z.string(), weight: z.int(), createdAt: timestamp })
+  .object({ id: z.string(), name: z.string(), version: z.int(), weight: z.int(), createdAt: timestamp })
   .meta({ id: 'Tenant' });
 
-export const newTenant = z.strictObject({
-  name: nameSchema,
-  weight: z.int().min(1).max(1000).default(1).describe('Share of the places when tenants compete.'),
-});
+const weight = z
+  .int()
+  .min(1)
+  .max(1000)
+  .describe(
+    'Share of the starts while other tenants wait, too: 3 gets three for each one of a tenant with 1.',
+  );
+
+export const newTenant = z.strictObject({ name: nameSchema, weight: weight.default(1) });
+
+export const tenantChange = z
+  .strictObject({ weight })
+  .partial()
+  .meta({ id: 'TenantChange', description: 'Absent members stay as they are.' });
 
 const apiKeyMembers = {
   id: z.string(),

@@ -18,6 +18,7 @@ export interface Page<T> {
 export interface TenantAnswer {
   id: string;
   name: string;
+  version: number;
   weight: number;
   createdAt: Timestamp;
 }

@@ -75,6 +75,9 @@ const tenantsOf = (send: Send) => ({
   create: (tenant: { name: string; weight?: number }) =>
     send<TenantAnswer>('POST', '/v1/tenants', { body: tenant }),
   fetch: (ref: string) => send<TenantAnswer>('GET', at('tenants', ref)),
+  /** Holds from the next start on. */
+  update: (ref: string, change: { weight?: number }, { ifVersion }: { ifVersion?: number } = {}) =>
+    send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
   list: (query: Omit<PageQuery, 'tenantId'> = {}) =>
     send<Page<TenantAnswer>>('GET', '/v1/tenants', { query: { ...query } }),
 });

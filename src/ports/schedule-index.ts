@@ -21,6 +21,14 @@ export interface RunOffer {
   score: number;
 }
 
+/** What the operator set for a tenant, as admission goes by it. Stale versions are ignored by the index. */
+export interface TenantLimits {
+  tenantId: TenantId;
+  version: number;
+  /** Share of the starts while others wait, too; who was never named has weight 1. */
+  weight: number;
+}
+
 /** What producers (the API) need of the index: to make a committed change take effect at once. */
 export interface ScheduleAnnouncer {
   /** Writes when to look at syncs next, guarded by their versions. Safe to repeat, in any order. */
@@ -29,6 +37,8 @@ export interface ScheduleAnnouncer {
   offerRuns(runs: readonly RunOffer[]): Promise<void>;
   /** Frees the places of runs that became final, or were paused. Safe to repeat. */
   releaseRuns(runIds: readonly RunId[]): Promise<void>;
+  /** Lets admission go by these limits from now on, guarded by their versions. Safe to repeat, in any order. */
+  saveLimits(tenants: readonly TenantLimits[]): Promise<void>;
 }
 
 /** Syncs lent to one dispatcher; unless it publishes their next time they come back when the lease has run out. */
@@ -80,8 +90,6 @@ export interface IndexRepair {
   beginRefill(token: string, how: { again: boolean }): Promise<boolean>;
   /** Keeps the right to fill it, and marks what is filled; false: start over, what was written may be gone. */
   advanceRefill(token: string, filled?: Exclude<Filled, 'nothing'>): Promise<boolean>;
-  /** Tenants' shares of the places; who is not named has weight 1. */
-  saveWeights(weights: readonly { tenantId: TenantId; weight: number }[]): Promise<void>;
   /** The runs that hold a place without a ticket. */
   fetchPlaces(): Promise<RunId[]>;
   /** Writes the places of runs that are at work, whatever the cap. */

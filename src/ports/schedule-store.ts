@@ -3,10 +3,10 @@
  * method is one transaction, and safe to repeat after a crash at any point. Errors: UNAVAILABLE when the database does
  * not answer; anything else concerns the rows that were named.
  */
-import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from './run-starter.ts';
-import type { DueEntry, RunOffer } from './schedule-index.ts';
+import type { DueEntry, RunOffer, TenantLimits } from './schedule-index.ts';
 
 /** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
 export interface SettledSync extends DueEntry {
@@ -100,12 +100,12 @@ export interface SweepStore {
   noteReleased(syncId: SyncId): Promise<void>;
   /** A destination did not let it be released: again later. */
   postponeRelease(syncId: SyncId, byMs: number): Promise<void>;
+  /** The limits of tenants that have others than a new one. */
+  fetchLimits(): Promise<TenantLimits[]>;
 }
 
 /** What an empty index is filled from. */
 export interface RefillStore {
   /** Every sync that has a next due time. */
   fetchDueEntries(after?: PageKey): Promise<Page<DueEntry>>;
-  /** Tenants whose weight is not 1. */
-  fetchWeights(): Promise<{ tenantId: TenantId; weight: number }[]>;
 }

@@ -5,15 +5,24 @@ import type { Page, PageRequest, Scope } from './scope.ts';
 export interface Tenant {
   id: TenantId;
   name: string;
-  /** Share of the places when tenants compete. */
+  /** Its ETag. */
+  version: number;
+  /** Share of the starts while others wait, too. */
   weight: number;
   /** ISO 8601, UTC, like all times of these ports. */
   createdAt: string;
 }
 
+/** Members that are absent stay as they are. */
+export interface TenantChange {
+  weight?: number | undefined;
+}
+
 export interface TenantStore {
   /** CONFLICT at /name when the name is taken. */
   create(scope: Scope, tenant: { name: string; weight: number }): Promise<Tenant>;
+  /** Holds for the next admission. FORBIDDEN, NOT_FOUND, VERSION_CONFLICT. */
+  update(scope: Scope, ref: string, change: TenantChange, ifVersion: number | undefined): Promise<Tenant>;
   /** By id or name. NOT_FOUND also for another tenant's. */
   fetch(scope: Scope, ref: string): Promise<Tenant>;
   /** In the order of creation. */

@@ -12,7 +12,7 @@ const keysOf = (namespace: string) => {
     versions: key('versions:'),
     tenants: key('tenants'),
     virtual: key('virtual'),
-    weights: key('weights'),
+    limits: key('limits'),
     runs: key('runs'),
     ready: key('ready:'),
     active: key('active:global'),
@@ -30,7 +30,7 @@ const commandKeys = {
   postponeDue: ['due'],
   publishDue: ['due', 'versions', 'wake'],
   offerRuns: ['tenants', 'virtual', 'runs', 'active', 'ready', 'wake'],
-  admit: ['marker', 'tickets', 'active', 'tenants', 'virtual', 'weights', 'runs', 'ready'],
+  admit: ['marker', 'tickets', 'active', 'tenants', 'virtual', 'limits', 'runs', 'ready'],
   confirmStarts: ['tickets'],
   returnTickets: ['tickets', 'active', 'runs', 'tenants', 'virtual', 'ready', 'wake'],
   releaseRuns: ['active', 'tickets', 'runs', 'ready', 'wake'],
@@ -39,7 +39,7 @@ const commandKeys = {
   freePlaces: ['active', 'tickets', 'runs', 'wake'],
   beginRefill: ['marker', 'refilling'],
   advanceRefill: ['marker', 'refilling'],
-  saveWeights: ['weights'],
+  saveLimits: ['limits'],
 } as const satisfies Record<string, readonly (keyof Keys)[]>;
 export type CommandName = keyof typeof commandKeys;
 

@@ -77,6 +77,7 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       ]),
     offerRuns: (runs) => runChunks('offerRuns', runs, offerArgs),
     releaseRuns: (runIds) => runChunks('releaseRuns', runIds, (id) => [id]),
+    saveLimits: (tenants) => runChunks('saveLimits', tenants, (t) => [t.tenantId, t.version, t.weight]),
 
     async claimDue(limit) {
       const reply = await run('claimDue', [limit, claimLeaseMs, await clock.deadlineMs()]);
@@ -109,12 +110,6 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       (await run('beginRefill', [token, refillLeaseMs, again ? 'again' : ''])) === 1,
     advanceRefill: async (token, filled) =>
       (await run('advanceRefill', [token, refillLeaseMs, filled ?? ''])) === 1,
-    saveWeights: async (weights) => {
-      await run(
-        'saveWeights',
-        weights.flatMap(({ tenantId, weight }) => [tenantId, weight]),
-      );
-    },
     fetchPlaces: async () => (await run('fetchPlaces', [])) as RunId[],
     holdPlaces: (runs) => runChunks('holdPlaces', runs, offerArgs),
     freePlaces: (runIds) => runChunks('freePlaces', runIds, (id) => [id]),

@@ -9,8 +9,8 @@ import type { Page, PageKey, RefillStore, SweepStore } from '../ports/schedule-s
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface RefillDeps {
-  readonly index: IndexRepair & Pick<ScheduleAnnouncer, 'publishDue' | 'offerRuns'>;
-  readonly store: RefillStore & Pick<SweepStore, 'fetchPlaceHolders' | 'fetchWaitingRuns'>;
+  readonly index: IndexRepair & Pick<ScheduleAnnouncer, 'publishDue' | 'offerRuns' | 'saveLimits'>;
+  readonly store: RefillStore & Pick<SweepStore, 'fetchLimits' | 'fetchPlaceHolders' | 'fetchWaitingRuns'>;
   readonly log: Logger;
 }
 
@@ -23,7 +23,7 @@ export async function refill({ index, store, log }: RefillDeps, how: { again: bo
   const token = randomUUID();
   if (!(await index.beginRefill(token, how))) return false;
   const startedAtMs = performance.now();
-  await index.saveWeights(await store.fetchWeights());
+  await index.saveLimits(await store.fetchLimits());
   await index.holdPlaces(await store.fetchPlaceHolders());
   if (!(await index.advanceRefill(token, 'places'))) return false;
   const runs = await eachPage<RunOffer>(

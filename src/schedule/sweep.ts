@@ -31,7 +31,7 @@ const maxPages = 20;
 
 /** Does each part once. */
 export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<void> {
-  const { log } = deps;
+  const { index, store, log } = deps;
   const attempt = async (name: string, part: () => Promise<void>): Promise<boolean> => {
     try {
       await part();
@@ -44,6 +44,7 @@ export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<voi
   const isIndexUp = await attempt('places', () => comparePlaces(deps));
   await attempt('overdue syncs', () => settleOverdue(deps, isIndexUp ? options.overdueMs : 0, isIndexUp));
   await attempt('missed runs', () => dropMissed(deps));
+  if (isIndexUp) await attempt('limits', async () => index.saveLimits(await store.fetchLimits()));
   if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
   else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
   await attempt('stuck starts', () => startStuck(deps, options.ticketMs));

@@ -11,7 +11,7 @@ import { createTenantStore } from './tenant-store.ts';
 
 export function createControlStore(deps: StoreDeps & { secretBox: SecretBox }): ControlStore {
   return {
-    tenants: createTenantStore(deps.pool),
+    tenants: createTenantStore(deps),
     apiKeys: createApiKeyStore(deps.pool),
     connections: createConnectionStore(deps.pool, deps.secretBox),
     syncs: createSyncStore(deps),

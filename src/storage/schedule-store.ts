@@ -41,7 +41,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     noteReleased: inEngine(sweep.noteReleased),
     postponeRelease: inEngine(sweep.postponeRelease),
     fetchDueEntries: inEngine(sweep.fetchDueEntries),
-    fetchWeights: inEngine(sweep.fetchWeights),
+    fetchLimits: inEngine(sweep.fetchLimits),
   };
 }
 

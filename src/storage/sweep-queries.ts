@@ -1,8 +1,8 @@
 /** What the sweeps look for in the rows: what the index or the engine has lost. */
-import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 import { defaultSlackMs } from '../domain/priority.ts';
-import type { DueEntry, RunOffer } from '../ports/schedule-index.ts';
+import type { DueEntry, RunOffer, TenantLimits } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
 import { holdsPlace, isBlocked, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
@@ -179,9 +179,9 @@ export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promis
   return toPage(rows, size, ({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }));
 }
 
-export async function fetchWeights(tx: Tx): Promise<{ tenantId: TenantId; weight: number }[]> {
-  const { rows } = await tx.query<{ tenantId: TenantId; weight: number }>(
-    'select id as "tenantId", weight from penstock.tenant where weight <> 1',
+export async function fetchLimits(tx: Tx): Promise<TenantLimits[]> {
+  const { rows } = await tx.query<TenantLimits>(
+    'select id as "tenantId", version, weight from penstock.tenant where version > 1 or weight <> 1',
   );
   return rows;
 }

@@ -1,19 +1,21 @@
 /** Tenants in the control database (src/ports/tenant-store.ts). */
-import type { Pool } from 'pg';
 import { PenstockError } from '../domain/errors.ts';
 import { newId } from '../domain/ids.ts';
 import type { Page, PageRequest, Scope } from '../ports/scope.ts';
-import type { Tenant, TenantStore } from '../ports/tenant-store.ts';
-import { refusingDoubles } from './database-errors.ts';
+import type { Tenant, TenantChange, TenantStore } from '../ports/tenant-store.ts';
+import { checkVersion, refusingDoubles } from './database-errors.ts';
+import { createTellIndex } from './index-news.ts';
 import { inOperatorScope, inScope, insertAudit } from './in-scope.ts';
 import { afterId, cutPage } from './pages.ts';
 import { isoOf } from './sql-text.ts';
+import type { StoreDeps } from './store-deps.ts';
 import type { Tx } from './transaction.ts';
 
-const columns = `id, name, weight, ${isoOf('created_at')} as "createdAt"`;
+const columns = `id, name, version, weight, ${isoOf('created_at')} as "createdAt"`;
 
 /** The tenants over a pool. */
-export function createTenantStore(pool: Pool): TenantStore {
+export function createTenantStore({ pool, announcer, logger }: Omit<StoreDeps, 'starter'>): TenantStore {
+  const tellIndex = createTellIndex(announcer, logger);
   return {
     create: (scope, tenant) =>
       refusingDoubles(
@@ -21,6 +23,13 @@ export function createTenantStore(pool: Pool): TenantStore {
         { message: `there is a tenant ${tenant.name} already`, pointer: '/name' },
         () => inOperatorScope(pool, scope, (tx) => insertTenant(tx, scope, tenant)),
       ),
+    update: async (scope, ref, change, ifVersion) => {
+      const tenant = await inOperatorScope(pool, scope, (tx) =>
+        updateTenant({ tx, scope, ref, ifVersion }, change),
+      );
+      await tellIndex({ limits: [{ ...tenant, tenantId: tenant.id }] });
+      return tenant;
+    },
     fetch: (scope, ref) => inScope(pool, scope, (tx) => fetchTenant(tx, ref)),
     list: (scope, page) => inScope(pool, scope, (tx) => listTenants(tx, page)),
   };
@@ -38,6 +47,21 @@ async function insertTenant(
   const tenant = rows[0] as Tenant;
   await insertAudit(tx, scope, { tenantId: tenant.id, action: 'tenant.create', objectId: tenant.id });
   return tenant;
+}
+
+async function updateTenant(
+  { tx, scope, ref, ifVersion }: { tx: Tx; scope: Scope; ref: string; ifVersion: number | undefined },
+  change: TenantChange,
+): Promise<Tenant> {
+  await tx.query('select from penstock.tenant where id = $1 or name = $1 for no key update', [ref]);
+  const { id, name, version } = await fetchTenant(tx, ref);
+  checkVersion(`tenant ${name}`, version, ifVersion);
+  await tx.query(
+    'update penstock.tenant set version = version + 1, weight = coalesce($2, weight) where id = $1',
+    [id, change.weight ?? null],
+  );
+  await insertAudit(tx, scope, { tenantId: id, action: 'tenant.update', objectId: id, data: { ...change } });
+  return fetchTenant(tx, id);
 }
 
 async function fetchTenant(tx: Tx, ref: string): Promise<Tenant> {

@@ -3,7 +3,7 @@ import { newId, type RunId, type TenantId } from '../../src/domain/ids.ts';
 import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { NewConnection } from '../../src/ports/connection-store.ts';
 import type { ControlStore } from '../../src/ports/control-store.ts';
-import type { DueEntry, RunOffer } from '../../src/ports/schedule-index.ts';
+import type { DueEntry, RunOffer, TenantLimits } from '../../src/ports/schedule-index.ts';
 import type { Scope } from '../../src/ports/scope.ts';
 import type { SecretBox } from '../../src/ports/secret-box.ts';
 import { createControlStore } from '../../src/storage/control-store.ts';
@@ -16,7 +16,7 @@ export interface ControlFixture extends ControlDatabase {
   readonly secretBox: SecretBox;
   readonly operator: Scope;
   /** What the index heard, oldest first. */
-  readonly heard: { due: DueEntry[]; offered: RunOffer[]; released: RunId[] };
+  readonly heard: { due: DueEntry[]; offered: RunOffer[]; released: RunId[]; limits: TenantLimits[] };
   /** What workflows were told: `cancel <workflow id>`. */
   readonly told: string[];
   /** Log lines. */
@@ -57,7 +57,7 @@ export async function createControlFixture(): Promise<ControlFixture> {
   const database = await createControlDatabase();
   const { logger, lines } = createKeptLogger();
   const secretBox = createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
-  const heard: ControlFixture['heard'] = { due: [], offered: [], released: [] };
+  const heard: ControlFixture['heard'] = { due: [], offered: [], released: [], limits: [] };
   const told: string[] = [];
   const away = { value: false };
   const unlessAway = (note: () => void) => async (): Promise<void> => {
@@ -76,6 +76,7 @@ export async function createControlFixture(): Promise<ControlFixture> {
       publishDue: (entries) => unlessAway(() => heard.due.push(...entries))(),
       offerRuns: (runs) => unlessAway(() => heard.offered.push(...runs))(),
       releaseRuns: (ids) => unlessAway(() => heard.released.push(...ids))(),
+      saveLimits: (tenants) => unlessAway(() => heard.limits.push(...tenants))(),
     },
     starter: { cancel: tell('cancel'), pause: tell('pause'), resume: tell('resume') },
   });
@@ -91,7 +92,7 @@ export async function createControlFixture(): Promise<ControlFixture> {
     away,
     forget: () => {
       away.value = false;
-      for (const list of [heard.due, heard.offered, heard.released, told, lines]) list.length = 0;
+      for (const list of [...Object.values(heard), told, lines]) list.length = 0;
     },
     addTenant: async (name) => {
       const { id } = await store.tenants.create(operator, { name, weight: 1 });

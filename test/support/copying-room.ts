@@ -77,12 +77,13 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
   const guard = new Guard();
   const client = connectClient(temporal);
   const starter = createRunStarter({ client, taskQueue });
+  const hear = async () => {};
   const masterKey = randomBytes(32);
   const store = createControlStore({
     pool: control.pool,
     secretBox: createSecretBox([{ id: 'test', key: masterKey }]),
     logger: createKeptLogger().logger,
-    announcer: { publishDue: async () => {}, offerRuns: async () => {}, releaseRuns: async () => {} },
+    announcer: { publishDue: hear, offerRuns: hear, releaseRuns: hear, saveLimits: hear },
     starter,
   });
   const { id: tenantId } = await store.tenants.create(

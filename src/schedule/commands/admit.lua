@@ -1,7 +1,7 @@
 -- admit: gives free places to waiting runs, a ticket each: weighted fair queueing picks the tenant, its earliest
 -- virtual deadline the run. Tickets that ran out are handed to this caller; their runs hold their places already.
 -- KEYS  1 marker  2 tickets: zset run id -> Redis ms at which the ticket runs out (which is also its token)
---       3 active:global: set of run ids  4 tenants  5 virtual  6 weights: hash tenant id -> weight, 1 if absent
+--       3 active:global: set of run ids  4 tenants  5 virtual  6 limits: hash tenant id -> 'version weight'
 --       7 runs  8 prefix of ready:<tenant>
 -- ARGV  1 limit  2 global cap  3 ticket, ms  4 Redis ms after which the caller has given up: a late call does nothing
 -- Result { Redis ms now, the marker: '', 'places' or 'all', token of these tickets, run id... }
@@ -46,7 +46,7 @@ while places > 0 and #admitted < limit do
       admitted[#admitted + 1] = run
       places = places - 1
       redis.call('HSET', KEYS[5], 'system', virtual)
-      local weight = tonumber(redis.call('HGET', KEYS[6], tenant) or 1)
+      local weight = tonumber(string.match(redis.call('HGET', KEYS[6], tenant) or '', ' (%S+)') or 1)
       redis.call('ZADD', KEYS[4], virtual + 1 / weight, tenant)
     end
   end

@@ -78,8 +78,8 @@ async function expectAllStarted({ syncIds, firstMs }: PlantedSyncs): Promise<voi
 const steps = [
   'check',
   'beginRefill',
-  'fetchWeights',
-  'saveWeights',
+  'fetchLimits',
+  'saveLimits',
   'fetchPlaceHolders',
   'holdPlaces',
   'advanceRefill',

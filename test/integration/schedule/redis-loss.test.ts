@@ -142,7 +142,7 @@ describe('P7: Redis can be lost at any moment', () => {
     await placesMatchRows();
   });
 
-  test('a refill writes every due time, the waiting runs, the places and the weights from the rows', async () => {
+  test('a refill writes every due time, the waiting runs, the places and the limits from the rows', async () => {
     const due = await plantSyncs(room.pool, { count: 2_500, schedule: { every: '1h' } });
     const waiting = await plantDue(3);
     await room.store.settle(waiting.syncIds);
@@ -151,7 +151,7 @@ describe('P7: Redis can be lost at any moment', () => {
     expect(await room.redis.zcard(room.key('due'))).toBe(2_503);
     expect(await room.redis.zscore(room.key('due'), due.syncIds[0]!)).toBe(String(due.firstMs));
     expect(await room.redis.zcard(room.key(`ready:${waiting.tenantId}`))).toBe(3);
-    expect(await room.redis.hvals(room.key('weights'))).toEqual(['7']);
+    expect(await room.redis.hvals(room.key('limits'))).toEqual(['1 7']);
     expect(await refill(room.deps({ index }), { again: false })).toBe(false);
   });
 

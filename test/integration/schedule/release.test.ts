@@ -22,7 +22,7 @@ async function deleteSyncs(count: number, atWork: (sync: SyncId) => Promise<void
     pool: room.pool,
     secretBox: createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]),
     logger: createKeptLogger().logger,
-    announcer: { publishDue: away, offerRuns: away, releaseRuns: away },
+    announcer: { publishDue: away, offerRuns: away, releaseRuns: away, saveLimits: away },
     starter: { cancel: away, pause: away, resume: away },
   });
   for (const sync of syncIds) {

@@ -37,7 +37,8 @@ afterAll(async () => {
 
 test('a login that may only take the roles can do everything but migrate', async () => {
   const { logger } = createKeptLogger();
-  const announcer = { publishDue: async () => {}, offerRuns: async () => {}, releaseRuns: async () => {} };
+  const hear = async () => {};
+  const announcer = { publishDue: hear, offerRuns: hear, releaseRuns: hear, saveLimits: hear };
   const asked = async () => 'asked' as const;
   const { secretBox, operator } = fixture;
   const store = createControlStore({

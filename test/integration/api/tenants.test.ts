@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { createApiFixture, type ApiFixture } from '../../support/api-fixture.ts';
+
+let fixture: ApiFixture;
+beforeAll(async () => {
+  fixture = await createApiFixture();
+});
+afterAll(() => fixture.drop());
+beforeEach(() => fixture.forget());
+
+let count = 0;
+const newTenant = async (over: object = {}) =>
+  (await fixture.asOperator('POST', '/v1/tenants', { name: `t-${(count += 1)}`, ...over })).body;
+
+test('a tenant’s weight is changed with If-Match, and the schedule index hears of it at once', async () => {
+  const { id } = await newTenant({ weight: 2 });
+  const changed = await fixture.asOperator(
+    'PATCH',
+    `/v1/tenants/${id}`,
+    { weight: 3 },
+    { 'if-match': '"1"' },
+  );
+  expect(changed).toMatchObject({ status: 200, headers: { etag: '"2"' }, body: { weight: 3, version: 2 } });
+  expect(fixture.heard.limits).toMatchObject([{ tenantId: id, version: 2, weight: 3 }]);
+  const stale = await fixture.asOperator('PATCH', `/v1/tenants/${id}`, { weight: 4 }, { 'if-match': '"1"' });
+  expect(stale).toMatchObject({ status: 412, body: { code: 'VERSION_CONFLICT' } });
+  expect((await fixture.asOperator('GET', `/v1/tenants/${id}`)).body.weight).toBe(3);
+});
+
+test('an index that is away fails no change of a tenant', async () => {
+  const { name } = await newTenant();
+  fixture.away.value = true;
+  expect(await fixture.asOperator('PATCH', `/v1/tenants/${name}`, { weight: 5 })).toMatchObject({
+    status: 200,
+  });
+});
+
+test.each([{ weight: 0 }, { weight: 1001 }, { weight: 1.5 }, { wait: 2 }])(
+  'a tenant is not changed to %j',
+  async (change) => {
+    const { id } = await newTenant();
+    expect(await fixture.asOperator('PATCH', `/v1/tenants/${id}`, change)).toMatchObject({ status: 400 });
+  },
+);
+
+test('a tenant’s own admin does not change it', async () => {
+  const { id } = await newTenant();
+  const admin = await fixture.as(id, 'admin');
+  expect(await admin('PATCH', `/v1/tenants/${id}`, { weight: 9 })).toMatchObject({ status: 403 });
+});
