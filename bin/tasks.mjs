@@ -1,5 +1,5 @@
 // @ts-check
-/** The tasks of a checkout, behind the scripts of package.json: test, check, faults, bench, build. */
+/** The tasks of a checkout, behind the scripts of package.json: test, check, faults, bench, simulate, build. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,8 +16,12 @@ export const tasks = {
   check: () => runChecks(),
   faults: (args) => runFaults(args),
   bench: (args) => runBenchmarks(args),
+  simulate: (args) => run(process.execPath, [...typescript, 'test/simulation/simulate.ts', ...args]),
   build: async () => 0,
 };
+
+/** Lets Node run our TypeScript. */
+const typescript = ['--import', './test/support/register-ts.mjs'];
 
 const bin = (/** @type {string} */ name) => join('node_modules', '.bin', name);
 
@@ -103,9 +107,8 @@ async function runBenchmarks(args) {
   const flags = args.filter((arg) => arg.startsWith('-'));
   const unknown = names.find((name) => !known.includes(name));
   if (unknown) throw plainError(`There is no benchmark "${unknown}"; there are: ${known.join(', ')}.`);
-  const loader = ['--import', './test/support/register-ts.mjs'];
   for (const name of names.length > 0 ? names : known) {
-    const code = await run(process.execPath, [...loader, join(folder, `${name}.ts`), ...flags]);
+    const code = await run(process.execPath, [...typescript, join(folder, `${name}.ts`), ...flags]);
     if (code !== 0) return code;
   }
   return 0;

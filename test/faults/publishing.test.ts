@@ -15,7 +15,8 @@ import type { Destination, OpenLoad } from '../../src/ports/destination.ts';
 import { accessOf, createPipeRoom, type PipeRoom, type TestSync } from '../support/pipe-room.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { waitUntil } from '../support/wait-until.ts';
-import { faultSeeds, rollDice } from './support/seeds.ts';
+import { rollDice } from '../support/dice.ts';
+import { faultSeeds } from './support/seeds.ts';
 
 let stack: Stack<'postgres'>;
 let room: PipeRoom;

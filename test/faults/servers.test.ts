@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { startCopy } from './support/copy-under-fault.ts';
 import { execute } from '../support/execute.ts';
 import { startProduct, type Product } from '../support/product.ts';
-import { faultSeeds, rollDice } from './support/seeds.ts';
+import { rollDice } from '../support/dice.ts';
+import { faultSeeds } from './support/seeds.ts';
 
 let product: Product;
 beforeAll(async () => {

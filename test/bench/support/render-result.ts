@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageDir } from '../../../src/dev/stack.ts';
+import { renderTable } from '../../support/render-table.ts';
 import type { BenchResult } from './bench-report.ts';
 
 /** The result as Markdown, which reads as well on a terminal. */
@@ -41,16 +42,6 @@ export function renderResult({ name, commit, rows, machine, subjects, ratios, ba
     `${machine.cpus} CPUs, ${Math.round(machine.memoryMiB / 1024)} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}, ` +
       `Redis ${machine.redis}, Temporal ${machine.temporal}; commit ${commit}. Medians of runs that took turns.`,
   ].join('\n\n');
-}
-
-/** A Markdown table with padded columns: the first left-aligned, the others right. */
-function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, i) => Math.max(title.length, 4, ...rows.map((row) => row[i]!.length)));
-  const pad = (text: string, i: number): string =>
-    i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!);
-  const line = (cells: readonly string[]): string => `| ${cells.map(pad).join(' | ')} |`;
-  const rule = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
 
 const page = join(packageDir, 'docs', 'performance.md');

@@ -6,7 +6,8 @@ import { execute } from '../../support/execute.ts';
 import { copyUnderStrikes } from './copy-under-strikes.ts';
 import type { FaultRoom } from './fault-room.ts';
 import { rollCase, type Count, type FaultMode, type ModeCase } from './mode-cases.ts';
-import { rollDice, tell } from './seeds.ts';
+import { rollDice } from '../../support/dice.ts';
+import { tell } from './seeds.ts';
 import { expectWholeDestination, untilNoSessions } from './whole-destination.ts';
 
 /** Fails with what is not as it must be; prints the story where `--mode` asks for it. */

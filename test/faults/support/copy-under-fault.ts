@@ -11,7 +11,7 @@ import { waitUntil } from '../../support/wait-until.ts';
 import { expectNothingLeft } from './expect-nothing-left.ts';
 import { execute } from '../../support/execute.ts';
 import { sourceRows, type Product } from '../../support/product.ts';
-import type { Dice } from './seeds.ts';
+import type { Dice } from '../../support/dice.ts';
 
 export interface CopyUnderFault {
   readonly runId: string;

@@ -2,7 +2,7 @@
 import type { Receipt } from '../../../src/domain/run-states.ts';
 import type { EndedPenstock, PenstockProcess } from '../../support/penstock-process.ts';
 import type { FaultRoom } from './fault-room.ts';
-import type { Dice } from './seeds.ts';
+import type { Dice } from '../../support/dice.ts';
 import { strikeNames, strikes, type Scene } from './strikes.ts';
 
 interface Struck {

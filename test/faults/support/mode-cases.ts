@@ -2,7 +2,7 @@
  * What is copied in each mode when faults strike at random: tables that a seed fills, the flags of the copy, and what the
  * destination must hold afterwards.
  */
-import type { Dice } from './seeds.ts';
+import type { Dice } from '../../support/dice.ts';
 
 export interface ModeCase {
   /** Statements at the source and at the destination, before the copy. */

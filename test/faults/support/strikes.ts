@@ -3,7 +3,7 @@ import type { PenstockProcess } from '../../support/penstock-process.ts';
 import { execute } from '../../support/execute.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import type { FaultRoom } from './fault-room.ts';
-import type { Dice } from './seeds.ts';
+import type { Dice } from '../../support/dice.ts';
 
 export interface Scene {
   readonly room: FaultRoom;

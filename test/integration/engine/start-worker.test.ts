@@ -7,7 +7,8 @@ import { findFreePort } from '../../../src/dev/free-port.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-import { faultSeeds, rollDice } from '../../faults/support/seeds.ts';
+import { faultSeeds } from '../../faults/support/seeds.ts';
+import { rollDice } from '../../support/dice.ts';
 
 const cli = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 
