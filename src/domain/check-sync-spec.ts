@@ -51,6 +51,7 @@ export function checkSyncSpec(spec: SyncSpec): void {
   if (softDelete !== undefined && Object.hasOwn(scope, softDelete))
     refuse('softDelete cannot be a column of the scope', '/softDelete');
   if (spec.keepPrevious) checkKeepPrevious(spec);
+  checkPolicies(spec);
   if (destination.table.split('.').some((name) => new TextEncoder().encode(name).length > 63))
     refuse(
       'names of schemas and tables have 63 bytes at most: the server would cut it',
@@ -58,6 +59,15 @@ export function checkSyncSpec(spec: SyncSpec): void {
     );
   if (reservedSchema.test(destination.table))
     refuse('the schema of the table is reserved: choose another', '/destination/table');
+}
+
+/** Each of several runs needs somewhere to wait for the one before it. */
+function checkPolicies({ catchUp, overlap }: SyncSpec): void {
+  if (catchUp.policy === 'all' && overlap !== 'buffer_all')
+    refuse(
+      `catch-up runs all due times that have passed, one after the other, and overlap ${overlap} would skip them: use overlap buffer_all, or policy one`,
+      '/catchUp/policy',
+    );
 }
 
 /** What a kept table's name is made of: `<table>_previous`, in at most 63 bytes. */

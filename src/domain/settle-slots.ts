@@ -2,13 +2,15 @@
  * The decision of *tick*, without clock or database: what becomes of every due time of a sync that has passed.
  *
  *  1. Every fire time from the next nominal time up to now ends in exactly one slot: the run's, or a run-less row.
- *  2. A slot covered by a pause is `skipped_paused`; else, older than the catch-up window, `missed`.
- *  3. The others may run. With an open run they are `skipped_overlap`; else the newest runs, the rest are `coalesced`.
- *  4. The work is bounded by the number of pauses, not of slots: rows are known by their two ends.
+ *  2. A slot covered by a pause is `skipped_paused`; else, found later than the catch-up policy lets it run, `missed`.
+ *  3. The others may run while the overlap policy has room beside open runs; without room they are `skipped_overlap`.
+ *     With `all` each runs, oldest first; else the newest does, and the rest are `coalesced`.
+ *  4. The work is bounded by the number of pauses and of runs, not of slots: rows are known by their two ends.
+ *  5. One settling makes `mostRunsAtOnce` runs at most. What is left of the past is settled by the next.
  */
 import type { SlotOutcome } from './run-states.ts';
 import { latestDue, nextDue } from './schedule.ts';
-import type { Schedule } from './sync-spec.ts';
+import type { Schedule, SyncSpec } from './sync-spec.ts';
 
 /** A pause of the sync, its tenant or all: from `fromMs` up to, and without, `untilMs`; null is until resumed. */
 export interface PauseInterval {
@@ -22,26 +24,36 @@ export interface SettleInput {
   readonly nextNominalMs: number | null;
   /** Control Postgres' `clock_timestamp()`, never this machine's clock. */
   readonly nowMs: number;
-  readonly catchUp: { readonly windowMs: number; readonly policy: 'one' };
-  readonly overlap: 'skip';
-  /** Whether a run of the sync is queued, or past it and not final. */
-  readonly hasOpenRun: boolean;
+  readonly catchUp: { readonly windowMs: number; readonly policy: SyncSpec['catchUp']['policy'] };
+  readonly overlap: SyncSpec['overlap'];
+  /** Runs of the sync that are queued, or past it and not final. */
+  readonly openRuns: number;
   /** All pauses that touch the time from `nextNominalMs` to `nowMs`; they may overlap, in any order. */
   readonly pauses: readonly PauseInterval[];
 }
 
 /** Consecutive slots without a run that share an outcome: their first and last nominal time. */
-interface RunlessSlots {
+export interface RunlessSlots {
   readonly fromMs: number;
   readonly toMs: number;
   readonly outcome: Extract<SlotOutcome, 'coalesced' | 'skipped_overlap' | 'skipped_paused' | 'missed'>;
 }
 
+/** A slot that makes a run. */
+export interface RunSlot {
+  readonly nominalMs: number;
+  readonly dueMs: number;
+}
+
+type SettledSlot = RunlessSlots | RunSlot;
+
+/** Whether the slot makes a run. */
+export const isRunSlot = (slot: SettledSlot): slot is RunSlot => 'dueMs' in slot;
+
 export interface Settlement {
-  /** In order of nominal time. The first may continue the sync's newest row if that has no run and the same outcome. */
-  readonly slots: readonly RunlessSlots[];
-  /** The run to make, with its slot; null: none. */
-  readonly run: { readonly nominalMs: number; readonly dueMs: number } | null;
+  /** In order of nominal time. The first may continue the sync's newest row if neither has a run and their outcome is one. */
+  readonly slots: readonly SettledSlot[];
+  /** Up to now: some of the past is left, to be settled by the next. */
   readonly nextNominalMs: number | null;
   readonly nextDueMs: number | null;
 }
@@ -52,6 +64,16 @@ export interface Settlement {
  */
 const leastWindowMs = 10_000;
 
+/** Runs that one settling makes for a sync: no transaction grows with the length of an outage. */
+export const mostRunsAtOnce = 100;
+
+/** Runs of a sync that may be open at once, by its overlap policy. */
+export const mostOpenRuns: Readonly<Record<SyncSpec['overlap'], number>> = {
+  skip: 1,
+  buffer_one: 2,
+  buffer_all: 1_000,
+};
+
 /** Until when a slot may start; a queued run past it ends `cancelled`, reason `missed`. */
 export const catchUpDeadline = (nominalMs: number, windowMs: number): number =>
   nominalMs + Math.max(windowMs, leastWindowMs);
@@ -60,36 +82,61 @@ export const catchUpDeadline = (nominalMs: number, windowMs: number): number =>
 interface Piece {
   readonly fromMs: number;
   readonly toMs: number;
-  readonly verdict: 'paused' | 'too_late' | 'may_run';
+  readonly verdict: 'skipped_paused' | 'missed' | 'may_run';
 }
 
 /** Decides what becomes of the slots that are due. Calling it again with its own answer and the same now changes nothing. */
 export function settleSlots(input: SettleInput): Settlement {
   const { pieces, nextNominalMs } = cutPast(input);
-  const newest = input.hasOpenRun ? undefined : pieces.findLast((piece) => piece.verdict === 'may_run');
-  const runMs = newest?.toMs ?? null;
-  const slots: RunlessSlots[] = [];
+  const room = Math.max(0, mostOpenRuns[input.overlap] - input.openRuns);
+  if (input.catchUp.policy === 'all' && room > 0) return runEach(input.schedule, pieces, room, nextNominalMs);
+  const newest = room > 0 ? pieces.findLast((piece) => piece.verdict === 'may_run') : undefined;
+  const slots: SettledSlot[] = [];
   for (const piece of pieces) {
-    const { fromMs, toMs } = piece;
-    if (piece !== newest) append(slots, { fromMs, toMs, outcome: outcomeOf(piece, input) }, runMs);
-    else if (fromMs < toMs)
-      append(slots, { fromMs, toMs: latestDue(input.schedule, toMs - 1)!, outcome: 'coalesced' }, runMs);
+    const { fromMs, toMs, verdict } = piece;
+    if (verdict !== 'may_run') append(slots, { fromMs, toMs, outcome: verdict });
+    else if (room === 0) append(slots, { fromMs, toMs, outcome: 'skipped_overlap' });
+    else if (piece !== newest) append(slots, { fromMs, toMs, outcome: 'coalesced' });
+    else {
+      if (fromMs < toMs)
+        append(slots, { fromMs, toMs: latestDue(input.schedule, toMs - 1)!, outcome: 'coalesced' });
+      slots.push({ nominalMs: toMs, dueMs: toMs });
+    }
   }
-  const run = runMs === null ? null : { nominalMs: runMs, dueMs: runMs };
-  return { slots, run, nextNominalMs, nextDueMs: nextNominalMs };
+  return { slots, nextNominalMs, nextDueMs: nextNominalMs };
 }
 
-function outcomeOf(piece: Piece, input: SettleInput): RunlessSlots['outcome'] {
-  if (piece.verdict === 'paused') return 'skipped_paused';
-  if (piece.verdict === 'too_late') return 'missed';
-  return input.hasOpenRun ? 'skipped_overlap' : 'coalesced';
+/** Each slot that may run makes one, oldest first, while there is room. */
+function runEach(
+  schedule: Schedule,
+  pieces: readonly Piece[],
+  room: number,
+  nextNominalMs: number | null,
+): Settlement {
+  const slots: SettledSlot[] = [];
+  let runs = 0;
+  for (const { fromMs, toMs, verdict } of pieces) {
+    if (verdict !== 'may_run') {
+      append(slots, { fromMs, toMs, outcome: verdict });
+      continue;
+    }
+    let nominalMs: number | null = fromMs;
+    for (; nominalMs !== null && nominalMs <= toMs && runs < room; runs += 1) {
+      if (runs === mostRunsAtOnce) return { slots, nextNominalMs: nominalMs, nextDueMs: nominalMs };
+      slots.push({ nominalMs, dueMs: nominalMs });
+      nominalMs = nextDue(schedule, nominalMs);
+    }
+    if (nominalMs !== null && nominalMs <= toMs)
+      append(slots, { fromMs: nominalMs, toMs, outcome: 'skipped_overlap' });
+  }
+  return { slots, nextNominalMs, nextDueMs: nextNominalMs };
 }
 
-/** Slots on both sides of the run's are never one row. */
-function append(slots: RunlessSlots[], row: RunlessSlots, runMs: number | null): void {
+/** Slots on both sides of a run's are never one row. */
+function append(slots: SettledSlot[], row: RunlessSlots): void {
   const last = slots.at(-1);
-  const isParted = runMs !== null && last !== undefined && last.toMs < runMs && runMs < row.fromMs;
-  if (last?.outcome === row.outcome && !isParted) slots[slots.length - 1] = { ...last, toMs: row.toMs };
+  if (last && !isRunSlot(last) && last.outcome === row.outcome)
+    slots[slots.length - 1] = { ...last, toMs: row.toMs };
   else slots.push(row);
 }
 
@@ -111,13 +158,17 @@ function cutPast(input: SettleInput): { pieces: Piece[]; nextNominalMs: number |
 
 /** Instants at which the verdict may change. */
 function cutsOf({ pauses, nowMs, catchUp }: SettleInput): number[] {
-  const windowStartMs = nowMs - catchUpDeadline(0, catchUp.windowMs);
+  const windowStartMs = nowMs - latenessOf(catchUp);
   const edges = pauses.flatMap(({ fromMs, untilMs }) => [fromMs, untilMs ?? Infinity]);
   return [windowStartMs, ...edges].sort((a, b) => a - b);
 }
 
 function verdictAt(nominalMs: number, { pauses, nowMs, catchUp }: SettleInput): Piece['verdict'] {
   const isPaused = pauses.some((p) => p.fromMs <= nominalMs && nominalMs < (p.untilMs ?? Infinity));
-  if (isPaused) return 'paused';
-  return catchUpDeadline(nominalMs, catchUp.windowMs) < nowMs ? 'too_late' : 'may_run';
+  if (isPaused) return 'skipped_paused';
+  return nowMs - nominalMs > latenessOf(catchUp) ? 'missed' : 'may_run';
 }
+
+/** How late a slot may be found and still run. */
+const latenessOf = ({ policy, windowMs }: SettleInput['catchUp']): number =>
+  catchUpDeadline(0, policy === 'none' ? 0 : windowMs);

@@ -134,14 +134,19 @@ export const syncSpecSchema = z.strictObject({
     .describe('A column of the target, boolean or a timestamp, that marks rows instead of deleting them.'),
   schedule: scheduleSchema.default({ manual: true }),
   priority: z.int().min(1).max(5).default(3).describe('1 waits the least.'),
-  overlap: z.enum(['skip']).default('skip').describe('Of a due time that passes while a run is open.'),
+  overlap: z
+    .enum(['skip', 'buffer_one', 'buffer_all'])
+    .default('skip')
+    .describe('Of a due time that passes while a run is open: none, one or all of them wait for it to end.'),
   catchUp: z
     .strictObject({
       window: duration.default('1h').describe('A due time that is later than this is missed.'),
       policy: z
-        .enum(['one'])
+        .enum(['one', 'all', 'none'])
         .default('one')
-        .describe('Of several due times that have passed the newest runs.'),
+        .describe(
+          'Of due times that have passed unseen: the newest runs, each does (with overlap buffer_all), or none.',
+        ),
     })
     .default({ window: '1h', policy: 'one' }),
   onSchemaChange: z

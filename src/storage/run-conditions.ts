@@ -8,10 +8,16 @@ export const pausedReason = `(select case when p.tenant_id is null then 'all_pau
     and p.from_at <= clock_timestamp() and (p.until_at is null or p.until_at > clock_timestamp())
   order by p.tenant_id is not null, p.sync_id is not null limit 1)`;
 
-/** Another run of the sync is past `queued` and not final, and this one may not overlap it. */
-export const isBlocked = `(not r.overlap_allowed and exists (
+/**
+ * Another run of the sync is past `queued` and not final, and this one may not overlap it; or one of an earlier due time
+ * waits as well: due times run in their order.
+ */
+export const isBlocked = `(not r.overlap_allowed and (exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
-    and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling')))`;
+    and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling'))
+  or r.origin = 'schedule' and exists (
+  select from penstock.run o where o.sync_id = r.sync_id and o.origin = 'schedule' and o.status = 'queued'
+    and o.nominal_at < r.nominal_at)))`;
 
 /** A paused run that was resumed: it has given its place back, and a reason to wait is what says that it wants one. */
 export const waitsToGoOn = `(r.status = 'paused' and r.waiting_reason is not null)`;

@@ -9,10 +9,16 @@
  *  4. Slots, runs and next times are all functions of the rows and the instant: doing it again changes nothing.
  */
 import { codeOf } from '../domain/errors.ts';
-import { runIdOf, workflowIdOf, type SyncId } from '../domain/ids.ts';
+import { runIdOf, workflowIdOf, type RunId, type SyncId } from '../domain/ids.ts';
 import { readyScore } from '../domain/priority.ts';
 import { nextDue } from '../domain/schedule.ts';
-import { catchUpDeadline, settleSlots } from '../domain/settle-slots.ts';
+import {
+  catchUpDeadline,
+  isRunSlot,
+  settleSlots,
+  type RunSlot,
+  type RunlessSlots,
+} from '../domain/settle-slots.ts';
 import { parseDurationMs } from '../domain/sync-spec.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
 import type { SettledSync } from '../ports/schedule-store.ts';
@@ -26,12 +32,32 @@ import {
 } from './slots.ts';
 import type { Tx } from './transaction.ts';
 
-/** Settles syncs, waiting for whoever holds their rows. Ids that are not there (for this tenant) are left out. */
+/**
+ * Settles syncs, waiting for whoever holds their rows, until nothing of the past is left. Ids that are not there (for this
+ * tenant) are left out.
+ */
 export async function settle(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
-  return settleLocked(tx, await lockSyncs(tx, syncIds, { wait: true }));
+  const settled = new Map<SyncId, SettledSync>();
+  let left = await lockSyncs(tx, syncIds, { wait: true });
+  while (left.length > 0) {
+    for (const sync of await settleLocked(tx, left))
+      settled.set(sync.syncId, joined(settled.get(sync.syncId), sync));
+    left = left.filter((syncId) => isLeft(settled.get(syncId)!));
+  }
+  return [...settled.values()];
 }
 
-/** Settles the syncs whose rows nobody holds, so that one locked row never holds a batch. */
+/** Some of what is due was not settled. */
+const isLeft = ({ nextDueAtMs, settledAtMs }: SettledSync): boolean =>
+  nextDueAtMs !== null && nextDueAtMs <= settledAtMs;
+
+const joined = (before: SettledSync | undefined, sync: SettledSync): SettledSync =>
+  before ? { ...sync, wasDue: true, offered: [...before.offered, ...sync.offered] } : sync;
+
+/**
+ * Settles the syncs whose rows nobody holds, so that one locked row never holds a batch. One that has much to catch up
+ * with is done in part, and due again at once.
+ */
 export async function settleUnlocked(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
   return settleLocked(tx, await lockSyncs(tx, syncIds, { wait: false }));
 }
@@ -72,50 +98,45 @@ function plan(sync: SyncFacts, judgement: Judgement): SettledSync {
 
 function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
   const { schedule, catchUp, overlap } = sync.spec;
+  const { openRuns, pauses, nowMs } = sync;
   const windowMs = parseDurationMs(catchUp.window)!;
-  const { slots, run, nextNominalMs, nextDueMs } = settleSlots({
+  const { slots, nextNominalMs, nextDueMs } = settleSlots({
     schedule,
     overlap,
     nextNominalMs: sync.nextNominalMs,
-    nowMs: sync.nowMs,
-    hasOpenRun: sync.hasOpenRun,
-    pauses: sync.pauses,
+    nowMs,
+    openRuns,
+    pauses,
     catchUp: { windowMs, policy: catchUp.policy },
   });
-  if (slots.length === 0 && run === null) return { ...settledAs(sync, nextDueMs, []), wasDue: false };
+  if (slots.length === 0) return { ...settledAs(sync, nextDueMs, []), wasDue: false };
   judgement.advances.push({ syncId: sync.syncId, nextNominalMs, nextDueMs, brokenReason: null });
-  judgement.slots.push(...slots.map((slot, n) => runlessRow(sync, slot, n === 0)));
-  return settledAs(sync, nextDueMs, run === null ? [] : [queue(sync, run, windowMs, judgement)]);
+  const first = slots.find(isRunSlot);
+  for (const [n, slot] of slots.entries())
+    if (isRunSlot(slot)) queue(sync, slot, { windowMs, isBehind: openRuns > 0 || slot !== first }, judgement);
+    else judgement.slots.push(runlessRow(sync, slot, n === 0));
+  return settledAs(sync, nextDueMs, first ? [offerOf(sync, first)] : []);
 }
 
 /** The first row continues the sync's newest one when that has the same outcome under the same version. */
-function runlessRow(
-  sync: SyncFacts,
-  slot: { fromMs: number; toMs: number; outcome: string },
-  isFirst: boolean,
-): SlotRow {
+function runlessRow(sync: SyncFacts, { fromMs, toMs, outcome }: RunlessSlots, isFirst: boolean): SlotRow {
   const { syncId, tenantId, version, lastRunless: last } = sync;
-  const continues = isFirst && last?.outcome === slot.outcome && last.version === version;
-  return {
-    syncId,
-    tenantId,
-    version,
-    runId: null,
-    outcome: slot.outcome,
-    fromMs: continues ? last.fromMs : slot.fromMs,
-    toMs: slot.toMs,
-  };
+  const continues = isFirst && last?.outcome === outcome && last.version === version;
+  return { syncId, tenantId, version, runId: null, outcome, fromMs: continues ? last.fromMs : fromMs, toMs };
 }
 
+const runIdAt = ({ syncId }: SyncFacts, nominalMs: number): RunId =>
+  runIdOf(syncId, 'schedule', new Date(nominalMs).toISOString());
+
+/** A run and its slot. One that is behind others waits until they have ended, and is not offered before. */
 function queue(
   sync: SyncFacts,
-  { nominalMs, dueMs }: { nominalMs: number; dueMs: number },
-  windowMs: number,
+  { nominalMs, dueMs }: RunSlot,
+  { windowMs, isBehind }: { windowMs: number; isBehind: boolean },
   judgement: Judgement,
-): RunOffer {
+): void {
   const { syncId, tenantId, version, nowMs: queuedMs } = sync;
-  const { priority } = sync.spec;
-  const runId = runIdOf(syncId, 'schedule', new Date(nominalMs).toISOString());
+  const runId = runIdAt(sync, nominalMs);
   judgement.runs.push({
     runId,
     tenantId,
@@ -124,9 +145,10 @@ function queue(
     nominalMs,
     dueMs,
     queuedMs,
-    priority,
+    priority: sync.spec.priority,
     workflowId: workflowIdOf(sync.tenantName, sync.syncName, runId),
     startBeforeMs: catchUpDeadline(dueMs, windowMs),
+    waitingReason: isBehind ? 'previous_run' : null,
   });
   judgement.slots.push({
     syncId,
@@ -137,7 +159,13 @@ function queue(
     fromMs: nominalMs,
     toMs: nominalMs,
   });
-  return { runId, tenantId, syncId, score: readyScore({ dueMs, queuedAtMs: queuedMs, priority }) };
+}
+
+/** Also when a run is open: it may end before this is committed. */
+function offerOf(sync: SyncFacts, { nominalMs, dueMs }: RunSlot): RunOffer {
+  const { syncId, tenantId, nowMs: queuedAtMs } = sync;
+  const score = readyScore({ dueMs, queuedAtMs, priority: sync.spec.priority });
+  return { runId: runIdAt(sync, nominalMs), tenantId, syncId, score };
 }
 
 const settledAs = (

@@ -18,7 +18,8 @@ export interface SyncFacts {
   readonly spec: SyncSpec;
   readonly nextNominalMs: number | null;
   readonly nowMs: number;
-  readonly hasOpenRun: boolean;
+  /** Runs that are queued, or past it and not final. */
+  readonly openRuns: number;
   readonly pauses: readonly PauseInterval[];
   /** The newest row without a run, which equal slots that follow continue; null when the newest row has a run. */
   readonly lastRunless: { fromMs: number; outcome: string; version: number } | null;
@@ -51,7 +52,7 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
      select s.id as "syncId", s.tenant_id as "tenantId", t.name as "tenantName", s.name as "syncName", s.version,
        s.status, v.spec, (extract(epoch from s.next_nominal_at) * 1000)::float8 as "nextNominalMs",
        i.now_ms as "nowMs",
-       exists (select from penstock.run r where r.sync_id = s.id and r.ended_at is null) as "hasOpenRun",
+       (select count(*) from penstock.run r where r.sync_id = s.id and r.ended_at is null)::int as "openRuns",
        (select coalesce(json_agg(json_build_object('fromMs', (extract(epoch from p.from_at) * 1000)::float8,
             'untilMs', (extract(epoch from p.until_at) * 1000)::float8)), '[]')
         from penstock.pause p
@@ -101,6 +102,8 @@ interface NewRun {
   readonly queuedMs: number;
   readonly startBeforeMs: number;
   readonly priority: number;
+  /** Why it waits from the beginning; null: it is offered. */
+  readonly waitingReason: 'previous_run' | null;
 }
 
 export interface Judgement {
@@ -126,12 +129,13 @@ export async function saveJudgement(tx: Tx, { advances, slots, runs }: Judgement
        returning s.id, s.tenant_id, a."brokenReason" as broken_reason
      ), made as (
        insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, nominal_at, priority, due_at, queued_at,
-         start_before, workflow_id)
+         start_before, workflow_id, waiting_reason)
        select "runId", "tenantId", "syncId", version, 'schedule', ${fromMs('"nominalMs"')}, priority,
-         ${fromMs('"dueMs"')}, ${fromMs('"queuedMs"')}, ${fromMs('"startBeforeMs"')}, "workflowId"
+         ${fromMs('"dueMs"')}, ${fromMs('"queuedMs"')}, ${fromMs('"startBeforeMs"')}, "workflowId",
+         "waitingReason"
        from jsonb_to_recordset($2) r
          ("runId" text, "tenantId" text, "syncId" text, version integer, "nominalMs" float8, priority smallint,
-          "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8, "workflowId" text)
+          "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8, "workflowId" text, "waitingReason" text)
        on conflict (id) do nothing
        returning id, tenant_id, sync_id
      ), recorded as (

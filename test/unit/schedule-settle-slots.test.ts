@@ -2,9 +2,14 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { latestDue, nextDue } from '../../src/domain/schedule.ts';
 import {
+  type RunSlot,
+  type RunlessSlots,
   type SettleInput,
   type Settlement,
   catchUpDeadline,
+  isRunSlot,
+  mostOpenRuns,
+  mostRunsAtOnce,
   settleSlots,
 } from '../../src/domain/settle-slots.ts';
 import type { Schedule } from '../../src/domain/sync-spec.ts';
@@ -14,17 +19,25 @@ const hourMs = 60 * minuteMs;
 const noon = Date.UTC(2026, 5, 1, 12);
 const quarterly: Schedule = { cron: '*/15 * * * *', timezone: 'UTC' };
 
-const settle = (changes: Partial<SettleInput>): Settlement =>
+const settleAll = (changes: Partial<SettleInput>): Settlement =>
   settleSlots({
     schedule: quarterly,
     nextNominalMs: noon,
     nowMs: noon + 40,
     catchUp: { windowMs: hourMs, policy: 'one' },
     overlap: 'skip',
-    hasOpenRun: false,
+    openRuns: 0,
     pauses: [],
     ...changes,
   });
+
+const isRunless = (slot: RunlessSlots | RunSlot): slot is RunlessSlots => !isRunSlot(slot);
+
+/** Where at most one of the slots makes a run: that one apart. */
+function settle(changes: Partial<SettleInput>) {
+  const { slots, ...next } = settleAll(changes);
+  return { ...next, slots: slots.filter(isRunless), run: slots.find(isRunSlot) ?? null };
+}
 
 const at = (minutes: number): number => noon + minutes * minuteMs;
 
@@ -99,7 +112,7 @@ describe('settling the slots of a sync', () => {
   });
 
   test('with an open run every slot is skipped for overlap', () => {
-    expect(settle({ hasOpenRun: true, nowMs: at(20) })).toMatchObject({
+    expect(settle({ openRuns: 1, nowMs: at(20) })).toMatchObject({
       slots: [{ fromMs: noon, toMs: at(15), outcome: 'skipped_overlap' }],
       run: null,
       nextNominalMs: at(30),
@@ -182,6 +195,75 @@ describe('settling the slots of a sync', () => {
   });
 });
 
+describe('catch-up', () => {
+  test('all: each due time inside the window runs, in order, behind what is missed', () => {
+    const catchUp = { windowMs: hourMs, policy: 'all' } as const;
+    expect(settleAll({ catchUp, overlap: 'buffer_all', nowMs: at(95) })).toEqual({
+      slots: [
+        { fromMs: noon, toMs: at(30), outcome: 'missed' },
+        ...[45, 60, 75, 90].map((minutes) => ({ nominalMs: at(minutes), dueMs: at(minutes) })),
+      ],
+      nextNominalMs: at(105),
+      nextDueMs: at(105),
+    });
+  });
+
+  test('all: a long outage of a busy sync is settled in parts, until as many runs are open as may be', () => {
+    const schedule: Schedule = { every: '1s' };
+    const catchUp = { windowMs: 24 * hourMs, policy: 'all' } as const;
+    const nowMs = noon + 10 * hourMs;
+    let openRuns = 0;
+    let nextNominalMs: number | null = noon;
+    const rows: RunlessSlots[] = [];
+    for (let n = 0; n < mostOpenRuns.buffer_all / mostRunsAtOnce; n += 1) {
+      const settled: Settlement = settleAll({
+        schedule,
+        catchUp,
+        overlap: 'buffer_all',
+        nowMs,
+        nextNominalMs,
+        openRuns,
+      });
+      expect(settled.slots.filter(isRunSlot)).toHaveLength(mostRunsAtOnce);
+      openRuns += mostRunsAtOnce;
+      nextNominalMs = settled.nextNominalMs;
+      rows.push(...settled.slots.filter(isRunless));
+    }
+    expect(rows).toEqual([{ fromMs: noon + 1_000_000, toMs: nowMs, outcome: 'skipped_overlap' }]);
+    expect(nextNominalMs).toBe(nowMs + 1_000);
+  });
+
+  test('none: what was not seen in time is missed, and what was seen a moment late runs', () => {
+    const catchUp = { windowMs: hourMs, policy: 'none' } as const;
+    expect(settle({ catchUp, nowMs: at(31) })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: at(30), outcome: 'missed' }],
+      run: null,
+    });
+    expect(settle({ catchUp, nowMs: at(30) + 10_000 })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: at(15), outcome: 'missed' }],
+      run: { nominalMs: at(30) },
+    });
+  });
+});
+
+describe('overlap', () => {
+  test('buffer_one: one due time waits behind the open run, and those after it are skipped', () => {
+    expect(settle({ overlap: 'buffer_one', openRuns: 1, nowMs: at(20) })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: noon, outcome: 'coalesced' }],
+      run: { nominalMs: at(15) },
+    });
+    expect(settle({ overlap: 'buffer_one', openRuns: 2, nowMs: at(20) })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: at(15), outcome: 'skipped_overlap' }],
+      run: null,
+    });
+  });
+
+  test('buffer_all: due times wait behind each other, up to a bound', () => {
+    expect(settle({ overlap: 'buffer_all', openRuns: 7 }).run?.nominalMs).toBe(noon);
+    expect(settle({ overlap: 'buffer_all', openRuns: mostOpenRuns.buffer_all }).run).toBeNull();
+  });
+});
+
 const schedules: readonly Schedule[] = [
   quarterly,
   { cron: '30 * * * *', timezone: 'Australia/Lord_Howe' },
@@ -200,61 +282,79 @@ const inputArb: fc.Arbitrary<SettleInput> = fc
     schedule: fc.constantFrom(...schedules),
     lateMs: fc.integer({ min: 0, max: 15 * hourMs }),
     windowMs: fc.constantFrom(0, 10 * minuteMs, hourMs, 24 * hourMs),
-    hasOpenRun: fc.boolean(),
+    policy: fc.constantFrom('one' as const, 'all' as const, 'none' as const),
+    overlap: fc.constantFrom('skip' as const, 'buffer_one' as const, 'buffer_all' as const),
+    openRuns: fc.constantFrom(0, 1, 2, mostOpenRuns.buffer_all - 2, mostOpenRuns.buffer_all + 5),
     pauses: fc.array(pauseArb, { maxLength: 4 }),
   })
-  .map(({ schedule, lateMs, windowMs, ...rest }) => ({
+  .map(({ schedule, lateMs, windowMs, policy, ...rest }) => ({
     ...rest,
     schedule,
     nextNominalMs: nextDue(schedule, start),
     nowMs: start + lateMs,
-    catchUp: { windowMs, policy: 'one' },
-    overlap: 'skip',
+    catchUp: { windowMs, policy },
   }));
 
 /** Judges slot by slot, as the rules are written. */
 function settleOneByOne(input: SettleInput): Map<number, string> {
+  const { catchUp, overlap, nowMs } = input;
   const outcomes = new Map<number, string>();
+  const windowMs = catchUp.policy === 'none' ? 0 : catchUp.windowMs;
   for (
     let ms = nextDue(input.schedule, start);
-    ms !== null && ms <= input.nowMs;
+    ms !== null && ms <= nowMs;
     ms = nextDue(input.schedule, ms)
   ) {
     const slot = ms;
     const paused = input.pauses.some((p) => slot >= p.fromMs && (p.untilMs === null || slot < p.untilMs));
-    const late = input.nowMs - slot > Math.max(input.catchUp.windowMs, 10_000);
+    const late = nowMs - slot > Math.max(windowMs, 10_000);
     outcomes.set(slot, paused ? 'skipped_paused' : late ? 'missed' : 'may_run');
   }
   const ready = [...outcomes].filter(([, outcome]) => outcome === 'may_run').map(([ms]) => ms);
-  for (const ms of ready) outcomes.set(ms, input.hasOpenRun ? 'skipped_overlap' : 'coalesced');
-  if (!input.hasOpenRun && ready.length > 0) outcomes.set(ready.at(-1)!, 'run');
-  return outcomes;
-}
-
-function slotBySlot(input: SettleInput, settled: Settlement): Map<number, string> {
-  const outcomes = new Map<number, string>();
-  const set = (ms: number, outcome: string): void => {
-    expect(outcomes.has(ms)).toBe(false);
-    outcomes.set(ms, outcome);
-  };
-  for (const row of settled.slots) {
-    expect(latestDue(input.schedule, row.toMs)).toBe(row.toMs);
-    for (let ms: number | null = row.fromMs; ms !== null && ms <= row.toMs; ms = nextDue(input.schedule, ms))
-      set(ms, row.outcome);
+  let open = input.openRuns;
+  for (const ms of ready) {
+    const isFull =
+      catchUp.policy === 'all' ? open >= mostOpenRuns[overlap] : input.openRuns >= mostOpenRuns[overlap];
+    const runs = !isFull && (catchUp.policy === 'all' || ms === ready.at(-1));
+    outcomes.set(ms, isFull ? 'skipped_overlap' : runs ? 'run' : 'coalesced');
+    if (runs) open += 1;
   }
-  if (settled.run) set(settled.run.nominalMs, 'run');
   return outcomes;
 }
 
-const byTime = (outcomes: Map<number, string>) => [...outcomes].sort(([a], [b]) => a - b);
+/** Settles until nothing of the past is left, the runs that were made being open. */
+function settleFully(input: SettleInput): { slots: Settlement['slots']; nextNominalMs: number | null } {
+  const slots: Settlement['slots'][number][] = [];
+  let { nextNominalMs, openRuns } = input;
+  do {
+    const settled = settleSlots({ ...input, nextNominalMs, openRuns });
+    const runs = settled.slots.filter(isRunSlot).length;
+    expect(runs).toBeLessThanOrEqual(mostRunsAtOnce);
+    openRuns += runs;
+    slots.push(...settled.slots);
+    nextNominalMs = settled.nextNominalMs;
+  } while (nextNominalMs !== null && nextNominalMs <= input.nowMs);
+  return { slots, nextNominalMs };
+}
 
-describe('for any outage, pauses and window', () => {
-  test('each due time ends in exactly one slot, with the outcome that judging them one by one gives', () => {
+function slotBySlot(input: SettleInput, slots: Settlement['slots']): [number, string][] {
+  return slots.flatMap((row): [number, string][] => {
+    if (isRunSlot(row)) return [[row.nominalMs, 'run']];
+    expect(latestDue(input.schedule, row.toMs)).toBe(row.toMs);
+    const times: number[] = [];
+    for (let ms: number | null = row.fromMs; ms !== null && ms <= row.toMs; ms = nextDue(input.schedule, ms))
+      times.push(ms);
+    return times.map((ms) => [ms, row.outcome]);
+  });
+}
+
+describe('for any outage, pauses, window and policies', () => {
+  test('each due time ends in exactly one slot, in order, with the outcome that judging them one by one gives', () => {
     fc.assert(
       fc.property(inputArb, (input) => {
-        const settled = settleSlots(input);
-        expect(byTime(slotBySlot(input, settled))).toEqual(byTime(settleOneByOne(input)));
-        expect(settled.nextNominalMs).toBe(nextDue(input.schedule, Math.max(input.nowMs, start)));
+        const { slots, nextNominalMs } = settleFully(input);
+        expect(slotBySlot(input, slots)).toEqual([...settleOneByOne(input)]);
+        expect(nextNominalMs).toBe(nextDue(input.schedule, Math.max(input.nowMs, start)));
       }),
     );
   });
@@ -262,11 +362,10 @@ describe('for any outage, pauses and window', () => {
   test('slots without a run that follow each other share a row if their outcome is the same', () => {
     fc.assert(
       fc.property(inputArb, (input) => {
-        const { slots, run } = settleSlots(input);
+        const { slots } = settleSlots(input);
         for (const [i, row] of slots.entries()) {
           const before = slots[i - 1];
-          const parted = before && run && before.toMs < run.nominalMs && run.nominalMs < row.fromMs;
-          if (before && !parted) expect(row.outcome).not.toBe(before.outcome);
+          if (before && !isRunSlot(before) && !isRunSlot(row)) expect(row.outcome).not.toBe(before.outcome);
         }
       }),
     );
@@ -275,9 +374,9 @@ describe('for any outage, pauses and window', () => {
   test('settling again at the same time changes nothing', () => {
     fc.assert(
       fc.property(inputArb, (input) => {
-        const { nextNominalMs, nextDueMs } = settleSlots(input);
-        const again = settleSlots({ ...input, nextNominalMs, hasOpenRun: true });
-        expect(again).toEqual({ slots: [], run: null, nextNominalMs, nextDueMs });
+        const { nextNominalMs } = settleFully(input);
+        const again = settleSlots({ ...input, nextNominalMs });
+        expect(again).toEqual({ slots: [], nextNominalMs, nextDueMs: nextNominalMs });
       }),
     );
   });

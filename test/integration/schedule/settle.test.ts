@@ -154,6 +154,29 @@ describe('P8: every due time is accounted for', () => {
     expect(Object.keys(counts)).toEqual(['skipped_paused']);
     expect((await pool.query('select from penstock.slot')).rowCount).toBe(1);
   });
+
+  test('a row of slots does not grow over the run that a slot between has made', async () => {
+    const now = await fetchNowMs(pool);
+    const planted = await plantSyncs(pool, { schedule: everyMinute(now), sinceMs: now - 9 * minuteMs });
+    const syncId = planted.syncIds[0]!;
+    await pauseRow(planted, now - 20 * minuteMs, now - 4 * minuteMs, 'sync');
+    await pauseRow(planted, now - 3 * minuteMs, null, 'tenant');
+    await pool.query(
+      `insert into penstock.slot (sync_id, nominal_at, nominal_to, tenant_id, sync_version, outcome)
+       select id, next_nominal_at - interval '1 minute', next_nominal_at + interval '4 minutes', tenant_id, 1, 'skipped_paused'
+       from penstock.sync where id = $1`,
+      [syncId],
+    );
+    await pool.query(
+      `update penstock.sync set next_nominal_at = next_nominal_at + interval '5 minutes',
+         next_due_at = next_due_at + interval '5 minutes'`,
+    );
+    await settleOne(syncId);
+    expect(await auditSlots(pool, syncId, planted.firstMs! - minuteMs)).toEqual({
+      skipped_paused: 9,
+      run: 1,
+    });
+  });
 });
 
 describe('settle', () => {

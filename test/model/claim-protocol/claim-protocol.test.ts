@@ -36,6 +36,7 @@ const damage: Partial<Record<ClaimRule, Damage>> = {
   rowSaysQueued: { where: 'places', says: tooMany },
   rowSaysDue: { where: 'early', says: 'a run starts before its due time' },
   rowSaysAlone: { where: 'overlap', says: 'two runs of a sync are at work' },
+  rowSaysFirst: { where: 'overlap', says: 'a due time runs before an earlier one' },
   workflowIdFromRun: { where: 'crashes', says: 'a run is started twice' },
   stuckIsStarted: { where: 'early', says: 'a run is final that never ran' },
   sweepStarts: { where: 'flushed', says: stuck },

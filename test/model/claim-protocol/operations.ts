@@ -70,8 +70,15 @@ function judge(
   if (rules.rowSaysDue && (scenario.slots[run]?.due ?? never) > state.now) return 'wait';
   const isOther = (other: RunRow, i: number): boolean =>
     i !== run && scenario.slots[i]?.sync === sync && isAtWork(other);
-  return rules.rowSaysAlone && state.runs.some(isOther) ? 'wait' : 'start';
+  if (rules.rowSaysAlone && state.runs.some(isOther)) return 'wait';
+  return rules.rowSaysFirst && hasEarlier({ scenario }, state, run) ? 'wait' : 'start';
 }
+
+/** A run of an earlier due time of the sync waits. */
+const hasEarlier = ({ scenario }: Pick<ClaimConfig, 'scenario'>, state: ClaimState, run: number): boolean =>
+  state.runs.some(
+    (row, i) => i < run && row.status === 'queued' && scenario.slots[i]?.sync === scenario.slots[run]?.sync,
+  );
 
 /** Starts a run's workflow, or finds that it is there. */
 function launch({ scenario, rules }: ClaimConfig, state: ClaimState, run: number): ClaimState {
@@ -141,7 +148,14 @@ const admit: Steps = {
     const isMine = state.redis.tickets[run]?.token === token;
     if (config.rules.slowAskersGiveUp && !isMine && state.slack === 0) return [state, null];
     const verdict = judge(config, state, run);
-    if (verdict === 'start') return [withRun(state, run, { status: 'starting' }), { at: 'launch' }];
+    if (verdict === 'start') {
+      const next = withRun(state, run, { status: 'starting' });
+      const isOvertaking = state.runs[run]?.status === 'queued' && hasEarlier(config, state, run);
+      return [
+        isOvertaking ? withClaimBroken(next, 'a due time runs before an earlier one') : next,
+        { at: 'launch' },
+      ];
+    }
     return [state, { at: verdict === 'at_work' ? 'confirm' : 'return' }];
   },
   launch: (config, state, { run }) => [launch(config, state, run), { at: 'confirm' }],

@@ -18,6 +18,7 @@ export const claimRules = {
   rowSaysQueued: 'A run becomes starting only while its row says queued.',
   rowSaysDue: 'A run becomes starting only when it is due by the database’s clock.',
   rowSaysAlone: 'A run becomes starting only while no other run of its sync is at work.',
+  rowSaysFirst: 'A run becomes starting only when none of an earlier due time of its sync waits.',
   // the engine
   workflowIdFromRun: 'The workflow’s id follows from the run: starting it again is harmless.',
   stuckIsStarted: 'A run that is starting and unknown to the engine is started, never made final.',

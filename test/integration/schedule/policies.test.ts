@@ -1,0 +1,123 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Pool } from 'pg';
+import { runIdOf, type RunId, type SyncId } from '../../../src/domain/ids.ts';
+import type { SettledSync } from '../../../src/ports/schedule-store.ts';
+import { changeRun } from '../../../src/storage/run-status.ts';
+import { settle } from '../../../src/storage/settle.ts';
+import { asEngine, asTenant } from '../../../src/storage/transaction.ts';
+import {
+  auditSlots,
+  createSchedulerRoom,
+  everyMinute,
+  fetchNowMs,
+  plantSyncs,
+  type SchedulerRoom,
+} from '../../support/scheduler-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let room: SchedulerRoom;
+let pool: Pool;
+beforeAll(async () => {
+  room = await createSchedulerRoom();
+  pool = room.pool;
+});
+afterEach(() => room.clear());
+afterAll(() => room.close());
+
+const minuteMs = 60_000;
+const settleOne = async (syncId: SyncId): Promise<SettledSync> => {
+  const [settled] = await asEngine(pool, (tx) => settle(tx, [syncId]));
+  return settled!;
+};
+
+describe('of due times found late', () => {
+  const hour = { window: '1h', policy: 'all' } as const;
+
+  test('all: each has its run, the first is offered, and the others wait for the one before', async () => {
+    const now = await fetchNowMs(pool);
+    const { syncIds, firstMs } = await plantSyncs(pool, {
+      schedule: everyMinute(now),
+      sinceMs: now - 5 * minuteMs,
+      spec: { catchUp: hour, overlap: 'buffer_all' },
+    });
+    const { offered } = await settleOne(syncIds[0]!);
+    expect(await auditSlots(pool, syncIds[0]!, firstMs!)).toEqual({ run: 5 });
+    const { rows } = await pool.query('select id, waiting_reason from penstock.run order by nominal_at');
+    expect(rows.map((row) => row.waiting_reason)).toEqual([null, ...Array<string>(4).fill('previous_run')]);
+    expect(offered.map((run) => run.runId)).toEqual([rows[0].id]);
+  });
+
+  test('all: more than one settling may make are settled by the next ones, and an edit settles all of them', async () => {
+    const now = await fetchNowMs(pool);
+    const late = {
+      schedule: { every: '1s' },
+      sinceMs: now - 250_000,
+      spec: { catchUp: hour, overlap: 'buffer_all' },
+    } as const;
+    const [dispatched, edited] = [await plantSyncs(pool, late), await plantSyncs(pool, late)];
+    const { settled } = await room.store.settle(dispatched.syncIds);
+    expect(settled[0]!.nextDueAtMs).toBe(dispatched.firstMs! + 100_000);
+    expect(await auditSlots(pool, dispatched.syncIds[0]!, dispatched.firstMs!)).toEqual({ run: 100 });
+    const [whole] = await asTenant(pool, edited.tenantId, (tx) => settle(tx, edited.syncIds));
+    expect(whole!.nextDueAtMs).toBeGreaterThan(whole!.settledAtMs);
+    expect(whole!.offered[0]!.runId).toBe(
+      runIdOf(edited.syncIds[0]!, 'schedule', new Date(edited.firstMs!).toISOString()),
+    );
+    const counts = await auditSlots(pool, edited.syncIds[0]!, edited.firstMs!);
+    expect(counts).toEqual({ run: expect.any(Number) });
+    expect(counts['run']).toBeGreaterThanOrEqual(250);
+  });
+
+  test('none: they are missed', async () => {
+    const now = await fetchNowMs(pool);
+    const { syncIds, firstMs } = await plantSyncs(pool, {
+      schedule: everyMinute(now),
+      sinceMs: now - 5 * minuteMs,
+      spec: { catchUp: { policy: 'none' } },
+    });
+    expect((await settleOne(syncIds[0]!)).offered).toEqual([]);
+    expect(await auditSlots(pool, syncIds[0]!, firstMs!)).toEqual({ missed: 5 });
+  });
+});
+
+describe('of due times that pass while a run is open', () => {
+  test.each([
+    ['buffer_one', { run: 2 }],
+    ['buffer_all', { run: 4 }],
+  ] as const)('%s lets them wait, and they run in their order', async (overlap, expected) => {
+    const now = await fetchNowMs(pool);
+    const planted = await plantSyncs(pool, {
+      schedule: { every: '100ms' },
+      sinceMs: now - 100,
+      spec: { overlap },
+    });
+    const syncId = planted.syncIds[0]!;
+    const counted = async (): Promise<number> => (await pool.query('select from penstock.run')).rowCount!;
+    await waitUntil('as many runs wait as may', async () => {
+      await settleOne(syncId);
+      return (await counted()) >= expected.run;
+    });
+    const settled = await settleOne(syncId);
+    if (overlap === 'buffer_one') expect(settled.offered).toEqual([]);
+    const { rows } = await pool.query<{ id: RunId; waiting_reason: string | null }>(
+      'select id, waiting_reason from penstock.run order by nominal_at limit $1',
+      [expected.run],
+    );
+    const ids = rows.map((row) => row.id);
+    expect(rows.map((row) => row.waiting_reason)).toEqual([
+      null,
+      ...Array<string>(expected.run - 1).fill('previous_run'),
+    ]);
+    // Whichever is asked for first, the earliest one starts; the others have to wait until it has ended.
+    const verdicts = await room.store.startRuns(ids.toReversed());
+    const byRun = new Map(verdicts.map((verdict) => [verdict.runId, verdict]));
+    expect(ids.map((id) => byRun.get(id)!.verdict)).toEqual([
+      'start',
+      ...Array<string>(expected.run - 1).fill('wait'),
+    ]);
+    expect(await room.store.fetchUnblockedRuns()).toEqual([]);
+    await asEngine(pool, (tx) => changeRun(tx, ids[0]!, 'settleCancel'));
+    expect((await room.store.fetchUnblockedRuns()).map((run) => run.runId)).toEqual([ids[1]]);
+    expect((await room.store.fetchWaitingRuns()).items.map((run) => run.runId)).toEqual([ids[1]]);
+  });
+});
