@@ -18,6 +18,12 @@ export interface PauseInterval {
   readonly untilMs: number | null;
 }
 
+/** How many runs of a sync are queued, and how many are past it and not final. */
+export interface OpenRuns {
+  readonly queued: number;
+  readonly atWork: number;
+}
+
 export interface SettleInput {
   readonly schedule: Schedule;
   /** The first fire time that has no slot yet; null: there is none. */
@@ -26,8 +32,7 @@ export interface SettleInput {
   readonly nowMs: number;
   readonly catchUp: { readonly windowMs: number; readonly policy: SyncSpec['catchUp']['policy'] };
   readonly overlap: SyncSpec['overlap'];
-  /** Runs of the sync that are queued, or past it and not final. */
-  readonly openRuns: number;
+  readonly openRuns: OpenRuns;
   /** All pauses that touch the time from `nextNominalMs` to `nowMs`; they may overlap, in any order. */
   readonly pauses: readonly PauseInterval[];
 }
@@ -67,12 +72,18 @@ const leastWindowMs = 10_000;
 /** Runs that one settling makes for a sync: no transaction grows with the length of an outage. */
 export const mostRunsAtOnce = 100;
 
-/** Runs of a sync that may be open at once, by its overlap policy. */
-export const mostOpenRuns: Readonly<Record<SyncSpec['overlap'], number>> = {
-  skip: 1,
-  buffer_one: 2,
-  buffer_all: 1_000,
-};
+/** Runs of a sync that may be open at once with `buffer_all`. */
+export const mostBuffered = 1_000;
+
+/**
+ * How many more runs the overlap policy lets be made. With `cancel_other` the run that waits already will do what the due
+ * time asks for: if each were replaced by the next, a sync that waits for longer than its period would never run.
+ */
+function roomFor(overlap: SyncSpec['overlap'], { queued, atWork }: OpenRuns): number {
+  if (overlap === 'cancel_other') return queued > 0 ? 0 : 1;
+  const most = { skip: 1, buffer_one: 2, buffer_all: mostBuffered }[overlap];
+  return Math.max(0, most - queued - atWork);
+}
 
 /** Until when a slot may start; a queued run past it ends `cancelled`, reason `missed`. */
 export const catchUpDeadline = (nominalMs: number, windowMs: number): number =>
@@ -88,7 +99,7 @@ interface Piece {
 /** Decides what becomes of the slots that are due. Calling it again with its own answer and the same now changes nothing. */
 export function settleSlots(input: SettleInput): Settlement {
   const { pieces, nextNominalMs } = cutPast(input);
-  const room = Math.max(0, mostOpenRuns[input.overlap] - input.openRuns);
+  const room = roomFor(input.overlap, input.openRuns);
   if (input.catchUp.policy === 'all' && room > 0) return runEach(input.schedule, pieces, room, nextNominalMs);
   const newest = room > 0 ? pieces.findLast((piece) => piece.verdict === 'may_run') : undefined;
   const slots: SettledSlot[] = [];

@@ -135,9 +135,11 @@ export const syncSpecSchema = z.strictObject({
   schedule: scheduleSchema.default({ manual: true }),
   priority: z.int().min(1).max(5).default(3).describe('1 waits the least.'),
   overlap: z
-    .enum(['skip', 'buffer_one', 'buffer_all'])
+    .enum(['skip', 'buffer_one', 'buffer_all', 'cancel_other'])
     .default('skip')
-    .describe('Of a due time that passes while a run is open: none, one or all of them wait for it to end.'),
+    .describe(
+      'Of due times that pass while a run is open: none, one or all of them wait for it to end, or it is cancelled.',
+    ),
   catchUp: z
     .strictObject({
       window: duration.default('1h').describe('A due time that is later than this is missed.'),

@@ -15,6 +15,8 @@ export interface SettledSync extends DueEntry {
   /** The instant at which it was judged, ms by the control database's clock. */
   readonly settledAtMs: number;
   readonly offered: readonly RunOffer[];
+  /** Workflows of runs that are `cancelling` because a due time overlapped them. */
+  readonly cancelled: readonly string[];
 }
 
 export interface Settlement {

@@ -5,6 +5,7 @@
  */
 import { codeOf, hasCode } from '../domain/errors.ts';
 import type { SyncId } from '../domain/ids.ts';
+import type { RunStarter } from '../ports/run-starter.ts';
 import type { DueClaim, DueIndex, ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { ScheduleStore, Settlement } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -13,6 +14,7 @@ import { lockedMs } from './timings.ts';
 export interface TickDeps {
   readonly index: DueIndex & Pick<ScheduleAnnouncer, 'publishDue' | 'offerRuns'>;
   readonly store: Pick<ScheduleStore, 'settle'>;
+  readonly starter: Pick<RunStarter, 'cancel'>;
   readonly log: Logger;
 }
 
@@ -20,11 +22,12 @@ export interface TickDeps {
 const claimSize = 100;
 
 /** Claims what is due, settles it and tells the index. Returns how many ms may pass until the next look. */
-export async function tick({ index, store, log }: TickDeps, lookEveryMs: number): Promise<number> {
+export async function tick({ index, store, starter, log }: TickDeps, lookEveryMs: number): Promise<number> {
   const claim = await index.claimDue(claimSize);
   if (claim.syncIds.length > 0) {
     const settlement = await settleEach(store, claim.syncIds, log);
     await Promise.all([announceSettled(index, settlement), postpone(index, claim, settlement)]);
+    await cancelOverlapped(starter, settlement, log);
   }
   if (claim.syncIds.length === claimSize) return 0;
   return Math.min(lookEveryMs, claim.nextInMs ?? lookEveryMs);
@@ -37,6 +40,24 @@ export async function announceSettled(index: TickDeps['index'], { settled }: Set
     index.publishDue(wereDue.map(({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }))),
     index.offerRuns(wereDue.flatMap((sync) => sync.offered)),
   ]);
+}
+
+/** Tells runs that a due time has overlapped; those that do not hear it are told again by reconcile. */
+async function cancelOverlapped(
+  starter: TickDeps['starter'],
+  { settled }: Settlement,
+  log: Logger,
+): Promise<void> {
+  const workflowIds = settled.flatMap((sync) => sync.cancelled);
+  await Promise.all(
+    workflowIds.map((workflowId) =>
+      starter
+        .cancel(workflowId)
+        .catch((error: unknown) =>
+          log.warn({ workflowId, error }, 'tick: cancel is sent again by the sweep'),
+        ),
+    ),
+  );
 }
 
 /** Settles a batch; when a row makes it throw, one by one, so that one sync never holds the others. */

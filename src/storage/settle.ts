@@ -23,6 +23,7 @@ import { parseDurationMs } from '../domain/sync-spec.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
 import type { SettledSync } from '../ports/schedule-store.ts';
 import {
+  cancelOverlapped,
   fetchSyncFacts,
   lockSyncs,
   saveJudgement,
@@ -52,7 +53,14 @@ const isLeft = ({ nextDueAtMs, settledAtMs }: SettledSync): boolean =>
   nextDueAtMs !== null && nextDueAtMs <= settledAtMs;
 
 const joined = (before: SettledSync | undefined, sync: SettledSync): SettledSync =>
-  before ? { ...sync, wasDue: true, offered: [...before.offered, ...sync.offered] } : sync;
+  before
+    ? {
+        ...sync,
+        wasDue: true,
+        offered: [...before.offered, ...sync.offered],
+        cancelled: [...before.cancelled, ...sync.cancelled],
+      }
+    : sync;
 
 /**
  * Settles the syncs whose rows nobody holds, so that one locked row never holds a batch. One that has much to catch up
@@ -64,11 +72,12 @@ export async function settleUnlocked(tx: Tx, syncIds: readonly SyncId[]): Promis
 
 async function settleLocked(tx: Tx, syncIds: readonly SyncId[]): Promise<SettledSync[]> {
   if (syncIds.length === 0) return [];
-  const judgement: Judgement = { advances: [], slots: [], runs: [] };
+  const judgement: Judgement = { advances: [], slots: [], runs: [], overlapped: [] };
   const facts = await fetchSyncFacts(tx, syncIds);
   const settled = facts.map((sync) => judge(sync, judgement));
   if (judgement.advances.length > 0) await saveJudgement(tx, judgement);
-  return settled;
+  const cancelled = await cancelOverlapped(tx, judgement.overlapped);
+  return settled.map((sync) => ({ ...sync, cancelled: cancelled.get(sync.syncId) ?? [] }));
 }
 
 /** Adds what must be written to the judgement. A spec that throws breaks its own sync and no other. */
@@ -112,8 +121,10 @@ function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
   if (slots.length === 0) return { ...settledAs(sync, nextDueMs, []), wasDue: false };
   judgement.advances.push({ syncId: sync.syncId, nextNominalMs, nextDueMs, brokenReason: null });
   const first = slots.find(isRunSlot);
+  const isBehind = openRuns.queued + openRuns.atWork > 0;
+  if (first && overlap === 'cancel_other' && openRuns.atWork > 0) judgement.overlapped.push(sync.syncId);
   for (const [n, slot] of slots.entries())
-    if (isRunSlot(slot)) queue(sync, slot, { windowMs, isBehind: openRuns > 0 || slot !== first }, judgement);
+    if (isRunSlot(slot)) queue(sync, slot, { windowMs, isBehind: isBehind || slot !== first }, judgement);
     else judgement.slots.push(runlessRow(sync, slot, n === 0));
   return settledAs(sync, nextDueMs, first ? [offerOf(sync, first)] : []);
 }
@@ -179,4 +190,5 @@ const settledAs = (
   wasDue: true,
   settledAtMs: sync.nowMs,
   offered,
+  cancelled: [],
 });

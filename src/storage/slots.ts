@@ -3,8 +3,9 @@
  * statement. Only settle.ts calls these.
  */
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
-import type { PauseInterval } from '../domain/settle-slots.ts';
+import type { OpenRuns, PauseInterval } from '../domain/settle-slots.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
+import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
 
 /** A locked sync and all that decides about its slots. Times in ms since the Unix epoch, by control Postgres' clock. */
@@ -18,8 +19,7 @@ export interface SyncFacts {
   readonly spec: SyncSpec;
   readonly nextNominalMs: number | null;
   readonly nowMs: number;
-  /** Runs that are queued, or past it and not final. */
-  readonly openRuns: number;
+  readonly openRuns: OpenRuns;
   readonly pauses: readonly PauseInterval[];
   /** The newest row without a run, which equal slots that follow continue; null when the newest row has a run. */
   readonly lastRunless: { fromMs: number; outcome: string; version: number } | null;
@@ -52,7 +52,9 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
      select s.id as "syncId", s.tenant_id as "tenantId", t.name as "tenantName", s.name as "syncName", s.version,
        s.status, v.spec, (extract(epoch from s.next_nominal_at) * 1000)::float8 as "nextNominalMs",
        i.now_ms as "nowMs",
-       (select count(*) from penstock.run r where r.sync_id = s.id and r.ended_at is null)::int as "openRuns",
+       (select json_build_object('queued', count(*) filter (where r.status = 'queued'),
+            'atWork', count(*) filter (where r.status <> 'queued'))
+        from penstock.run r where r.sync_id = s.id and r.ended_at is null) as "openRuns",
        (select coalesce(json_agg(json_build_object('fromMs', (extract(epoch from p.from_at) * 1000)::float8,
             'untilMs', (extract(epoch from p.until_at) * 1000)::float8)), '[]')
         from penstock.pause p
@@ -110,6 +112,8 @@ export interface Judgement {
   readonly advances: SyncAdvance[];
   readonly slots: SlotRow[];
   readonly runs: NewRun[];
+  /** Syncs whose runs at work make way for a new one. */
+  readonly overlapped: SyncId[];
 }
 
 /**
@@ -153,6 +157,23 @@ export async function saveJudgement(tx: Tx, { advances, slots, runs }: Judgement
      from advanced where broken_reason is not null`,
     [JSON.stringify(advances), JSON.stringify(runs), JSON.stringify(slots)],
   );
+}
+
+/** Asks the runs of these syncs that are at work to cancel. Returns their workflows, by sync. */
+export async function cancelOverlapped(tx: Tx, syncIds: readonly SyncId[]): Promise<Map<SyncId, string[]>> {
+  const cancelled = new Map<SyncId, string[]>();
+  if (syncIds.length === 0) return cancelled;
+  const { rows } = await tx.query<{ id: RunId; syncId: SyncId; workflowId: string }>(
+    `select id, sync_id as "syncId", workflow_id as "workflowId" from penstock.run
+     where sync_id = any($1) and status in ('starting', 'running', 'pausing', 'paused')
+     order by id for no key update`,
+    [syncIds],
+  );
+  const runIds = rows.map((row) => row.id);
+  const changed = new Set(await changeRuns(tx, runIds, 'cancel', { endReason: 'overlap' }));
+  for (const { id, syncId, workflowId } of rows)
+    if (changed.has(id)) cancelled.set(syncId, [...(cancelled.get(syncId) ?? []), workflowId]);
+  return cancelled;
 }
 
 /** Whole milliseconds as a timestamp, exactly (`to_timestamp` goes through seconds as a fraction). */

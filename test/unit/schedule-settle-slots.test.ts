@@ -8,7 +8,7 @@ import {
   type Settlement,
   catchUpDeadline,
   isRunSlot,
-  mostOpenRuns,
+  mostBuffered,
   mostRunsAtOnce,
   settleSlots,
 } from '../../src/domain/settle-slots.ts';
@@ -19,6 +19,9 @@ const hourMs = 60 * minuteMs;
 const noon = Date.UTC(2026, 5, 1, 12);
 const quarterly: Schedule = { cron: '*/15 * * * *', timezone: 'UTC' };
 
+const none = { queued: 0, atWork: 0 };
+const oneAtWork = { queued: 0, atWork: 1 };
+
 const settleAll = (changes: Partial<SettleInput>): Settlement =>
   settleSlots({
     schedule: quarterly,
@@ -26,7 +29,7 @@ const settleAll = (changes: Partial<SettleInput>): Settlement =>
     nowMs: noon + 40,
     catchUp: { windowMs: hourMs, policy: 'one' },
     overlap: 'skip',
-    openRuns: 0,
+    openRuns: none,
     pauses: [],
     ...changes,
   });
@@ -112,7 +115,7 @@ describe('settling the slots of a sync', () => {
   });
 
   test('with an open run every slot is skipped for overlap', () => {
-    expect(settle({ openRuns: 1, nowMs: at(20) })).toMatchObject({
+    expect(settle({ openRuns: oneAtWork, nowMs: at(20) })).toMatchObject({
       slots: [{ fromMs: noon, toMs: at(15), outcome: 'skipped_overlap' }],
       run: null,
       nextNominalMs: at(30),
@@ -212,20 +215,19 @@ describe('catch-up', () => {
     const schedule: Schedule = { every: '1s' };
     const catchUp = { windowMs: 24 * hourMs, policy: 'all' } as const;
     const nowMs = noon + 10 * hourMs;
-    let openRuns = 0;
+    let queued = 0;
     let nextNominalMs: number | null = noon;
     const rows: RunlessSlots[] = [];
-    for (let n = 0; n < mostOpenRuns.buffer_all / mostRunsAtOnce; n += 1) {
+    for (; queued < mostBuffered; queued += mostRunsAtOnce) {
       const settled: Settlement = settleAll({
         schedule,
         catchUp,
         overlap: 'buffer_all',
         nowMs,
         nextNominalMs,
-        openRuns,
+        openRuns: { queued, atWork: 0 },
       });
       expect(settled.slots.filter(isRunSlot)).toHaveLength(mostRunsAtOnce);
-      openRuns += mostRunsAtOnce;
       nextNominalMs = settled.nextNominalMs;
       rows.push(...settled.slots.filter(isRunless));
     }
@@ -248,19 +250,34 @@ describe('catch-up', () => {
 
 describe('overlap', () => {
   test('buffer_one: one due time waits behind the open run, and those after it are skipped', () => {
-    expect(settle({ overlap: 'buffer_one', openRuns: 1, nowMs: at(20) })).toMatchObject({
+    expect(settle({ overlap: 'buffer_one', openRuns: oneAtWork, nowMs: at(20) })).toMatchObject({
       slots: [{ fromMs: noon, toMs: noon, outcome: 'coalesced' }],
       run: { nominalMs: at(15) },
     });
-    expect(settle({ overlap: 'buffer_one', openRuns: 2, nowMs: at(20) })).toMatchObject({
+    expect(
+      settle({ overlap: 'buffer_one', openRuns: { queued: 1, atWork: 1 }, nowMs: at(20) }),
+    ).toMatchObject({
       slots: [{ fromMs: noon, toMs: at(15), outcome: 'skipped_overlap' }],
       run: null,
     });
   });
 
   test('buffer_all: due times wait behind each other, up to a bound', () => {
-    expect(settle({ overlap: 'buffer_all', openRuns: 7 }).run?.nominalMs).toBe(noon);
-    expect(settle({ overlap: 'buffer_all', openRuns: mostOpenRuns.buffer_all }).run).toBeNull();
+    expect(settle({ overlap: 'buffer_all', openRuns: { queued: 6, atWork: 1 } }).run?.nominalMs).toBe(noon);
+    expect(settle({ overlap: 'buffer_all', openRuns: { queued: mostBuffered, atWork: 0 } }).run).toBeNull();
+  });
+});
+
+describe('overlap cancel_other', () => {
+  test('a due time runs whatever is at work, but not when a run waits already', () => {
+    expect(settle({ overlap: 'cancel_other', openRuns: oneAtWork, nowMs: at(20) })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: noon, outcome: 'coalesced' }],
+      run: { nominalMs: at(15) },
+    });
+    expect(settle({ overlap: 'cancel_other', openRuns: { queued: 1, atWork: 1 } })).toMatchObject({
+      slots: [{ fromMs: noon, toMs: noon, outcome: 'skipped_overlap' }],
+      run: null,
+    });
   });
 });
 
@@ -283,8 +300,16 @@ const inputArb: fc.Arbitrary<SettleInput> = fc
     lateMs: fc.integer({ min: 0, max: 15 * hourMs }),
     windowMs: fc.constantFrom(0, 10 * minuteMs, hourMs, 24 * hourMs),
     policy: fc.constantFrom('one' as const, 'all' as const, 'none' as const),
-    overlap: fc.constantFrom('skip' as const, 'buffer_one' as const, 'buffer_all' as const),
-    openRuns: fc.constantFrom(0, 1, 2, mostOpenRuns.buffer_all - 2, mostOpenRuns.buffer_all + 5),
+    overlap: fc.constantFrom(
+      'skip' as const,
+      'buffer_one' as const,
+      'buffer_all' as const,
+      'cancel_other' as const,
+    ),
+    openRuns: fc.record({
+      queued: fc.constantFrom(0, 1, 2, mostBuffered - 2, mostBuffered + 5),
+      atWork: fc.constantFrom(0, 1, 2),
+    }),
     pauses: fc.array(pauseArb, { maxLength: 4 }),
   })
   .map(({ schedule, lateMs, windowMs, policy, ...rest }) => ({
@@ -311,13 +336,19 @@ function settleOneByOne(input: SettleInput): Map<number, string> {
     outcomes.set(slot, paused ? 'skipped_paused' : late ? 'missed' : 'may_run');
   }
   const ready = [...outcomes].filter(([, outcome]) => outcome === 'may_run').map(([ms]) => ms);
-  let open = input.openRuns;
+  const { queued, atWork } = input.openRuns;
+  let made = 0;
   for (const ms of ready) {
-    const isFull =
-      catchUp.policy === 'all' ? open >= mostOpenRuns[overlap] : input.openRuns >= mostOpenRuns[overlap];
+    const before = catchUp.policy === 'all' ? made : 0;
+    const isFull = {
+      skip: queued + atWork + before >= 1,
+      buffer_one: queued + atWork + before >= 2,
+      buffer_all: queued + atWork + before >= mostBuffered,
+      cancel_other: queued + before > 0,
+    }[overlap];
     const runs = !isFull && (catchUp.policy === 'all' || ms === ready.at(-1));
     outcomes.set(ms, isFull ? 'skipped_overlap' : runs ? 'run' : 'coalesced');
-    if (runs) open += 1;
+    if (runs) made += 1;
   }
   return outcomes;
 }
@@ -330,7 +361,7 @@ function settleFully(input: SettleInput): { slots: Settlement['slots']; nextNomi
     const settled = settleSlots({ ...input, nextNominalMs, openRuns });
     const runs = settled.slots.filter(isRunSlot).length;
     expect(runs).toBeLessThanOrEqual(mostRunsAtOnce);
-    openRuns += runs;
+    openRuns = { ...openRuns, queued: openRuns.queued + runs };
     slots.push(...settled.slots);
     nextNominalMs = settled.nextNominalMs;
   } while (nextNominalMs !== null && nextNominalMs <= input.nowMs);

@@ -8,6 +8,7 @@ import { asEngine, asTenant } from '../../../src/storage/transaction.ts';
 import {
   auditSlots,
   createSchedulerRoom,
+  endRuns,
   everyMinute,
   fetchNowMs,
   plantSyncs,
@@ -119,5 +120,54 @@ describe('of due times that pass while a run is open', () => {
     await asEngine(pool, (tx) => changeRun(tx, ids[0]!, 'settleCancel'));
     expect((await room.store.fetchUnblockedRuns()).map((run) => run.runId)).toEqual([ids[1]]);
     expect((await room.store.fetchWaitingRuns()).items.map((run) => run.runId)).toEqual([ids[1]]);
+  });
+});
+
+describe('overlap cancel_other', () => {
+  test('cancels the run at work, tells its workflow at once, and runs when that has ended', async () => {
+    const now = await fetchNowMs(pool);
+    const { syncIds } = await plantSyncs(pool, {
+      schedule: { every: '2s', startAt: new Date(now - 1_000).toISOString() },
+      sinceMs: now - 1_500,
+      spec: { overlap: 'cancel_other' },
+    });
+    // Told again so late that it must be the tick that tells it.
+    await room.startDispatcher({ options: { ...room.deps().options, overdueMs: 60_000 } });
+    const runs = async () => {
+      const { rows } = await pool.query<{ id: RunId; status: string; endReason: string; workflowId: string }>(
+        `select id, status, end_reason as "endReason", workflow_id as "workflowId" from penstock.run
+         where sync_id = $1 order by nominal_at`,
+        [syncIds[0]],
+      );
+      return rows;
+    };
+    await waitUntil(
+      'the first run is at work and the second has come due',
+      async () => (await runs()).length === 2,
+    );
+    const [first, second] = await runs();
+    expect([first, second]).toMatchObject([
+      { status: 'cancelling', endReason: 'overlap' },
+      { status: 'queued', endReason: null },
+    ]);
+    await waitUntil('its workflow is asked to cancel', () => room.starter.cancelled.has(first!.workflowId));
+    await endRuns(room, await room.openIndex(), [first!.id]);
+    await waitUntil('the second one starts', () =>
+      room.starter.started.some((run) => run.runId === second!.id),
+    );
+  });
+
+  test('lets a run that waits already do what the next due times ask for', async () => {
+    const now = await fetchNowMs(pool);
+    const { syncIds, firstMs } = await plantSyncs(pool, {
+      schedule: { every: '100ms' },
+      sinceMs: now - 100,
+      spec: { overlap: 'cancel_other' },
+    });
+    await settleOne(syncIds[0]!);
+    await waitUntil('another due time passes', async () => (await settleOne(syncIds[0]!)).wasDue);
+    const counts = await auditSlots(pool, syncIds[0]!, firstMs!);
+    expect(counts).toMatchObject({ run: 1, skipped_overlap: expect.any(Number) });
+    expect((await pool.query(`select from penstock.run where status = 'queued'`)).rowCount).toBe(1);
   });
 });
