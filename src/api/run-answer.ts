@@ -3,14 +3,14 @@
  * Temporal Web UI.
  */
 import { cureOf } from '../domain/errors.ts';
-import type { Run } from '../ports/run-control.ts';
+import type { Run, RunAttempt } from '../ports/run-control.ts';
 import type { ApiDeps } from './api-deps.ts';
 
 export function answerRun(run: Run, { publicUrl = '', temporalUiUrl, temporalNamespace }: ApiDeps['links']) {
   const workflow = `/namespaces/${encodeURIComponent(temporalNamespace)}/workflows/${encodeURIComponent(run.workflowId)}`;
   return {
     ...run,
-    error: run.error && { ...run.error, cure: cureOf(run.error.code) },
+    error: answerError(run.error),
     links: {
       self: `${publicUrl}/v1/runs/${run.id}`,
       sync: `${publicUrl}/v1/syncs/${run.syncId}`,
@@ -18,3 +18,8 @@ export function answerRun(run: Run, { publicUrl = '', temporalUiUrl, temporalNam
     },
   };
 }
+
+/** An attempt, with what would mend its error. */
+export const answerAttempt = (attempt: RunAttempt) => ({ ...attempt, error: answerError(attempt.error) });
+
+const answerError = (error: Run['error']) => error && { ...error, cure: cureOf(error.code) };

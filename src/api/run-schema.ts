@@ -1,6 +1,6 @@
 /** Runs in the API. */
 import { z } from 'zod';
-import { runOrigins, runStatuses, waitingReasons } from '../domain/run-states.ts';
+import { attemptOutcomes, runOrigins, runStatuses, waitingReasons } from '../domain/run-states.ts';
 import { pageQuery, ref, timestamp } from './common-schema.ts';
 
 const count = z.number();
@@ -24,6 +24,8 @@ export const receipt = z
       'Final numbers: read = inserted + updated + unchanged + deduplicated + rejected + tombstones.',
   });
 
+const runError = z.object({ code: z.string(), message: z.string().nullable(), cure: z.string() });
+
 export const run = z
   .object({
     id: z.string(),
@@ -42,7 +44,7 @@ export const run = z
     startedAt: timestamp.nullable(),
     endedAt: timestamp.nullable(),
     workflowId: z.string(),
-    error: z.object({ code: z.string(), message: z.string().nullable(), cure: z.string() }).nullable(),
+    error: runError.nullable(),
     receipt: receipt.nullable(),
     progress: z.object({ rows: count, bytes: count, batches: count }),
     attempts: z.int(),
@@ -84,3 +86,18 @@ export const runEvent = z
     data: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'RunEvent' });
+
+export const runAttempt = z
+  .object({
+    partition: z.int(),
+    epoch: z.string().describe('A whole number; rises from one attempt at a partition to the next.'),
+    worker: z.string(),
+    startedAt: timestamp,
+    endedAt: timestamp.nullable(),
+    outcome: z.enum(attemptOutcomes).nullable().describe('null: it is copying, or its worker has died.'),
+    rows: count,
+    bytes: count,
+    batches: count,
+    error: runError.nullable(),
+  })
+  .meta({ id: 'RunAttempt', description: 'One attempt at a partition of a run, with what it committed.' });

@@ -3,7 +3,14 @@
  * them equal to the schemas from which the API and its OpenAPI document are made.
  */
 import type { ApiKeyRole } from '../domain/access.ts';
-import type { Receipt, RunOrigin, RunStatus, SlotOutcome, WaitingReason } from '../domain/run-states.ts';
+import type {
+  AttemptOutcome,
+  Receipt,
+  RunOrigin,
+  RunStatus,
+  SlotOutcome,
+  WaitingReason,
+} from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 
 /** ISO 8601, UTC. */
@@ -109,6 +116,20 @@ export interface RunEventAnswer {
   at: Timestamp;
   kind: string;
   data: Record<string, unknown>;
+}
+
+export interface RunAttemptAnswer {
+  partition: number;
+  epoch: string;
+  worker: string;
+  startedAt: Timestamp;
+  endedAt: Timestamp | null;
+  /** null: it is copying, or its worker has died. */
+  outcome: AttemptOutcome | null;
+  rows: number;
+  bytes: number;
+  batches: number;
+  error: { code: string; message: string | null; cure: string } | null;
 }
 
 export interface RejectAnswer {

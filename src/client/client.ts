@@ -13,6 +13,7 @@ import type {
   RejectAnswer,
   ResetPreviewAnswer,
   RunAnswer,
+  RunAttemptAnswer,
   RunEventAnswer,
   SlotAnswer,
   SyncAnswer,
@@ -192,4 +193,7 @@ const runsOf = (send: Send) => ({
   list: (filter: RunFilter = {}) => send<Page<RunAnswer>>('GET', '/v1/runs', { query: { ...filter } }),
   events: (id: string, query: PageQuery = {}) =>
     send<Page<RunEventAnswer>>('GET', `${at('runs', id)}/events`, { query: { ...query } }),
+  /** What became of each attempt at a partition, newest first. */
+  attempts: (id: string, query: PageQuery = {}) =>
+    send<Page<RunAttemptAnswer>>('GET', `${at('runs', id)}/attempts`, { query: { ...query } }),
 });

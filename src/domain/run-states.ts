@@ -88,6 +88,10 @@ export const waitingReasons = [
 ] as const;
 export type WaitingReason = (typeof waitingReasons)[number];
 
+/** What becomes of an attempt at a partition. `fenced`: another one has replaced it, or its run is final. */
+export const attemptOutcomes = ['finished', 'yielded', 'fenced', 'failed', 'cancelled'] as const;
+export type AttemptOutcome = (typeof attemptOutcomes)[number];
+
 /** A run's final numbers: the sum of its loads' checkpoints. All counts are rows. */
 export interface Receipt {
   read: number;

@@ -1,7 +1,7 @@
 /** Runs as users see and steer them. Status changes are the guarded ones of src/domain/run-states.ts. */
 import type { ErrorCode } from '../domain/errors.ts';
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
-import type { Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
+import type { AttemptOutcome, Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
 
 /** Rows committed by all attempts so far. */
@@ -49,6 +49,23 @@ export interface RunEvent {
   data: Record<string, unknown>;
 }
 
+/** One execution of the copy activity, at one partition. */
+export interface RunAttempt {
+  partition: number;
+  /** Decimal text, as it exceeds 2^53; rises from one attempt at a partition to the next. */
+  epoch: string;
+  worker: string;
+  startedAt: string;
+  endedAt: string | null;
+  /** null: it is copying, or its worker has died. */
+  outcome: AttemptOutcome | null;
+  /** Committed by it. */
+  rows: number;
+  bytes: number;
+  batches: number;
+  error: { code: ErrorCode; message: string | null } | null;
+}
+
 export interface RunControl {
   /** Queues a run of the sync (id or name); the same request key gives the same run. NOT_FOUND. */
   trigger(
@@ -62,6 +79,8 @@ export interface RunControl {
   list(scope: Scope, filter: RunFilter, page: PageRequest): Promise<Page<Run>>;
   /** Oldest first. */
   listEvents(scope: Scope, runId: string, page: PageRequest): Promise<Page<RunEvent>>;
+  /** Newest first. */
+  listAttempts(scope: Scope, runId: string, page: PageRequest): Promise<Page<RunAttempt>>;
   /** A queued run ends at once, an active one becomes `cancelling`; one that is cancelling or cancelled stays. RUN_STATE. */
   cancel(scope: Scope, runId: string): Promise<Run>;
   /** A running run becomes `pausing`; one that is pausing or paused stays. RUN_STATE; ENGINE_UNREACHABLE: ask again. */

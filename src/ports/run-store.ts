@@ -1,6 +1,6 @@
 /** The control database as the activities of a run see it: one run, its frozen spec, its changes of status. */
 import type { LoadId, RunId, SyncId, TenantId } from '../domain/ids.ts';
-import type { Receipt, RunOrigin, RunStatus } from '../domain/run-states.ts';
+import type { AttemptOutcome, Receipt, RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { ConnectionAccess } from './connection.ts';
 
@@ -34,7 +34,7 @@ export interface AttemptCounts {
 }
 
 export interface AttemptEnd extends AttemptCounts {
-  outcome: 'finished' | 'yielded' | 'fenced' | 'failed' | 'cancelled';
+  outcome: AttemptOutcome;
   error?: { code: string; class: 'transient' | 'persistent'; message: string };
 }
 

@@ -29,6 +29,14 @@ export function afterNumber({ after }: PageRequest): string | null {
   return after;
 }
 
+/** Where a list ordered by two numbers goes on. */
+export function afterTwoNumbers({ after }: PageRequest): readonly [string, string] | readonly [null, null] {
+  if (after === undefined) return [null, null];
+  const [, first, second] = /^(\d{1,18})~(\d{1,9})$/.exec(after) ?? [];
+  if (first === undefined || second === undefined) throw badCursor();
+  return [first, second];
+}
+
 /** Where a list ordered by a time and an id goes on: microseconds since the Unix epoch, and the id. */
 export function afterTimeAndId(kind: IdKind, { after }: PageRequest): { micros: string | null; id: string } {
   if (after === undefined) return { micros: null, id: '' };

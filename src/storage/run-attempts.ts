@@ -1,5 +1,10 @@
 /** Attempts of a run at a partition: one row each, kept current while it copies. Their sums are the run's progress. */
+import type { RunId } from '../domain/ids.ts';
+import type { RunAttempt } from '../ports/run-control.ts';
 import type { AttemptCounts, AttemptEnd, AttemptKey } from '../ports/run-store.ts';
+import type { Page, PageRequest } from '../ports/scope.ts';
+import { afterTwoNumbers, cutPage } from './pages.ts';
+import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
 /** Longer messages are cut: they are for people. */
@@ -52,4 +57,20 @@ export async function finishAttempt(tx: Tx, attempt: AttemptKey, end: AttemptEnd
       end.error?.message ?? null,
     ],
   );
+}
+
+/** By their epochs, which rise as the workflow calls them; the newest first. */
+export async function listAttempts(tx: Tx, runId: RunId, page: PageRequest): Promise<Page<RunAttempt>> {
+  const [epoch, partition] = afterTwoNumbers(page);
+  const { rows } = await tx.query<RunAttempt>(
+    `select partition, epoch::text, worker, ${isoOf('started_at')} as "startedAt", ${isoOf('ended_at')} as "endedAt",
+       outcome, rows::float8, bytes::float8, batches,
+       case when error_code is not null
+         then json_build_object('code', error_code, 'message', error_message) end as error
+     from penstock.run_attempt a
+     where run_id = $1 and ($2::bigint is null or (a.epoch, partition) < ($2, $3::integer))
+     order by a.epoch desc, partition desc limit $4`,
+    [runId, epoch, partition, page.limit + 1],
+  );
+  return cutPage(rows, page, (row) => `${row.epoch}~${row.partition}`);
 }

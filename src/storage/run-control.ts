@@ -10,6 +10,7 @@ import type { Scope } from '../ports/scope.ts';
 import type { Sync } from '../ports/sync-store.ts';
 import { inScope, insertAudit } from './in-scope.ts';
 import { createTellIndex, type IndexNews } from './index-news.ts';
+import { listAttempts } from './run-attempts.ts';
 import { fetchOffer } from './run-offers.ts';
 import { fetchRun, listRunEvents, listRuns } from './run-rows.ts';
 import { changeRun } from './run-status.ts';
@@ -65,6 +66,8 @@ export function createRunControl({ pool, announcer, starter, logger }: StoreDeps
     list: (scope, filter, page) => inScope(pool, scope, (tx) => listRuns(tx, filter, page)),
     listEvents: (scope, runId, page) =>
       inScope(pool, scope, async (tx) => listRunEvents(tx, (await fetchRun(tx, runId)).id, page)),
+    listAttempts: (scope, runId, page) =>
+      inScope(pool, scope, async (tx) => listAttempts(tx, (await fetchRun(tx, runId)).id, page)),
     cancel: (scope, runId) => steer(scope, (tx) => cancelRun(tx, scope, runId)),
     pause: (scope, runId) => steer(scope, (tx) => pauseRun(tx, scope, runId)),
     resume: (scope, runId) => steer(scope, (tx) => resumeRun(tx, scope, runId)),

@@ -1,5 +1,5 @@
 /** P1, P2, P4: connections to source and destination are cut while rows flow. */
-import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startCopy } from './support/copy-under-fault.ts';
@@ -39,7 +39,19 @@ describe('a copy whose sessions are terminated', () => {
         await copy.untilBatches(moment);
         await terminateSessions(copy.writer);
       }
-      await copy.expectWhole();
+      const { attempts } = await copy.expectWhole();
+      const { items: told } = await product.api.runs.attempts(copy.runId, { limit: 200 });
+      expect(told).toHaveLength(attempts);
+      expect(told).toContainEqual(
+        expect.objectContaining({
+          outcome: 'failed',
+          error: {
+            code: expect.stringMatching(/^(DESTINATION_UNREACHABLE|COMMIT_UNKNOWN)$/),
+            message: expect.any(String),
+            cure: expect.any(String),
+          },
+        }),
+      );
       await copy.close();
     },
     180_000,

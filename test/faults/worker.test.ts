@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findCopyingWorker } from '../../src/dev/demo/kill-worker.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startCopy } from './support/copy-under-fault.ts';
-import { execute } from '../support/execute.ts';
 import { startProduct, type Product } from '../support/product.ts';
 import { rollDice } from '../support/dice.ts';
 import { faultSeeds } from './support/seeds.ts';
@@ -70,12 +69,7 @@ describe('a worker in the middle of a copy', () => {
   );
 });
 
-const attemptsOf = (runId: string) =>
-  execute<{ partition: number; outcome: string | null }>(
-    product.controlUrl,
-    'select partition, outcome from penstock.run_attempt where run_id = $1',
-    [runId],
-  );
+const attemptsOf = async (runId: string) => (await product.api.runs.attempts(runId, { limit: 200 })).items;
 
 async function findWorker(runId: string, gone: readonly number[] = []): Promise<number> {
   let pid: number | undefined;

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import type { connection } from '../../src/api/connection-schema.ts';
 import type { syncPlan, verifyReport } from '../../src/api/examine-schema.ts';
-import type { run, runEvent } from '../../src/api/run-schema.ts';
+import type { run, runAttempt, runEvent } from '../../src/api/run-schema.ts';
 import type { reject } from '../../src/api/routes/sync-rejects.ts';
 import type { resetPreview, slot, sync } from '../../src/api/sync-schema.ts';
 import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
@@ -13,6 +13,7 @@ import type {
   RejectAnswer,
   ResetPreviewAnswer,
   RunAnswer,
+  RunAttemptAnswer,
   RunEventAnswer,
   SlotAnswer,
   SyncAnswer,
@@ -36,6 +37,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof verifyReport>, VerifyReport>(true),
     same<z.output<typeof syncPlan>, SyncPlan>(true),
     same<z.output<typeof run>, RunAnswer>(true),
+    same<z.output<typeof runAttempt>, RunAttemptAnswer>(true),
     same<z.output<typeof runEvent>, RunEventAnswer>(true),
   ]).not.toContain(false);
 });

@@ -6,9 +6,9 @@ import type { ApiDeps } from '../api-deps.ts';
 import { queryScope } from '../auth.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
-import { answerRun } from '../run-answer.ts';
+import { answerAttempt, answerRun } from '../run-answer.ts';
 import { emptyBody, idParams, pageOf, pageQuery, tenantQuery } from '../common-schema.ts';
-import { run, runEvent, runsQuery } from '../run-schema.ts';
+import { run, runAttempt, runEvent, runsQuery } from '../run-schema.ts';
 
 const tags = ['runs'];
 const common = { tags, params: idParams, querystring: tenantQuery };
@@ -82,6 +82,26 @@ export function addRunRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): 
         pageRequestOf(request.query),
       );
       return answerPage(request, reply, page, (item) => item);
+    },
+  );
+  app.get(
+    '/v1/runs/:id/attempts',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        ...common,
+        summary: 'The attempts at the partitions of a run, newest first, and why those failed that did',
+        querystring: pageQuery,
+        response: { 200: pageOf(runAttempt) },
+      },
+    },
+    async (request, reply) => {
+      const page = await runs.listAttempts(
+        await scope(request),
+        request.params.id,
+        pageRequestOf(request.query),
+      );
+      return answerPage(request, reply, page, answerAttempt);
     },
   );
   for (const [verb, summary] of Object.entries(verbs) as [keyof typeof verbs, string][])

@@ -1,5 +1,5 @@
 /** `penstock runs [run]`: lists runs, newest first, or shows one with all that the API says of it. */
-import type { RunAnswer } from '../../client/answers.ts';
+import type { RunAnswer, RunAttemptAnswer } from '../../client/answers.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { runStatuses, type RunStatus } from '../../domain/run-states.ts';
 import type { Command } from '../command.ts';
@@ -20,8 +20,11 @@ export const command: Command = {
     const [id] = input.args;
     if (id !== undefined) {
       const run = await client.runs.fetch(id);
-      if (input.json) printJson(run);
-      else print(describe(run));
+      if (input.json) return printJson(run);
+      print(describe(run));
+      const { items } = await client.runs.attempts(id, { limit: 200 });
+      const failed = items.filter(({ outcome }) => outcome === 'failed');
+      if (failed.length > 0) print(`\nattempts that failed\n${tableOf(failed.map(rowOfAttempt))}`);
       return;
     }
     const page = await client.runs.list({
@@ -61,6 +64,14 @@ const rowOf = (run: RunAnswer) => ({
   seconds: secondsOf(run),
   rows: run.receipt?.read ?? run.progress.rows,
   error: run.error?.code ?? '',
+});
+
+const rowOfAttempt = ({ partition, worker, endedAt, rows, error }: RunAttemptAnswer) => ({
+  'ended at': endedAt,
+  partition,
+  worker,
+  rows,
+  error: error === null ? '' : `${error.code} ${error.message ?? ''}`,
 });
 
 function describe(run: RunAnswer): string {

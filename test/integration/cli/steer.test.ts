@@ -101,6 +101,16 @@ describe('penstock runs', () => {
     const shown = await penstock(['runs', items[0].id]);
     expect(shown.stdout).toContain('error     SOURCE_SQL no such column');
     expect(shown.stdout).toContain('workflow  https://temporal.test/');
+    expect(shown.stdout).not.toContain('attempts that failed');
+    await fixture.pool.query(
+      `insert into penstock.run_attempt (run_id, partition, epoch, tenant_id, worker, ended_at, outcome, error_code, error_class, error_message)
+       select id, 3, 1, tenant_id, 'a-worker', now(), 'failed', 'SOURCE_INTERRUPTED', 'transient', 'It was cut off.'
+         from penstock.run where id = $1`,
+      [items[0].id],
+    );
+    expect((await penstock(['runs', items[0].id])).stdout).toMatch(
+      /attempts that failed\n.*\n.* 3 +a-worker +0 +SOURCE_INTERRUPTED It was cut off\./,
+    );
     expect((await penstock(['runs', '--status', 'queued'])).stdout).toBe('no runs\n');
   });
 });

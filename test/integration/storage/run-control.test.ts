@@ -220,4 +220,36 @@ describe('runs', () => {
       attempts: 3,
     });
   });
+
+  test('list their attempts page by page, newest first, to their tenant alone', async () => {
+    const run = await planted('running');
+    await fixture.pool.query(
+      `insert into penstock.run_attempt (run_id, partition, epoch, tenant_id, worker, rows, outcome, error_code, error_class, error_message)
+       values ($1, 1, 1, $2, 'w', 10, 'failed', 'SOURCE_INTERRUPTED', 'transient', 'The connection was lost.'),
+              ($1, 1, 2, $2, 'w', 5, null, null, null, null), ($1, 2, 2, $2, 'w', 1, 'finished', null, null, null)`,
+      [run.id, acme.tenantId],
+    );
+    const seen = [];
+    for (let after: string | undefined, isLast = false; !isLast;) {
+      const page = await runs.listAttempts(acme, run.id, { limit: 2, ...(after !== undefined && { after }) });
+      seen.push(...page.items);
+      after = page.next ?? undefined;
+      isLast = page.next === null;
+    }
+    expect(seen).toMatchObject([
+      { partition: 2, epoch: '2', outcome: 'finished', rows: 1, error: null },
+      { partition: 1, epoch: '2', outcome: null, endedAt: null },
+      {
+        partition: 1,
+        epoch: '1',
+        outcome: 'failed',
+        error: { code: 'SOURCE_INTERRUPTED', message: 'The connection was lost.' },
+      },
+    ]);
+    await expect(runs.listAttempts(globex, run.id, { limit: 1 })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const elsewhere = runs.listAttempts(acme, run.id, { limit: 1, after: '7' });
+    await expect(elsewhere).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+  });
 });
