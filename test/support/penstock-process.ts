@@ -1,4 +1,4 @@
-/** The command `penstock` as a process of its own, from `dist/`. */
+/** Processes of a test's own: the command `penstock`, from `dist/`, and others. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { childEnvironment } from '../../src/config/child-environment.ts';
@@ -17,8 +17,12 @@ export interface PenstockProcess {
 }
 
 /** Starts `penstock` with these arguments; the environment is ours, with what is given and without PG*. */
-export function startPenstock(args: readonly string[], env: Record<string, string> = {}): PenstockProcess {
-  const child = spawn(process.execPath, ['dist/cli/main.js', ...args], {
+export const startPenstock = (args: readonly string[], env: Record<string, string> = {}): PenstockProcess =>
+  startNode(['dist/cli/main.js', ...args], env);
+
+/** The same of Node. */
+export function startNode(args: readonly string[], env: Record<string, string> = {}): PenstockProcess {
+  const child = spawn(process.execPath, args, {
     env: { ...childEnvironment({}), ...env },
   });
   const said = { stdout: '', stderr: '' };

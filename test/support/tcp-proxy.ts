@@ -26,16 +26,22 @@ export interface TcpProxy {
   /** Chunks in this direction arrive in pieces of at most so many bytes, a turn of the event loop apart. */
   chop(direction: Direction, maxBytes: number): void;
   /**
-   * Calls back with each chunk in this direction before it is passed on; the answer says what becomes of it. Several
+   * Calls back with each chunk in this direction before it is passed on, and with the number of its connection, counted
+   * from 1; the answer says what becomes of it: a promise holds it, and what comes behind it, until it settles. Several
    * chunks of one message may come in pieces.
    */
-  intercept(direction: Direction, decide: (chunk: Buffer) => 'pass' | 'drop' | 'cut'): void;
+  intercept(direction: Direction, decide: Decide): void;
+  /** False for a connection that has ended. */
+  isOpen(connection: number): boolean;
   /** A plain wire again. */
   mend(): void;
   close(): Promise<void>;
 }
 
+type Decide = (chunk: Buffer, connection: number) => 'pass' | 'drop' | 'cut' | Promise<unknown>;
+
 interface Wire {
+  number: number;
   client: Socket;
   server: Socket;
   /** What is on its way, in order. */
@@ -48,7 +54,7 @@ interface Faults {
   delayMs: Record<Direction, number>;
   pieceBytes: Record<Direction, number>;
   bytesPerSecond: Record<Direction, number>;
-  decide: Partial<Record<Direction, (chunk: Buffer) => 'pass' | 'drop' | 'cut'>>;
+  decide: Partial<Record<Direction, Decide>>;
 }
 
 const noFaults = (): Faults => ({
@@ -61,13 +67,17 @@ const noFaults = (): Faults => ({
 
 interface Passing {
   chunk: Buffer;
+  /** A promise holds it. */
+  after: unknown;
   waitMs: number;
   maxBytes: number;
 }
 
 /** Writes a chunk to its far end, late or in pieces. */
-async function pass(wire: Wire, direction: Direction, { chunk, waitMs, maxBytes }: Passing): Promise<void> {
+async function pass(wire: Wire, direction: Direction, passing: Passing): Promise<void> {
+  const { chunk, after, waitMs, maxBytes } = passing;
   const to = direction === 'toServer' ? wire.server : wire.client;
+  await after;
   if (waitMs > 0) await delay(waitMs);
   for (let at = 0; at < chunk.length; at += maxBytes) {
     if (at > 0) await turn();
@@ -99,12 +109,14 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   };
 
   const carry = (wire: Wire, direction: Direction, chunk: Buffer): void => {
-    const fate = faults.swallowed.has(direction) ? 'drop' : (faults.decide[direction]?.(chunk) ?? 'pass');
+    const fate = faults.swallowed.has(direction)
+      ? 'drop'
+      : (faults.decide[direction]?.(chunk, wire.number) ?? 'pass');
     if (fate === 'cut') end(wire, 'reset');
-    else if (fate === 'pass') {
+    else if (fate !== 'drop') {
       const takesMs = (chunk.length / faults.bytesPerSecond[direction]) * 1_000;
       const [waitMs, maxBytes] = [faults.delayMs[direction] + takesMs, faults.pieceBytes[direction]];
-      const passing = () => pass(wire, direction, { chunk, waitMs, maxBytes });
+      const passing = () => pass(wire, direction, { chunk, after: fate, waitMs, maxBytes });
       wire[direction] = wire[direction].then(
         takesMs > 0 ? () => holdingUp(wire, direction, passing) : passing,
       );
@@ -114,7 +126,13 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   const server = createServer((client) => {
     connections += 1;
     const settled = Promise.resolve();
-    const wire: Wire = { client, server: connect(target), toServer: settled, toClient: settled };
+    const wire: Wire = {
+      number: connections,
+      client,
+      server: connect(target),
+      toServer: settled,
+      toClient: settled,
+    };
     wires.add(wire);
     client.setNoDelay(true);
     wire.server.setNoDelay(true);
@@ -161,6 +179,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     intercept: (direction, decide) => {
       faults.decide[direction] = decide;
     },
+    isOpen: (connection) => [...wires].some((wire) => wire.number === connection),
     mend: () => {
       faults = noFaults();
     },

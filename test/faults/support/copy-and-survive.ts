@@ -9,16 +9,19 @@ import { rollCase, type Count, type FaultMode, type ModeCase } from './mode-case
 import { rollDice } from '../../support/dice.ts';
 import { tell } from './seeds.ts';
 import { expectWholeDestination, untilNoSessions } from './whole-destination.ts';
+import { expectNothingSeen, placeWitness } from './witness.ts';
 
 /** Fails with what is not as it must be; prints the story where `--mode` asks for it. */
 export async function copyAndSurvive(room: FaultRoom, mode: FaultMode, seed: number): Promise<void> {
   const dice = rollDice(seed);
   const { says, batches, ...one } = rollCase(mode, dice);
   await room.renew();
+  await placeWitness(room.destinationUrl);
   await execute(room.sourceUrl, one.plant.source);
   await execute(room.destinationUrl, one.plant.destination);
   const sinceMs = performance.now();
   const story = [`${mode}, ${says}`];
+  let isWhole = false;
   try {
     const receipt = await copyUnderStrikes(room, {
       dice,
@@ -27,11 +30,15 @@ export async function copyAndSurvive(room: FaultRoom, mode: FaultMode, seed: num
       tell: (what) => story.push(what),
     });
     await Promise.all([untilNoSessions(room.destinationUrl, room), untilNoSessions(room.sourceUrl, room)]);
+    await expectNothingSeen(room.destinationUrl);
     await expectRows(room, one);
     await expectCounts(room, one, receipt);
     await expectWholeDestination(room.destinationUrl);
+    isWhole = true;
   } finally {
-    tell(`seed ${seed}: ${story.join('; ')}; ${Math.round((performance.now() - sinceMs) / 100) / 10} s`);
+    tell(
+      `${isWhole ? '' : 'FAILED '}seed ${seed}: ${story.join('; ')}; ${Math.round((performance.now() - sinceMs) / 100) / 10} s`,
+    );
   }
 }
 

@@ -1,9 +1,12 @@
 /** One copy in as many processes as it takes: each strike comes with a message to the destination that the seed chooses. */
+import { specOfFlags } from '../../../src/cli/copy-spec.ts';
+import { newId } from '../../../src/domain/ids.ts';
 import type { Receipt } from '../../../src/domain/run-states.ts';
+import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
 import type { EndedPenstock, PenstockProcess } from '../../support/penstock-process.ts';
 import type { FaultRoom } from './fault-room.ts';
 import type { Dice } from '../../support/dice.ts';
-import { strikeNames, strikes, type Scene } from './strikes.ts';
+import { strikeNames, strikes, type Scene, type Strike } from './strikes.ts';
 
 interface Struck {
   readonly dice: Dice;
@@ -29,11 +32,18 @@ export async function copyUnderStrikes(
   let receipt: Receipt | undefined;
   const failures: string[] = [];
 
-  const start = (): void => {
-    const copy = room.startCopy([...flags, '--once']);
+  // Each copy makes those before it final; workers of one run are told apart by their epochs alone.
+  const areOfOneRun = dice.oneOf([true, false]);
+  tell(areOfOneRun ? 'workers of one run' : 'copies');
+  const work = { run: newId('run'), sync: newId('sync'), spec: specOf(flags) };
+  const start = (): PenstockProcess => {
+    const copy = areOfOneRun
+      ? room.startWorker({ ...work, call: all.size + 1 })
+      : room.startCopy([...flags, '--once']);
     all.add(copy);
     awake.add(copy);
     void watch(copy);
+    return copy;
   };
   const watch = async (copy: PenstockProcess): Promise<void> => {
     const ended = await copy.ended;
@@ -81,7 +91,7 @@ export async function copyUnderStrikes(
     for (const { name, moment, thaws } of planned) {
       if (isOver()) break;
       if (awake.size === 0) start();
-      let over: Promise<unknown> | undefined;
+      let struck: ReturnType<Strike> | undefined;
       await new Promise<void>((resolve) => {
         wake = () => (isOver() || awake.size === 0) && resolve();
         const from = moment.of === 'all' ? 0 : committed;
@@ -89,17 +99,20 @@ export async function copyUnderStrikes(
         room.proxy.intercept('toServer', (chunk) => {
           const isDue = committed - from >= moment.batches && ++messages >= moment.message;
           if (chunk.includes('into _penstock.checkpoint')) committed++;
-          if (!isDue || over) return 'pass';
+          if (!isDue || struck) return 'pass';
           room.proxy.mend();
-          const struck = strikes[name](scene);
-          over = struck.over;
+          struck = strikes[name](scene);
           resolve();
           return struck.message;
         });
         wake();
       });
-      tell(over ? `${name} in batch ${committed + 1}` : `ended before "${name}"`);
-      await over;
+      tell(
+        struck
+          ? `${[name, struck.says ?? []].flat().join(' ')} in batch ${committed + 1}`
+          : `ended before "${name}"`,
+      );
+      await struck?.over;
       room.proxy.mend();
       if (thaws) thaw();
     }
@@ -141,6 +154,14 @@ function rollMoment(dice: Dice, batches: number): Moment {
   return { message, batches: dice.between(1, Math.ceil(batches / 2)), of: 'since' };
 }
 
+/** Of flags that have a value each. */
+function specOf(flags: readonly string[]): SyncSpec {
+  const options: Record<string, string> = { name: 'copy' };
+  for (let i = 0; i < flags.length; i += 2)
+    options[flags[i]!.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())] = flags[i + 1]!;
+  return specOfFlags(options);
+}
+
 function receiptOf({ code, stdout }: EndedPenstock): Receipt | undefined {
   return code === 0 ? (JSON.parse(stdout) as { receipt: Receipt }).receipt : undefined;
 }
@@ -149,6 +170,6 @@ function receiptOf({ code, stdout }: EndedPenstock): Receipt | undefined {
 const isExpected = ({ code, stderr }: EndedPenstock): boolean =>
   code === 0 ||
   code === null ||
-  /\[(RUN_FINAL|DESTINATION_UNREACHABLE|DESTINATION_BUSY|SOURCE_UNREACHABLE|SOURCE_INTERRUPTED)\]/.test(
+  /\[(RUN_FINAL|FENCED|DESTINATION_UNREACHABLE|DESTINATION_BUSY|SOURCE_UNREACHABLE|SOURCE_INTERRUPTED)\]/.test(
     stderr,
   );

@@ -6,11 +6,13 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStack, type Stack } from '../../../src/dev/stack.ts';
+import { accessOf } from '../../support/pipe-room.ts';
 import { execute } from '../../support/execute.ts';
-import { startPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
+import { startNode, startPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
 import { createDatabase } from '../../support/stack.ts';
 import { startPooler } from './pooler.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+import type { RunOrder } from './work-at-run.ts';
 
 export interface FaultRoom {
   readonly server: Stack<'postgres'>['postgres'];
@@ -25,6 +27,8 @@ export interface FaultRoom {
   readonly renew: () => Promise<void>;
   /** `penstock copy` from the source to the destination, by the proxy. */
   readonly startCopy: (flags: readonly string[]) => PenstockProcess;
+  /** A worker of a run, the same way. */
+  readonly startWorker: (order: Omit<RunOrder, 'from' | 'to'>) => PenstockProcess;
   readonly close: () => Promise<void>;
 }
 
@@ -62,6 +66,11 @@ export async function createFaultRoom({ pooled = false }: RoomOptions = {}): Pro
       await execute(server.url, `create database ${database}`);
     },
     startCopy: (flags) => startPenstock(['copy', '--from', from, '--to', to, '--json', ...flags]),
+    startWorker: (order) => {
+      const all: RunOrder = { ...order, from: accessOf(from), to: accessOf(to) };
+      const script = ['--import', './test/support/register-ts.mjs', 'test/faults/support/work-at-run.ts'];
+      return startNode([...script, JSON.stringify(all)]);
+    },
     close: async () => {
       await proxy.close();
       await pooler?.stop();

@@ -11,11 +11,16 @@ export interface Scene {
   /** Copies that neither ended nor are frozen; the newest last. */
   readonly awake: () => readonly PenstockProcess[];
   readonly freeze: (copy: PenstockProcess) => void;
-  readonly startAnother: () => void;
+  readonly startAnother: () => PenstockProcess;
 }
 
 /** Called as the message comes by. Decides what becomes of it at once; what it begins ends with the promise. */
-export type Strike = (scene: Scene) => { message: 'pass' | 'drop' | 'cut'; over: Promise<unknown> };
+export type Strike = (scene: Scene) => {
+  message: 'pass' | 'drop' | 'cut';
+  over: Promise<unknown>;
+  /** What the dice have decided beside. */
+  says?: string;
+};
 
 const done = Promise.resolve();
 
@@ -34,6 +39,83 @@ const restart =
     over: server.kill(signal).then(() => server.start()),
   });
 
+/** Of a message that begins a batch: the partition. */
+const begunPartition = (said: string): string | undefined =>
+  /from _penstock\.lease where load = '[^']*' and partition = (\d+)/.exec(said)?.[1];
+const commitsBatch = (said: string): boolean => said.includes('into _penstock.checkpoint');
+
+const latch = () => {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { open, opened };
+};
+
+/**
+ * The next message of that kind is held at the proxy, and another copy is started. Once that one is where the dice say, it
+ * waits in turn, until what was held has arrived and had its effect: so the late one is always between its replacement's
+ * taking over and its first batch, where nothing but the protocol's rules is in its way.
+ */
+const late =
+  (isHeld: (said: string) => boolean): Strike =>
+  ({ room: { proxy }, dice, awake, startAnother }) => {
+    const until = dice.oneOf(['its run is ended', 'its lease is taken', 'all is done'] as const);
+    const [replaced, answered] = [latch(), latch()];
+    let held: { connection: number; partition: string | undefined; newest: number } | undefined;
+    let isReplaced = false;
+    let isAnswered = false;
+    let mayCommit = false;
+    /** Of who takes over from earlier copies: about to, and having done it. */
+    let takesOver: 'not' | 'soon' | 'now' = 'not';
+    const answer = (): void => {
+      isAnswered = true;
+      answered.open();
+    };
+    const replace = (): void => {
+      isReplaced = true;
+      replaced.open();
+    };
+    const isThere = (said: string): boolean => {
+      if (until === 'its lease is taken')
+        return (
+          begunPartition(said) !== undefined &&
+          begunPartition(said) === (held!.partition ?? begunPartition(said))
+        );
+      if (until === 'all is done') return false;
+      if (takesOver === 'now') return true;
+      if (said.includes('update _penstock.run set copy_of')) takesOver = 'soon';
+      else if (takesOver === 'soon') takesOver = 'now';
+      return false;
+    };
+    proxy.intercept('toServer', (chunk, connection) => {
+      const said = chunk.toString('latin1');
+      if (!held && isHeld(said)) {
+        held = { connection, partition: begunPartition(said), newest: proxy.connections };
+        mayCommit = commitsBatch(said);
+        void startAnother().ended.finally(() => (replace(), answer()));
+        return replaced.opened;
+      }
+      if (connection === held?.connection) mayCommit ||= commitsBatch(said);
+      if (!held || connection <= held.newest || isReplaced || !isThere(said)) return 'pass';
+      replace();
+      return answered.opened;
+    });
+    proxy.intercept('toClient', (_, connection) => {
+      if (isReplaced && mayCommit && connection === held?.connection) answer();
+      return 'pass';
+    });
+    const isOver = () => {
+      if (held && !proxy.isOpen(held.connection)) answer();
+      return (isReplaced && isAnswered) || awake().length === 0;
+    };
+    return {
+      message: 'pass',
+      says: `until ${until}`,
+      over: waitUntil('what came late, and what comes of it', isOver, 60_000).finally(
+        () => (replace(), answer(), proxy.mend()),
+      ),
+    };
+  };
+
 export const strikes = {
   'killed before it said so': ({ awake }) => {
     for (const { process } of awake()) process.kill('SIGKILL');
@@ -48,6 +130,9 @@ export const strikes = {
     startAnother();
     return { message: 'pass', over: done };
   },
+  'late to begin a batch': late((said) => begunPartition(said) !== undefined),
+  'late to commit a batch': late(commitsBatch),
+  'late to lock its run': late((said) => said.includes('insert into _penstock.run (id) values')),
   'another started beside it': ({ startAnother }) => {
     startAnother();
     return { message: 'pass', over: done };
