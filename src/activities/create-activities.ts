@@ -6,7 +6,7 @@ import { prepareLoad } from '../copy/prepare-load.ts';
 import { hasCode, PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
-import { parseDurationMs } from '../domain/sync-spec.ts';
+import { parseDurationMs } from '../domain/duration-spec.ts';
 import type { Destination } from '../ports/destination.ts';
 import { closeRun, recordEnd } from './close-run.ts';
 import type {

@@ -1,7 +1,8 @@
 /** Makes the plan of a load from a sync's spec and what the two ends say. Pure: refuses what cannot be kept exactly once. */
 import { PenstockError } from '../domain/errors.ts';
 import { placeholdersIn } from '../domain/placeholders.ts';
-import { parseDurationMs, type SyncSpec } from '../domain/sync-spec.ts';
+import { parseDurationMs } from '../domain/duration-spec.ts';
+import type { SyncSpec } from '../domain/sync-spec.ts';
 import { writeModes } from '../domain/write-modes.ts';
 import type { LoadPlan, TableName } from '../ports/destination.ts';
 import type { PlannedCursor, QueryProbe, ResultColumn } from '../ports/source.ts';

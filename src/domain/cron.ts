@@ -16,6 +16,8 @@ interface Known {
 export interface Cron {
   /** Whether the hour field covers 0–23: such an expression means "every hour", also in a repeated one. */
   readonly everyHour: boolean;
+  /** By minute of the day, 0 to 1439: 1 where its hour and minute fields name it. */
+  readonly minutes: Uint8Array;
   readonly walk: CronExpression;
   readonly next: Known;
   readonly latest: Known;
@@ -36,13 +38,21 @@ export const parseCron = (text: string, withSeconds: boolean, pointer: string): 
     const fields = spellOutCron(text, withSeconds, pointer);
     refuseImpossibleDay(fields, pointer);
     const walk = CronExpressionParser.parse(fields.join(' '), { tz: 'UTC', currentDate: new Date(0) });
+    const { hour, minute } = walk.fields;
     return {
-      everyHour: walk.fields.hour.values.length === 24,
+      everyHour: hour.values.length === 24,
+      minutes: minutesOf(hour.values, minute.values),
       walk,
       next: { askedMs: 0, answerMs: 0 },
       latest: { askedMs: 0, answerMs: 1 },
     };
   });
+
+function minutesOf(hours: readonly number[], minutes: readonly number[]): Uint8Array {
+  const named = new Uint8Array(1_440);
+  for (const hour of hours) for (const minute of minutes) named[hour * 60 + minute] = 1;
+  return named;
+}
 
 /**
  * cron-parser looks for 31 February until it hits its loop limit. A restricted weekday saves such an expression: either

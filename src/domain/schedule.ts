@@ -4,7 +4,17 @@
  * All times are ms since the Unix epoch.
  */
 import { parseCron } from './cron.ts';
-import { type Schedule, parseDurationMs } from './sync-spec.ts';
+import { parseDurationMs } from './duration-spec.ts';
+import { parseExclusions } from './exclusions.ts';
+import {
+  type Bounds,
+  type Interval,
+  latestOpenInstant,
+  nextOpenInstant,
+  openWallTimes,
+  type WallTimes,
+} from './open-times.ts';
+import type { CronSpec, EverySpec, Schedule } from './schedule-spec.ts';
 import { latestFire, nextFire } from './zoned-cron.ts';
 
 /** No schedule fires before it, or after `lastInstantMs`: the years 1970 to 9999. */
@@ -17,19 +27,18 @@ export const lastInstantMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
  * @throws PenstockError as `checkSchedule` does, for a schedule that it never saw
  */
 export function nextDue(schedule: Schedule, afterNominalMs: number): number | null {
-  const afterMs = Math.max(afterNominalMs, firstInstantMs - 1);
-  if (afterMs >= lastInstantMs) return null;
-  const dueMs = nextUnbounded(schedule, afterMs);
-  return dueMs === null || dueMs > lastInstantMs ? null : dueMs;
+  if ('anyOf' in schedule) return least(schedule.anyOf.map((spec) => nextDue(spec, afterNominalMs)));
+  const bounds = boundsOf(schedule);
+  const afterMs = Math.max(afterNominalMs, bounds.fromMs - 1);
+  if (afterMs >= bounds.toMs) return null;
+  const dueMs = nextUnbounded(schedule, afterMs, bounds);
+  return dueMs === null || dueMs > bounds.toMs ? null : dueMs;
 }
 
-function nextUnbounded(schedule: Schedule, afterMs: number): number | null {
-  if ('cron' in schedule) return nextFire(cronOf(schedule), schedule.timezone, afterMs);
-  if ('every' in schedule) {
-    const { anchorMs, intervalMs } = intervalOf(schedule);
-    const next = anchorMs + (Math.floor((afterMs - anchorMs) / intervalMs) + 1) * intervalMs;
-    return Math.max(next, anchorMs);
-  }
+function nextUnbounded(schedule: Schedule, afterMs: number, bounds: Bounds): number | null {
+  if ('cron' in schedule) return nextFire(wallTimesOf(schedule, bounds), schedule.timezone, afterMs);
+  if ('every' in schedule)
+    return nextOpenInstant(intervalOf(schedule), closedBy(schedule), { fromMs: afterMs + 1, bounds });
   if ('at' in schedule) {
     const atMs = Date.parse(schedule.at);
     return atMs > afterMs ? atMs : null;
@@ -42,18 +51,17 @@ function nextUnbounded(schedule: Schedule, afterMs: number): number | null {
  * known by its two ends, however many lie between.
  */
 export function latestDue(schedule: Schedule, upToMs: number): number | null {
-  if (upToMs < firstInstantMs) return null;
-  const dueMs = latestUnbounded(schedule, Math.min(upToMs, lastInstantMs));
-  return dueMs === null || dueMs < firstInstantMs ? null : dueMs;
+  if ('anyOf' in schedule) return greatest(schedule.anyOf.map((spec) => latestDue(spec, upToMs)));
+  const bounds = boundsOf(schedule);
+  if (upToMs < bounds.fromMs) return null;
+  const dueMs = latestUnbounded(schedule, Math.min(upToMs, bounds.toMs), bounds);
+  return dueMs === null || dueMs < bounds.fromMs ? null : dueMs;
 }
 
-function latestUnbounded(schedule: Schedule, upToMs: number): number | null {
-  if ('cron' in schedule) return latestFire(cronOf(schedule), schedule.timezone, upToMs);
-  if ('every' in schedule) {
-    const { anchorMs, intervalMs } = intervalOf(schedule);
-    const latest = anchorMs + Math.floor((upToMs - anchorMs) / intervalMs) * intervalMs;
-    return latest < anchorMs ? null : latest;
-  }
+function latestUnbounded(schedule: Schedule, upToMs: number, bounds: Bounds): number | null {
+  if ('cron' in schedule) return latestFire(wallTimesOf(schedule, bounds), schedule.timezone, upToMs);
+  if ('every' in schedule)
+    return latestOpenInstant(intervalOf(schedule), closedBy(schedule), { upToMs, bounds });
   if ('at' in schedule) {
     const atMs = Date.parse(schedule.at);
     return atMs <= upToMs ? atMs : null;
@@ -61,12 +69,31 @@ function latestUnbounded(schedule: Schedule, upToMs: number): number | null {
   return null;
 }
 
-const cronOf = (schedule: Extract<Schedule, { cron: string }>) =>
-  parseCron(schedule.cron, schedule.seconds ?? false, '/schedule/cron');
+const least = (times: readonly (number | null)[]): number | null =>
+  times.reduce((least, ms) => (least === null || (ms !== null && ms < least) ? ms : least), null);
+const greatest = (times: readonly (number | null)[]): number | null =>
+  times.reduce((most, ms) => (most === null || (ms !== null && ms > most) ? ms : most), null);
+
+function boundsOf(schedule: Schedule): Bounds {
+  const { startAt, endAt } = schedule as { startAt?: string; endAt?: string };
+  return {
+    fromMs: startAt === undefined ? firstInstantMs : Math.max(Date.parse(startAt), firstInstantMs),
+    toMs: endAt === undefined ? lastInstantMs : Math.min(Date.parse(endAt), lastInstantMs),
+  };
+}
+
+const wallTimesOf = (spec: CronSpec, bounds: Bounds): WallTimes =>
+  openWallTimes(
+    parseCron(spec.cron, spec.seconds ?? false, '/schedule/cron'),
+    spec.exclude ? parseExclusions(spec.exclude, '/schedule/exclude') : null,
+    bounds,
+  );
+
+const closedBy = ({ exclude, timezone = 'UTC' }: EverySpec) =>
+  exclude ? { exclusions: parseExclusions(exclude, '/schedule/exclude'), zone: timezone } : null;
 
 /** Anchored at `startAt`, which is its first fire time, else at the Unix epoch. */
-function intervalOf(schedule: Extract<Schedule, { every: string }>) {
-  const intervalMs = parseDurationMs(schedule.every)!;
-  const anchorMs = schedule.startAt === undefined ? 0 : Date.parse(schedule.startAt);
-  return { anchorMs, intervalMs };
-}
+const intervalOf = ({ every, startAt }: EverySpec): Interval => ({
+  intervalMs: parseDurationMs(every)!,
+  anchorMs: startAt === undefined ? 0 : Date.parse(startAt),
+});

@@ -10,7 +10,8 @@
  */
 import type { SlotOutcome } from './run-states.ts';
 import { latestDue, nextDue } from './schedule.ts';
-import type { Schedule, SyncSpec } from './sync-spec.ts';
+import type { Schedule } from './schedule-spec.ts';
+import type { SyncSpec } from './sync-spec.ts';
 
 /** A pause of the sync, its tenant or all: from `fromMs` up to, and without, `untilMs`; null is until resumed. */
 export interface PauseInterval {

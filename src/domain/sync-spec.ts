@@ -4,6 +4,8 @@
  */
 import { z } from 'zod';
 import { columnMappingSchema } from './column-mapping-spec.ts';
+import { durationSchema } from './duration-spec.ts';
+import { scheduleSchema } from './schedule-spec.ts';
 import { targetScopeSchema } from './target-scope-spec.ts';
 import { writeModeNames } from './write-modes.ts';
 
@@ -15,14 +17,6 @@ export const nameSchema = z
     'lower-case letters, digits, "-" and "_", at most 63, starting with a letter or digit',
   );
 
-const durationUnits = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-/** `90s`, `5m`, `24h` … as milliseconds; undefined when the text is no duration. */
-export function parseDurationMs(text: string): number | undefined {
-  const match = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text);
-  return match ? Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits] : undefined;
-}
-
 const sizeUnits = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
 /** `16MiB`, `512KiB` … as bytes; undefined when the text is no size. */
@@ -31,30 +25,9 @@ export function parseSizeBytes(text: string): number | undefined {
   return match ? Number(match[1]) * sizeUnits[match[2] as keyof typeof sizeUnits] : undefined;
 }
 
-const duration = z
-  .string()
-  .refine((t) => parseDurationMs(t) !== undefined, 'a whole number with a unit, such as 90s, 5m, 24h or 7d');
 const size = z
   .string()
   .refine((t) => parseSizeBytes(t) !== undefined, 'a whole number with a unit, such as 16MiB');
-
-const cronSchedule = z.strictObject({
-  cron: z.string().min(1).max(256).describe('Five fields, or six with `seconds`.'),
-  timezone: z.string().min(1).max(64).default('UTC').describe('An IANA name, such as `Europe/Berlin`.'),
-  seconds: z.boolean().optional().describe('The expression has six fields, seconds first.'),
-});
-const everySchedule = z.strictObject({
-  every: duration.describe('Counted from `startAt`, whatever the runs take.'),
-  startAt: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .describe('The first time, and the origin of all others.'),
-});
-const atSchedule = z.strictObject({ at: z.iso.datetime({ offset: true }).describe('Once.') });
-const manualSchedule = z.strictObject({ manual: z.literal(true).describe('Only when it is triggered.') });
-
-export const scheduleSchema = z.union([cronSchedule, everySchedule, atSchedule, manualSchedule]);
-export type Schedule = z.infer<typeof scheduleSchema>;
 
 const identifier = z.string().min(1).max(63);
 
@@ -62,7 +35,7 @@ const limitsSchema = z.strictObject({
   batchRows: z.int().min(1).max(10_000_000).default(50_000).describe('Rows between two checkpoints.'),
   batchBytes: size.default('16MiB').describe('Bytes between two checkpoints, whichever comes first.'),
   parallel: z.int().min(1).max(16).default(1).describe('Ranges of the key that are copied at once.'),
-  maxDuration: duration
+  maxDuration: durationSchema
     .optional()
     .describe('Work longer than this is cancelled; the next run goes on with it.'),
   maxDeletePercent: z
@@ -119,8 +92,8 @@ export const syncSpecSchema = z.strictObject({
   cursor: z
     .strictObject({
       column: identifier.describe('Only rows with a later value than at the last load are read.'),
-      lookback: duration.optional().describe('Reads so much again, for values that arrive late.'),
-      lag: duration.optional().describe('How long to wait for transactions that are open; 10s.'),
+      lookback: durationSchema.optional().describe('Reads so much again, for values that arrive late.'),
+      lag: durationSchema.optional().describe('How long to wait for transactions that are open; 10s.'),
     })
     .optional(),
   columns: columnMappingSchema.optional(),
@@ -142,7 +115,7 @@ export const syncSpecSchema = z.strictObject({
     ),
   catchUp: z
     .strictObject({
-      window: duration.default('1h').describe('A due time that is later than this is missed.'),
+      window: durationSchema.default('1h').describe('A due time that is later than this is missed.'),
       policy: z
         .enum(['one', 'all', 'none'])
         .default('one')

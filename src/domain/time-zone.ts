@@ -5,7 +5,7 @@
  */
 import { cached } from './lru-cache.ts';
 
-interface Stretch {
+export interface Stretch {
   /** first instant, ms */
   readonly fromMs: number;
   /** first instant after it, ms */
@@ -116,3 +116,18 @@ export function latestWallShown(zoneName: string, instantMs: number): number {
     stretch = stretchAt(zoneName, stretch.toMs);
   }
 }
+
+/**
+ * Where to look on after a stretch of which no instant from `fromMs` on shows a wall time that is looked for, the next of
+ * which, by the stretch's own offset, is `wallMs`. A leap over years, unless the clock may yet show earlier times again.
+ */
+export const lookOnAt = (stretch: Stretch, fromMs: number, wallMs: number): number =>
+  stretch.toMs - fromMs < longestRepeatMs
+    ? stretch.toMs
+    : Math.max(stretch.toMs, wallMs - stretch.offsetMs - longestRepeatMs);
+
+/** As `lookOnAt`, towards the past: no instant of the stretch up to `upToMs` was one. */
+export const lookBackAt = (stretch: Stretch, upToMs: number, wallMs: number): number =>
+  upToMs - stretch.fromMs < longestRepeatMs
+    ? stretch.fromMs - 1
+    : Math.min(stretch.fromMs - 1, wallMs - stretch.offsetMs + longestRepeatMs);

@@ -19,7 +19,7 @@ import {
   type RunSlot,
   type RunlessSlots,
 } from '../domain/settle-slots.ts';
-import { parseDurationMs } from '../domain/sync-spec.ts';
+import { parseDurationMs } from '../domain/duration-spec.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
 import type { SettledSync } from '../ports/schedule-store.ts';
 import {

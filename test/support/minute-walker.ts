@@ -57,9 +57,14 @@ export function findTransitions(zone: string, fromMs: number, toMs: number): num
   return found;
 }
 
-/** The fire times of a cron expression among the walked minutes, in order. */
-export function firesByWalking(cron: string, walked: readonly WalkedMinute[]): number[] {
-  const matches = cronMatcher(cron);
+/** The fire times of a cron expression among the walked minutes, in order, without wall times that are excluded. */
+export function firesByWalking(
+  cron: string,
+  walked: readonly WalkedMinute[],
+  isExcluded: (wallMs: number) => boolean = () => false,
+): number[] {
+  const isNamed = cronMatcher(cron);
+  const matches = (wallMs: number): boolean => isNamed(wallMs) && !isExcluded(wallMs);
   if (hoursOf(cron).size === 24) return walked.filter((w) => matches(w.wallMs)).map((w) => w.instantMs);
   const firstShowing = new Map<number, number>();
   for (const { instantMs, wallMs } of walked)

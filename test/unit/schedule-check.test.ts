@@ -91,6 +91,34 @@ describe('a cron expression that never fires is refused:', () => {
   });
 });
 
+describe('bounds and exclusions that leave no time are refused:', () => {
+  const newYear = { startAt: '2030-01-02T00:00:00Z', endAt: '2030-12-31T23:59:00Z' };
+  test.each([
+    [{ cron: '0 0 1 1 *', ...newYear }, '/schedule/endAt', 'a later endAt'],
+    [{ cron: '0 6 * * *', exclude: { cron: ['* * * * *'] } }, '/schedule/exclude', 'exclude less'],
+    [{ cron: '*/2 * * * *', exclude: { cron: ['*/2 * * * *'] } }, '/schedule/exclude', 'exclude less'],
+    [{ cron: '30 2 29 2 *', exclude: { cron: ['* 2 * * *'] } }, '/schedule/exclude', 'exclude less'],
+    [{ cron: '* * * * SUN', exclude: { cron: ['* * * * 0,6'] } }, '/schedule/exclude', 'exclude less'],
+    [{ every: '2m', exclude: { cron: ['*/2 * * * *'] } }, '/schedule/exclude', 'exclude less'],
+    [{ every: '7d', exclude: { cron: ['* * * * THU'] } }, '/schedule/exclude', 'exclude less'],
+    [
+      { every: '1h', ...newYear, exclude: { dates: ['2030-01-01/2030-12-31'] } },
+      '/schedule/exclude',
+      'exclude less',
+    ],
+    [
+      { anyOf: [{ at: '2030-01-31T06:00:00Z' }, { cron: '@daily', exclude: { cron: ['0 0-6 * * *'] } }] },
+      '/schedule/anyOf/1/exclude',
+      'exclude less',
+    ],
+    [{ cron: '@daily', exclude: { cron: ['* * 31 2 *'] } }, '/schedule/exclude/cron/0', 'a day up to 29'],
+  ])('%j', (schedule, pointer, advice) => {
+    const refusal = refusalOf(schedule);
+    expect(refusal).toMatchObject({ code: 'SCHEDULE_NEVER_FIRES', pointer });
+    expect(refusal.message).toContain(advice);
+  });
+});
+
 describe('a time zone is refused, with names that were probably meant:', () => {
   test.each([
     ['', 'is empty'],
@@ -123,13 +151,13 @@ describe('other schedules are refused with a pointer to the member:', () => {
     [null, '/schedule', 'is not an object'],
     ['@daily', '/schedule', 'is not an object'],
     [[], '/schedule', 'is not an object'],
-    [{}, '/schedule', 'has none of cron, every, at, manual'],
+    [{}, '/schedule', 'has none of cron, every, at, anyOf, manual'],
     [{ cron: '* * * * *', every: '5m' }, '/schedule', 'has cron and every'],
     [{ cron: 5 }, '/schedule/cron', 'expected string'],
     [{ cron: '0 0 * * *', timezone: 5 }, '/schedule/timezone', 'expected string'],
     [{ cron: '0 0 * * *', seconds: 'no' }, '/schedule/seconds', 'expected boolean'],
     [{ cron: '0 0 * * *', zone: 'UTC' }, '/schedule/zone', 'timezone'],
-    [{ cron: '0 0 * * *', startAt: '2030-01-01T00:00:00Z' }, '/schedule/startAt', 'has no member "startAt"'],
+    [{ at: '2030-01-01T00:00:00Z', startAt: 1 }, '/schedule/startAt', 'has no member "startAt"'],
     [{ manual: true, 'a/b~c': 1 }, '/schedule/a~1b~0c', 'has no member'],
     [{ manual: false }, '/schedule/manual', '{manual: true}'],
     [{ every: '0s' }, '/schedule/every', 'from 1s to 3650d'],
@@ -138,6 +166,33 @@ describe('other schedules are refused with a pointer to the member:', () => {
     [{ every: '5 minutes' }, '/schedule/every', 'a whole number with a unit'],
     [{ every: '5m', startAt: '2026-02-30T00:00:00Z' }, '/schedule/startAt', '2030-01-31T06:00:00Z'],
     [{ every: '5m', startAt: '1969-12-31T23:59:59Z' }, '/schedule/startAt', '1970 to 9999'],
+    [{ cron: '@daily', startAt: 'soon' }, '/schedule/startAt', '2030-01-31T06:00:00Z'],
+    [{ cron: '@daily', endAt: '2026-13-01T00:00:00Z' }, '/schedule/endAt', '2030-01-31T06:00:00Z'],
+    [{ every: '1d', endAt: '0001-01-01T00:00:00Z' }, '/schedule/endAt', '1970 to 9999'],
+    [
+      { every: '5m', startAt: '2030-01-02T00:00:00Z', endAt: '2030-01-01T00:00:00Z' },
+      '/schedule/endAt',
+      'write a time from 2030-01-02T00:00:00Z on',
+    ],
+    [{ every: '5m', timezone: 'Europe/Berlin' }, '/schedule/timezone', 'whose clock `exclude` means'],
+    [{ cron: '@daily', exclude: ['2030-12-24'] }, '/schedule/exclude', 'exclude: {dates: ["2030-12-24"]'],
+    [{ cron: '@daily', exclude: { days: [] } }, '/schedule/exclude/days', 'exclude: {dates:'],
+    [{ cron: '@daily', exclude: { dates: ['x'.repeat(22)] } }, '/schedule/exclude/dates/0', '{dates:'],
+    [{ cron: '@daily', exclude: { dates: ['2030-02-30'] } }, '/schedule/exclude/dates/0', '"2030-12-24"'],
+    [{ cron: '@daily', exclude: { dates: ['24.12.2030'] } }, '/schedule/exclude/dates/0', '"2030-12-24"'],
+    [
+      { cron: '@daily', exclude: { dates: ['2030-12-24', '2031-01-06/2030-12-24'] } },
+      '/schedule/exclude/dates/1',
+      'write "2030-12-24/2031-01-06"',
+    ],
+    [{ cron: '@daily', exclude: { cron: ['* * * *'] } }, '/schedule/exclude/cron/0', 'write five'],
+    [{ every: '1h', exclude: { cron: ['0 0 * * H'] } }, '/schedule/exclude/cron/0', 'write a number'],
+    [{ anyOf: [] }, '/schedule/anyOf', '{anyOf: [{cron: "0 6 * * *"}'],
+    [{ anyOf: [{ cron: '@daily' }, {}] }, '/schedule/anyOf/1', 'has none of cron, every, at;'],
+    [{ anyOf: [{ manual: true }] }, '/schedule/anyOf/0', 'has manual; write one of {cron:'],
+    [{ anyOf: [{ anyOf: [] }] }, '/schedule/anyOf/0', 'has anyOf; write one of {cron:'],
+    [{ anyOf: [{ every: '1s' }, { every: '0s' }] }, '/schedule/anyOf/1/every', 'from 1s to 3650d'],
+    [{ anyOf: [{ cron: '5' }] }, '/schedule/anyOf/0/cron', 'has 1 field;'],
     [{ at: 'tomorrow' }, '/schedule/at', '2030-01-31T06:00:00Z'],
     [{ at: '2026-01-01T00:00:00' }, '/schedule/at', '2030-01-31T06:00:00Z'],
     [{ at: '9999-12-31T23:59:59-01:00' }, '/schedule/at', '1970 to 9999'],

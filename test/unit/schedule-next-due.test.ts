@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { latestDue, nextDue } from '../../src/domain/schedule.ts';
-import type { Schedule } from '../../src/domain/sync-spec.ts';
+import type { Schedule } from '../../src/domain/schedule-spec.ts';
 import { dayArb, monthArb, weekdayArb } from '../support/cron-arbitraries.ts';
 import { cronMatcher } from '../support/minute-walker.ts';
 

@@ -12,7 +12,7 @@ import {
   mostRunsAtOnce,
   settleSlots,
 } from '../../src/domain/settle-slots.ts';
-import type { Schedule } from '../../src/domain/sync-spec.ts';
+import type { Schedule } from '../../src/domain/schedule-spec.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

@@ -1,7 +1,7 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { latestDue, nextDue } from '../../src/domain/schedule.ts';
-import type { Schedule } from '../../src/domain/sync-spec.ts';
+import type { Schedule } from '../../src/domain/schedule-spec.ts';
 import { findTransitions, firesByWalking, walkMinutes } from '../support/minute-walker.ts';
 
 /** `all`, or how many of the 2,600 transitions of 2020–2030 to try; PENSTOCK_SEED repeats a choice. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
 import { resetWays } from '../../domain/reset-ways.ts';
 import { nextDue } from '../../domain/schedule.ts';
-import type { Schedule } from '../../domain/sync-spec.ts';
+import type { Schedule } from '../../domain/schedule-spec.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
 import { queryScope } from '../auth.ts';

@@ -5,7 +5,7 @@
 import { describeError } from '../../domain/describe-error.ts';
 import { cureOf, PenstockError } from '../../domain/errors.ts';
 import type { Receipt } from '../../domain/run-states.ts';
-import { parseDurationMs } from '../../domain/sync-spec.ts';
+import { parseDurationMs } from '../../domain/duration-spec.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { textOf } from '../connect-client.ts';
 import { copyEnds, endOptions, stopAtSignal } from '../copy-ends.ts';
