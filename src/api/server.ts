@@ -19,6 +19,7 @@ import { addApiKeyRoutes } from './routes/api-keys.ts';
 import { addConnectionGrantRoutes } from './routes/connection-grants.ts';
 import { addConnectionRoutes } from './routes/connections.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addPauseRoutes } from './routes/pauses.ts';
 import { addProblemRoutes } from './routes/problems.ts';
 import { addRunRoutes } from './routes/runs.ts';
 import { addSyncCheckRoutes } from './routes/sync-checks.ts';
@@ -63,6 +64,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   addHealthRoutes(app, deps.checks, metrics);
   addProblemRoutes(app);
   addTenantRoutes(app, deps);
+  addPauseRoutes(app, deps);
   addApiKeyRoutes(app, deps);
   addConnectionRoutes(app, deps);
   addConnectionGrantRoutes(app, deps);

@@ -4,7 +4,7 @@ import { cursorIsFor, resetWays } from '../domain/reset-ways.ts';
 import { slotOutcomes } from '../domain/run-states.ts';
 import { receipt } from './run-schema.ts';
 import { syncSpecSchema } from '../domain/sync-spec.ts';
-import { instant, pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
+import { pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
 
 const known = {
   id: z.string(),
@@ -44,11 +44,6 @@ export const syncPatch = z
   .meta({ id: 'SyncPatch', description: 'JSON merge patch (RFC 7396) of the spec: null removes a member.' });
 
 export const syncsQuery = pageQuery.extend({ name: ref.optional(), connectionId: ref.optional() });
-
-export const pauseBody = z.strictObject({
-  reason: z.string().max(500).nullable().default(null),
-  until: instant.nullable().default(null).describe('null: until resumed.'),
-});
 
 export const resetBody = z.strictObject({
   how: z

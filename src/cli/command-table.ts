@@ -30,6 +30,14 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Run a sync now',
     load: () => import('./commands/trigger.ts'),
   },
+  pause: {
+    summary: 'Record due times of a sync, a tenant or all and do not run them',
+    load: () => import('./commands/pause.ts'),
+  },
+  resume: {
+    summary: 'End a pause',
+    load: () => import('./commands/resume.ts'),
+  },
   runs: {
     summary: 'List runs, or show one',
     load: () => import('./commands/runs.ts'),

@@ -30,6 +30,16 @@ export interface TenantAnswer {
   createdAt: Timestamp;
 }
 
+/** Of a sync, of a tenant (`syncId` is null), or of all (both are null). */
+export interface PauseAnswer {
+  id: string;
+  tenantId: string | null;
+  syncId: string | null;
+  reason: string | null;
+  since: Timestamp;
+  until: Timestamp | null;
+}
+
 export interface ApiKeyAnswer {
   id: string;
   /** null: an operator's key. */

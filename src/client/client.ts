@@ -10,6 +10,7 @@ import type {
   ApiKeyAnswer,
   ConnectionAnswer,
   Page,
+  PauseAnswer,
   RejectAnswer,
   ResetPreviewAnswer,
   RunAnswer,
@@ -46,6 +47,11 @@ export interface TriggerOptions extends Whose {
   /** The same key gives the same run, whoever sends it. */
   readonly requestKey?: string | undefined;
 }
+export interface PauseTerms {
+  readonly reason?: string | undefined;
+  /** ISO 8601; until resumed by default. */
+  readonly until?: string | undefined;
+}
 export interface RunFilter extends PageQuery {
   /** Id or name. */
   readonly syncId?: string | undefined;
@@ -60,6 +66,7 @@ export function createClient(options: ClientOptions) {
   const send = createSend(options);
   return {
     tenants: tenantsOf(send),
+    pauses: pausesOf(send),
     apiKeys: apiKeysOf(send),
     connections: connectionsOf(send),
     syncs: syncsOf(send),
@@ -81,6 +88,18 @@ const tenantsOf = (send: Send) => ({
     send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
   list: (query: Omit<PageQuery, 'tenantId'> = {}) =>
     send<Page<TenantAnswer>>('GET', '/v1/tenants', { query: { ...query } }),
+  /** Due times of its syncs are recorded and not run. */
+  pause: (ref: string, terms: PauseTerms = {}) =>
+    send<PauseAnswer>('POST', `${at('tenants', ref)}/pause`, { body: terms }),
+  resume: (ref: string) => send<void>('POST', `${at('tenants', ref)}/resume`),
+});
+
+const pausesOf = (send: Send) => ({
+  /** Those in force, of syncs, tenants and all. */
+  list: (query: PageQuery = {}) => send<Page<PauseAnswer>>('GET', '/v1/pauses', { query: { ...query } }),
+  /** Pauses every tenant. */
+  pauseAll: (terms: PauseTerms = {}) => send<PauseAnswer>('POST', '/v1/pause', { body: terms }),
+  resumeAll: () => send<void>('POST', '/v1/resume'),
 });
 
 const apiKeysOf = (send: Send) => ({
@@ -136,7 +155,7 @@ const syncsOf = (send: Send) => ({
     const { id } = await send<{ id: string }>('POST', `${at('syncs', ref)}/trigger`, { ...whose(of), body });
     return createRunHandle(send, id);
   },
-  pause: (ref: string, { reason, until, ...of }: Whose & { reason?: string; until?: string } = {}) =>
+  pause: (ref: string, { reason, until, ...of }: Whose & PauseTerms = {}) =>
     send<SyncAnswer>('POST', `${at('syncs', ref)}/pause`, { ...whose(of), body: { reason, until } }),
   resume: (ref: string, of?: Whose) => send<SyncAnswer>('POST', `${at('syncs', ref)}/resume`, whose(of)),
   /** What a reset would meet: unfinished rows, cursor, tables with their rows. */

@@ -2,6 +2,7 @@
 import type { ApiKeyStore } from './api-key-store.ts';
 import type { ConnectionStore } from './connection-store.ts';
 import type { IdempotencyStore } from './idempotency-store.ts';
+import type { PauseStore } from './pause-store.ts';
 import type { RunControl } from './run-control.ts';
 import type { SyncStore } from './sync-store.ts';
 import type { TenantStore } from './tenant-store.ts';
@@ -12,5 +13,6 @@ export interface ControlStore {
   readonly connections: ConnectionStore;
   readonly syncs: SyncStore;
   readonly runs: RunControl;
+  readonly pauses: PauseStore;
   readonly idempotency: IdempotencyStore;
 }

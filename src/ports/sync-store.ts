@@ -4,18 +4,11 @@
  */
 import type { PenstockError } from '../domain/errors.ts';
 import type { ResetWay } from '../domain/reset-ways.ts';
-import type { ConnectionId, PauseId, RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { SlotOutcome } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
+import type { Pause, PauseTerms } from './pause-store.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
-
-export interface SyncPause {
-  id: PauseId;
-  reason: string | null;
-  since: string;
-  /** null: until resumed. */
-  until: string | null;
-}
 
 export interface Sync {
   id: SyncId;
@@ -24,7 +17,7 @@ export interface Sync {
   status: 'active' | 'broken';
   brokenReason: string | null;
   /** Its own pause; pauses of the tenant or of all are not shown here. */
-  pause: SyncPause | null;
+  pause: Omit<Pause, 'tenantId' | 'syncId'> | null;
   nextNominalAt: string | null;
   nextDueAt: string | null;
   createdAt: string;
@@ -72,7 +65,7 @@ export interface SyncStore {
   /** Cancels its runs. VERSION_CONFLICT, NOT_FOUND. */
   delete(scope: Scope, ref: string, ifVersion: number | undefined): Promise<void>;
   /** Slots during a pause are recorded and not run. Paused again, reason and end are replaced. */
-  pause(scope: Scope, ref: string, pause: { reason: string | null; until: string | null }): Promise<Sync>;
+  pause(scope: Scope, ref: string, terms: PauseTerms): Promise<Sync>;
   resume(scope: Scope, ref: string): Promise<Sync>;
   /** Notes in the audit that the rows which its target has refused are read. NOT_FOUND. */
   recordRejectsRead(scope: Scope, ref: string): Promise<SyncId>;

@@ -5,6 +5,7 @@ import { createApiKeyStore } from './api-key-store.ts';
 import { createConnectionStore } from './connection-store.ts';
 import { createIdempotencyStore } from './idempotency-store.ts';
 import { createRunControl } from './run-control.ts';
+import { createPauseStore } from './pause-store.ts';
 import type { StoreDeps } from './store-deps.ts';
 import { createSyncStore } from './sync-store.ts';
 import { createTenantStore } from './tenant-store.ts';
@@ -16,6 +17,7 @@ export function createControlStore(deps: StoreDeps & { secretBox: SecretBox }): 
     connections: createConnectionStore(deps.pool, deps.secretBox),
     syncs: createSyncStore(deps),
     runs: createRunControl(deps),
+    pauses: createPauseStore(deps),
     idempotency: createIdempotencyStore(deps.pool),
   };
 }

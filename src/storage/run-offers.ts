@@ -2,6 +2,7 @@
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 import { readyScore } from '../domain/priority.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
+import { now, pausedReason } from './run-conditions.ts';
 import type { Tx } from './transaction.ts';
 
 /** What an offer is made of, as `offerColumns` selects it. */
@@ -31,6 +32,18 @@ export async function fetchQueuedOffers(tx: Tx, syncId: SyncId): Promise<RunOffe
   const { rows } = await tx.query<OfferRow>(
     `select ${offerColumns} from penstock.run r where r.sync_id = $1 and r.status = 'queued'`,
     [syncId],
+  );
+  return rows.map(offerOf);
+}
+
+/** Queued runs that waited for a pause of their tenant, or of all, to end. Those beyond the limit are found by the sweep. */
+export async function fetchResumedOffers(tx: Tx, tenantId: TenantId | null): Promise<RunOffer[]> {
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r
+     where r.status = 'queued' and r.waiting_reason in ('tenant_paused', 'all_paused')
+       and ($1::text is null or r.tenant_id = $1) and r.due_at <= ${now} and ${pausedReason} is null
+     order by r.due_at limit 1000`,
+    [tenantId],
   );
   return rows.map(offerOf);
 }

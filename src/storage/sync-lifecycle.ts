@@ -2,12 +2,13 @@
  * Deleting, pausing and resuming a sync, each in one transaction that settles it under what was before it changes
  * anything. They return what the index must hear after the commit.
  */
-import { PenstockError } from '../domain/errors.ts';
-import { newId, type RunId } from '../domain/ids.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { PauseTerms } from '../ports/pause-store.ts';
 import type { Scope } from '../ports/scope.ts';
 import { checkVersion } from './database-errors.ts';
 import { insertAudit, insertEvent } from './in-scope.ts';
 import type { IndexNews } from './index-news.ts';
+import { endPauses, openPause } from './pauses.ts';
 import { fetchQueuedOffers } from './run-offers.ts';
 import { changeRun } from './run-status.ts';
 import { settle } from './settle.ts';
@@ -53,37 +54,15 @@ export async function deleteSync(
 export async function pauseSync(
   tx: Tx,
   scope: Scope,
-  { ref, reason, until }: { ref: string; reason: string | null; until: string | null },
+  { ref, reason, until }: PauseTerms & { ref: string },
 ): Promise<SyncChange> {
-  const { id, tenantId, pause } = await lockSync(tx, scope, ref);
-  await checkIsAhead(tx, until);
-  const settledBefore = await settle(tx, [id]);
-  if (pause)
-    await tx.query('update penstock.pause set reason = $2, until_at = $3 where id = $1', [
-      pause.id,
-      reason,
-      until,
-    ]);
-  else
-    await tx.query(
-      'insert into penstock.pause (id, tenant_id, sync_id, reason, until_at) values ($1, $2, $3, $4, $5)',
-      [newId('pause'), tenantId, id, reason, until],
-    );
-  await insertAudit(tx, scope, { tenantId, action: 'sync.pause', objectId: id });
-  await insertEvent(tx, { tenantId, kind: 'sync.paused', syncId: id, data: { reason, until } });
-  const settledAfter = await settle(tx, [id]);
-  return { sync: await fetchSync(tx, scope, id), news: newsOf(settledBefore, settledAfter) };
-}
-
-async function checkIsAhead(tx: Tx, until: string | null): Promise<void> {
-  if (until === null) return;
-  const { rows } = await tx.query<{ ahead: boolean }>('select $1::timestamptz > clock_timestamp() as ahead', [
-    until,
-  ]);
-  if (!rows[0]?.ahead)
-    throw new PenstockError('BAD_REQUEST', 'the pause would have ended already: until must lie ahead', {
-      pointer: '/until',
-    });
+  const { id: syncId, tenantId } = await lockSync(tx, scope, ref);
+  const settledBefore = await settle(tx, [syncId]);
+  await openPause(tx, { tenantId, syncId }, { reason, until });
+  await insertAudit(tx, scope, { tenantId, action: 'sync.pause', objectId: syncId, data: { reason, until } });
+  await insertEvent(tx, { tenantId, kind: 'sync.paused', syncId, data: { reason, until } });
+  const settledAfter = await settle(tx, [syncId]);
+  return { sync: await fetchSync(tx, scope, syncId), news: newsOf(settledBefore, settledAfter) };
 }
 
 /** Ends the open pause; runs that waited for it are offered again. */
@@ -91,11 +70,7 @@ export async function resumeSync(tx: Tx, scope: Scope, ref: string): Promise<Syn
   const { id, tenantId, pause } = await lockSync(tx, scope, ref);
   if (!pause) return { sync: await fetchSync(tx, scope, id), news: {} };
   const settledBefore = await settle(tx, [id]);
-  await tx.query(
-    `update penstock.pause set until_at = greatest(from_at, clock_timestamp())
-     where sync_id = $1 and (until_at is null or until_at > clock_timestamp())`,
-    [id],
-  );
+  await endPauses(tx, { tenantId, syncId: id });
   await insertAudit(tx, scope, { tenantId, action: 'sync.resume', objectId: id });
   await insertEvent(tx, { tenantId, kind: 'sync.resumed', syncId: id });
   const settledAfter = await settle(tx, [id]);

@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import type { connection } from '../../src/api/connection-schema.ts';
+import type { pause } from '../../src/api/pause-schema.ts';
 import type { syncPlan, verifyReport } from '../../src/api/examine-schema.ts';
 import type { run, runAttempt, runEvent } from '../../src/api/run-schema.ts';
 import type { reject } from '../../src/api/routes/sync-rejects.ts';
@@ -10,6 +11,7 @@ import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
 import type {
   ApiKeyAnswer,
   ConnectionAnswer,
+  PauseAnswer,
   RejectAnswer,
   ResetPreviewAnswer,
   RunAnswer,
@@ -30,6 +32,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof tenant>, TenantAnswer>(true),
     same<z.output<typeof apiKey>, ApiKeyAnswer>(true),
     same<z.output<typeof connection>, ConnectionAnswer>(true),
+    same<z.output<typeof pause>, PauseAnswer>(true),
     same<z.output<typeof sync>, SyncAnswer>(true),
     same<z.output<typeof resetPreview>, ResetPreviewAnswer>(true),
     same<z.output<typeof slot>, SlotAnswer>(true),

@@ -12,8 +12,9 @@ import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerRun } from '../run-answer.ts';
 import { emptyBody, pageOf, pageQuery, refParams, tenantQuery, timestamp } from '../common-schema.ts';
+import { pauseBody } from '../pause-schema.ts';
 import { accepted, run, triggerBody } from '../run-schema.ts';
-import { nextQuery, pauseBody, resetBody, resetPreview, slot, sync } from '../sync-schema.ts';
+import { nextQuery, resetBody, resetPreview, slot, sync } from '../sync-schema.ts';
 import { isFinal } from '../../domain/run-states.ts';
 import { answerSync } from '../sync-answer.ts';
 

@@ -89,6 +89,24 @@ describe('penstock trigger', () => {
   });
 });
 
+describe('penstock pause and resume', () => {
+  test('are of a sync, a tenant or all, and it is said which', async () => {
+    for (const [args, name] of [
+      [['subscribers'], 'sync subscribers'],
+      [['--tenant', 'acme'], 'tenant acme'],
+    ] as const) {
+      const paused = await penstock(['pause', ...args, '--reason', 'x', '--until', '2999-01-01T00:00:00Z']);
+      expect(paused).toMatchObject({
+        code: 0,
+        stdout: `${name} is paused until 2999-01-01T00:00:00.000Z; runs at work go on\n`,
+      });
+      const resumed = await penstock(['resume', ...args]);
+      expect(resumed).toMatchObject({ code: 0, stdout: `${name} is resumed; pauses in force: 0\n` });
+    }
+    expect((await penstock(['pause', 'subscribers', '--all'])).code).toBe(78);
+  });
+});
+
 describe('penstock runs', () => {
   test('lists them in a table or as JSON, and shows one', async () => {
     const table = await penstock(['runs', '--sync', 'subscribers', '--status', 'succeeded,failed']);
