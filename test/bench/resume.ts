@@ -4,13 +4,12 @@
  *
  *   npm run bench resume [-- --rows=4000000 --turns=3]
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { findCopyingWorker } from '../../src/dev/demo/kill-worker.ts';
 import type { RunHandle } from '../../src/client/index.ts';
 import { createLineitem, createLineitemTable } from '../support/lineitem.ts';
 import { atMost, memoryBar, summarize } from './support/bench-report.ts';
-import { type CopyStage, onCopyStage, penstockOn, type Work } from './support/copy-stage.ts';
+import { onCopyStage, penstockOn, type Work } from './support/copy-stage.ts';
 import { numberFlag } from './support/flags.ts';
+import { killAt } from './support/kill-at.ts';
 import { digest, lineitemKey } from './support/keyed-lineitem.ts';
 import { execute } from './support/servers.ts';
 import { medianOf, takeTurns, type Turn } from './support/take-turns.ts';
@@ -62,12 +61,4 @@ await onCopyStage(async (stage) => {
 
 function medianSeconds(turns: readonly Turn[]): number {
   return medianOf(turns.map(({ seconds }) => seconds))!;
-}
-
-/** Kills the worker that copies, once so many rows are committed. */
-async function killAt({ stack }: CopyStage, run: RunHandle, at: number): Promise<void> {
-  while ((await run.progress()).rows < at) await delay(100);
-  const pid = await findCopyingWorker(stack.servers.postgres.urlOf('penstock'), run.id);
-  if (pid === undefined) throw new Error('the run was over before its worker could be killed');
-  process.kill(pid, 'SIGKILL');
 }
