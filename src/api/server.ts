@@ -22,6 +22,7 @@ import { addHealthRoutes } from './routes/health.ts';
 import { addPauseRoutes } from './routes/pauses.ts';
 import { addProblemRoutes } from './routes/problems.ts';
 import { addRunRoutes } from './routes/runs.ts';
+import { addScheduleRoutes } from './routes/schedules.ts';
 import { addSyncCheckRoutes } from './routes/sync-checks.ts';
 import { addSyncRejectRoutes } from './routes/sync-rejects.ts';
 import { addSyncVerbRoutes } from './routes/sync-verbs.ts';
@@ -69,6 +70,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   addConnectionRoutes(app, deps);
   addConnectionGrantRoutes(app, deps);
   addSyncRoutes(app, deps);
+  addScheduleRoutes(app);
   addSyncRejectRoutes(app, deps);
   addSyncVerbRoutes(app, deps, closing.signal);
   addSyncCheckRoutes(app, deps, closing.signal);

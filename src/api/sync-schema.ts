@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { cursorIsFor, resetWays } from '../domain/reset-ways.ts';
 import { slotOutcomes } from '../domain/run-states.ts';
 import { receipt } from './run-schema.ts';
+import { scheduleSchema } from '../domain/schedule-spec.ts';
 import { syncSpecSchema } from '../domain/sync-spec.ts';
-import { pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
+import { instant, pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
 
 const known = {
   id: z.string(),
@@ -74,6 +75,14 @@ export const resetPreview = z
   .meta({ id: 'ResetPreview', description: 'What a reset of the sync would meet.' });
 
 export const nextQuery = tenantQuery.extend({ count: z.coerce.number().int().min(1).max(100).default(5) });
+
+export const previewBody = z.strictObject({
+  schedule: scheduleSchema,
+  from: instant.optional().describe('Times after this one; now.'),
+  count: z.int().min(1).max(1_000).default(5),
+});
+
+export const fireTimes = z.object({ items: z.array(timestamp) });
 
 export const slot = z
   .object({

@@ -46,6 +46,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Say what a sync’s next run would do, and all that it would be refused for',
     load: () => import('./commands/plan.ts'),
   },
+  next: {
+    summary: 'The next times of a schedule',
+    load: () => import('./commands/next.ts'),
+  },
   verify: {
     summary: 'Compare a sync’s source with its target',
     load: () => import('./commands/verify.ts'),

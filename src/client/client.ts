@@ -70,6 +70,7 @@ export function createClient(options: ClientOptions) {
     apiKeys: apiKeysOf(send),
     connections: connectionsOf(send),
     syncs: syncsOf(send),
+    schedules: schedulesOf(send),
     runs: runsOf(send),
   };
 }
@@ -203,6 +204,19 @@ const syncsOf = (send: Send) => ({
     ).items,
   slots: (ref: string, query: PageQuery = {}) =>
     send<Page<SlotAnswer>>('GET', `${at('syncs', ref)}/slots`, { query: { ...query } }),
+});
+
+const schedulesOf = (send: Send) => ({
+  /** The next times of a schedule that no sync has yet, after `from` (now). */
+  preview: async (
+    schedule: SyncSpecInput['schedule'],
+    { from, count }: { from?: string; count?: number } = {},
+  ) =>
+    (
+      await send<{ items: string[] }>('POST', '/v1/schedules/preview', {
+        body: { schedule, from, count },
+      })
+    ).items,
 });
 
 const runsOf = (send: Send) => ({

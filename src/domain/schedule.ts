@@ -69,6 +69,16 @@ function latestUnbounded(schedule: Schedule, upToMs: number, bounds: Bounds): nu
   return null;
 }
 
+/** The fire times after an instant, `count` at most: what a preview shows. */
+export function nextTimes(schedule: Schedule, afterMs: number, count: number): number[] {
+  const times: number[] = [];
+  for (let dueMs = nextDue(schedule, afterMs); dueMs !== null; dueMs = nextDue(schedule, dueMs)) {
+    times.push(dueMs);
+    if (times.length >= count) break;
+  }
+  return times;
+}
+
 const least = (times: readonly (number | null)[]): number | null =>
   times.reduce((least, ms) => (least === null || (ms !== null && ms < least) ? ms : least), null);
 const greatest = (times: readonly (number | null)[]): number | null =>

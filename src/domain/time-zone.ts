@@ -131,3 +131,13 @@ export const lookBackAt = (stretch: Stretch, upToMs: number, wallMs: number): nu
   upToMs - stretch.fromMs < longestRepeatMs
     ? stretch.fromMs - 1
     : Math.min(stretch.fromMs - 1, wallMs - stretch.offsetMs + longestRepeatMs);
+
+/** What a clock in the zone shows at an instant, with its offset: `2026-03-29T03:00:00+02:00`. */
+export function showClock(zone: string, instantMs: number): string {
+  const { offsetMs } = stretchAt(zone, instantMs);
+  const wall = new Date(instantMs + offsetMs).toISOString().replace(/(\.000)?Z$/, '');
+  if (zone === 'UTC') return `${wall}Z`;
+  const minutes = Math.round(Math.abs(offsetMs) / 60_000);
+  const [hh, mm] = [Math.floor(minutes / 60), minutes % 60].map((n) => String(n).padStart(2, '0'));
+  return `${wall}${offsetMs < 0 ? '-' : '+'}${hh}:${mm}`;
+}

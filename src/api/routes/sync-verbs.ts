@@ -2,8 +2,7 @@
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
 import { resetWays } from '../../domain/reset-ways.ts';
-import { nextDue } from '../../domain/schedule.ts';
-import type { Schedule } from '../../domain/schedule-spec.ts';
+import { nextTimes } from '../../domain/schedule.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
 import { queryScope } from '../auth.ts';
@@ -11,10 +10,10 @@ import { requestKeyOf } from '../idempotency.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerRun } from '../run-answer.ts';
-import { emptyBody, pageOf, pageQuery, refParams, tenantQuery, timestamp } from '../common-schema.ts';
+import { emptyBody, pageOf, pageQuery, refParams, tenantQuery } from '../common-schema.ts';
 import { pauseBody } from '../pause-schema.ts';
 import { accepted, run, triggerBody } from '../run-schema.ts';
-import { nextQuery, resetBody, resetPreview, slot, sync } from '../sync-schema.ts';
+import { fireTimes, nextQuery, resetBody, resetPreview, slot, sync } from '../sync-schema.ts';
 import { isFinal } from '../../domain/run-states.ts';
 import { answerSync } from '../sync-answer.ts';
 
@@ -120,12 +119,13 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
         ...common,
         summary: 'The next due times of a sync',
         querystring: nextQuery,
-        response: { 200: z.object({ items: z.array(timestamp) }) },
+        response: { 200: fireTimes },
       },
     },
     async (request) => {
       const { spec } = await syncs.fetch(await scope(request), request.params.ref);
-      return { items: nextTimes(spec.schedule, Date.now(), request.query.count) };
+      const times = nextTimes(spec.schedule, Date.now(), request.query.count);
+      return { items: times.map((ms) => new Date(ms).toISOString()) };
     },
   );
   app.get(
@@ -148,13 +148,4 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
       return answerPage(request, reply, page, (item) => item);
     },
   );
-}
-
-function nextTimes(schedule: Schedule, afterMs: number, count: number): string[] {
-  const times: string[] = [];
-  for (let dueMs = nextDue(schedule, afterMs); dueMs !== null; dueMs = nextDue(schedule, dueMs)) {
-    times.push(new Date(dueMs).toISOString());
-    if (times.length >= count) break;
-  }
-  return times;
 }

@@ -1,9 +1,9 @@
 /** `penstock plan`: what the next run of a sync would do, or what a run of a spec in a file would. */
-import { readFileSync } from 'node:fs';
 import type { SyncPlan, SyncSpecInput } from '../../client/index.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { clientConfig, connectClient, tenantOption, textOf } from '../connect-client.ts';
+import { readJson } from '../read-json.ts';
 import { showPlan } from '../show-plan.ts';
 
 export const command: Command = {
@@ -21,7 +21,7 @@ export const command: Command = {
 
 function fetchPlan(input: CommandInput): Promise<SyncPlan> {
   const file = textOf(input.options['file']);
-  const given = file === undefined ? undefined : readJson(file);
+  const given = file === undefined ? undefined : (readJson('--file', file) as Record<string, unknown>);
   const [ref] = input.args;
   if (ref === undefined && given === undefined)
     throw new PenstockError('CONFIG', 'plan needs a sync, or --file with the spec of a new one');
@@ -32,12 +32,4 @@ function fetchPlan(input: CommandInput): Promise<SyncPlan> {
         ...(tenantId !== undefined && { tenantId }),
       })
     : client.syncs.plan(ref, { ...(given && { patch: given }), tenantId });
-}
-
-function readJson(file: string): Record<string, unknown> {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-  } catch (cause) {
-    throw new PenstockError('CONFIG', `--file: ${file} is no JSON that can be read`, { cause });
-  }
 }

@@ -152,6 +152,28 @@ describe('a sync', () => {
     expect((await acme('GET', `/v1/syncs/${manual.id}/slots`)).body).toEqual({ items: [], next: null });
   });
 
+  test('has a schedule that can be looked at before: the same times, and the same refusals', async () => {
+    const schedule = {
+      cron: '30 2 * * *',
+      timezone: 'Europe/Berlin',
+      exclude: { dates: ['2030-03-30'] },
+    };
+    const preview = (body: object) => acme('POST', '/v1/schedules/preview', body);
+    const asked = await preview({ schedule, from: '2030-03-28T22:00:00-05:00', count: 2 });
+    expect(asked.body).toEqual({ items: ['2030-03-31T01:00:00.000Z', '2030-04-01T00:30:00.000Z'] });
+    const { body } = await preview({ schedule });
+    const sync = await made({ schedule });
+    expect(body.items).toHaveLength(5);
+    expect((await acme('GET', `/v1/syncs/${sync.id}/schedule/next`)).body).toEqual(body);
+    expect(sync.nextDueAt).toBe(body.items[0]);
+    expect(await preview({ schedule: { anyOf: [{ every: '5m' }, { cron: 'H * * * *' }] } })).toMatchObject({
+      status: 400,
+      body: { code: 'SCHEDULE_INVALID', pointer: '/schedule/anyOf/1/cron' },
+    });
+    expect((await preview({})).body).toMatchObject({ code: 'BAD_REQUEST', pointer: '/schedule' });
+    expect((await preview({ schedule: { every: '5m' }, count: 1_001 })).status).toBe(400);
+  });
+
   test('is planned before it is made, and again with a change, with all that it would be refused for', async () => {
     const spec = {
       name: 'planned',
