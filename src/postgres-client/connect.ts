@@ -3,15 +3,30 @@
  * absent user, password or option would fall back to the PG* variables of this process and be sent to that host.
  */
 import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Client, type ClientConfig, type Connection } from 'pg';
 import type { ConnectionAccess } from '../ports/connection.ts';
+import { AnswerGuard } from './answer-guard.ts';
 import { createGulpingSocket } from './gulping-socket.ts';
 
 /** How long connecting and logging in may take. */
 const connectTimeoutMs = 10_000;
 
-/** A client that tells the server exactly what is written here, whatever the environment says. */
+/** A client that tells the server exactly what is written here, whatever the environment says, and is on its guard. */
 class PlainClient extends Client {
+  readonly answers: AnswerGuard;
+
+  constructor(config: ClientConfig, answers: AnswerGuard) {
+    super(config);
+    this.answers = answers;
+    const connection = protocolOf(this) as Connection & { attachListeners(stream: Duplex): void };
+    const attach = connection.attachListeners.bind(connection);
+    connection.attachListeners = (stream) => {
+      attach(stream);
+      guard(stream, answers);
+    };
+  }
+
   /** Called by pg when it logs in. */
   getStartupConf(): Record<string, string> {
     return {
@@ -23,9 +38,27 @@ class PlainClient extends Client {
   }
 }
 
+/** What goes wrong while the driver reads ends the connection, and not the process. */
+function guard(stream: Duplex, answers: AnswerGuard): void {
+  const [driver] = stream.listeners('data') as ((chunk: Buffer) => void)[];
+  stream.removeAllListeners('data');
+  stream.on('data', (chunk: Buffer) => {
+    try {
+      answers.pass(chunk, driver!);
+    } catch (error) {
+      stream.destroy(error as Error);
+    }
+  });
+}
+
+/** Whoever takes rows out of the driver's hands while they come says so. */
+export const answerTaken = (client: Client): void => (client as PlainClient).answers.taken();
+
 export interface ConnectOptions {
   /** Much will be read: with a socket that is made for it, where there is no TLS. */
   gulps?: boolean;
+  /** How much may lie in the driver's hands at once. */
+  maxAnswerBytes?: number;
 }
 
 /** Opens a connection. The error is the driver's; an empty user, password, host or database counts as SQLSTATE 28000. */
@@ -53,10 +86,10 @@ const isOfTheAddress = (error: unknown): boolean =>
 async function connectTo(
   address: string,
   access: ConnectionAccess,
-  { gulps = false }: ConnectOptions,
+  { gulps = false, maxAnswerBytes }: ConnectOptions,
 ): Promise<Client> {
   access.signal?.throwIfAborted();
-  const client = new PlainClient({
+  const config: ClientConfig = {
     ...(gulps && access.tls.mode === 'disable' ? { stream: createGulpingSocket } : {}),
     host: address,
     port: access.port,
@@ -68,7 +101,8 @@ async function connectTo(
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: connectTimeoutMs,
-  });
+  };
+  const client = new PlainClient(config, new AnswerGuard(maxAnswerBytes));
   const { signal } = access;
   const onAbort = (): void => destroy(client, signal?.reason as Error);
   signal?.addEventListener('abort', onAbort, { once: true });

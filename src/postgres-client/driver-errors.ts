@@ -15,6 +15,8 @@ const faults: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network cannot be reached',
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
+  EBADMSG: 'what answers does not speak PostgreSQL’s protocol',
+  EMSGSIZE: 'the server sends more than is taken at once',
 };
 
 /** A connection that ended without a word of the server. TLS faults carry codes of their own, which are safe to show. */

@@ -211,6 +211,7 @@ export class CopyReader implements Submittable {
    */
   #beginUnusual(chunk: Buffer, at: number, payload: number): number | null {
     const code = chunk[at]!;
+    if (payload < 0) throw new PenstockError('END_NOT_PROVEN', 'The source sent no message of the protocol.');
     if (code === commandComplete || code === errorResponse) return this.#handBack(chunk.subarray(at));
     if (code !== copyData || payload === 0) return 0;
     if (payload > maxRowBytes) {

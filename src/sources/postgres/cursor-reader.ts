@@ -9,10 +9,13 @@ import { encodeRow } from '../../copy/encode-rows.ts';
 import { maxRowBytes } from '../../copy/row-memory.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { RowMemory } from '../../ports/source.ts';
+import { answerTaken } from '../../postgres-client/connect.ts';
 import { SliceQueue } from './slice-queue.ts';
 
 /** Rows asked for at a time: few enough that wide rows do not pile up, since a portal cannot be bounded in bytes. */
 const fetchRows = 200;
+/** What they may hold together. */
+export const maxFetchBytes = 256 * 1024 * 1024;
 
 /** Values as the server's text, whatever their type. */
 const asPrinted = { getTypeParser: () => (value: string | Buffer) => value };
@@ -28,11 +31,13 @@ export class CursorReader {
   lastDataMs: number | null = null;
   readonly #stream: QueryStream;
   readonly #options: CursorReaderOptions;
+  readonly #client: Client;
   #closed = false;
   #rows = 0;
   #resumed: (() => void) | null = null;
 
   constructor(client: Client, options: CursorReaderOptions) {
+    this.#client = client;
     this.#options = options;
     this.queue = new SliceQueue(options.memory, {
       pause: () => {},
@@ -55,6 +60,7 @@ export class CursorReader {
     try {
       for await (const row of this.#stream as AsyncIterable<(string | null)[]>) {
         if (this.#closed) return;
+        answerTaken(this.#client);
         await this.#add(encodeRow(row));
       }
       this.#proveEnd();
