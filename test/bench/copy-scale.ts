@@ -31,7 +31,7 @@ await onCopyStage(async (stage) => {
   );
   const subjects = sizes.map((size) => summarize(nameOf(size), size, measured.get(nameOf(size))!));
   const bars = [
-    flatBar('least ÷ most rows/s', subjects, (subject) => subject.rowsPerSecond),
+    flatBar('least ÷ most rows/s', subjects, (subject) => subject.rowsPerSecond ?? null),
     flatBar('least ÷ most peak RSS', subjects, (subject) => subject.rssMiB),
     memoryBar(subjects),
   ];

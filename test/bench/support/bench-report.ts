@@ -19,7 +19,11 @@ export interface Machine {
 export interface SubjectResult {
   readonly subject: string;
   readonly runs: number;
-  readonly rowsPerSecond: number;
+  /** Of copies. */
+  readonly rowsPerSecond?: number;
+  /** Of schedules, with how long after its due time a run was started. */
+  readonly startsPerSecond?: number;
+  readonly lagMs?: { readonly p50: number; readonly p95: number; readonly p99: number };
   /** Each run, in order. */
   readonly seconds: readonly number[];
   readonly rssMiB: number | null;
@@ -42,7 +46,7 @@ export interface BenchResult {
   readonly name: string;
   /** Of the checkout; `-dirty` when files differ from it. */
   readonly commit: string;
-  /** Rows copied in each run, by each subject that does not say otherwise. */
+  /** Rows copied in each run, by each subject that does not say otherwise; of schedules, how many there are. */
   readonly rows: number;
   readonly machine: Machine;
   readonly subjects: readonly SubjectResult[];
@@ -111,7 +115,7 @@ export function ratiosOf(subjects: readonly SubjectResult[]): Record<string, num
   return Object.fromEntries(
     subjects.flatMap(({ subject, rowsPerSecond }) => {
       const rate = subject.startsWith('penstock') ? undefined : rateOf(subjects, ours(subject));
-      return rate === undefined ? [] : [[subject, rate / rowsPerSecond]];
+      return rate === undefined || rowsPerSecond === undefined ? [] : [[subject, rate / rowsPerSecond]];
     }),
   );
 }

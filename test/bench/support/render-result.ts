@@ -3,32 +3,34 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageDir } from '../../../src/dev/stack.ts';
 import { renderTable } from '../../support/render-table.ts';
-import type { BenchResult } from './bench-report.ts';
+import type { BenchResult, SubjectResult } from './bench-report.ts';
+
+/** What is said of each subject; nothing that no subject has. */
+const columns: readonly (readonly [title: string, of: (s: SubjectResult) => string | undefined])[] = [
+  ['rows/s', (s) => count(s.rowsPerSecond)],
+  ['a second', (s) => count(s.startsPerSecond)],
+  [
+    'late by ms: p50 / p95 / p99',
+    ({ lagMs: lag }) => lag && [lag.p50, lag.p95, lag.p99].map((ms) => ms.toFixed(0)).join(' / '),
+  ],
+];
+const usage: typeof columns = [
+  ['seconds', (s) => s.seconds.map((n) => n.toFixed(1)).join(' ')],
+  ['peak RSS MiB', (s) => s.rssMiB?.toFixed(0)],
+  ['idle RSS MiB', (s) => s.rssIdleMiB?.toFixed(0)],
+  ['CPU s', (s) => s.cpuSeconds?.toFixed(1)],
+  ['WAL MiB', (s) => s.walMiB?.toFixed(0)],
+];
+const count = (value: number | undefined): string | undefined =>
+  value === undefined ? undefined : Math.round(value).toLocaleString('en-US');
 
 /** The result as Markdown, which reads as well on a terminal. */
 export function renderResult({ name, commit, rows, machine, subjects, ratios, bars }: BenchResult): string {
-  const showsWal = subjects.some((s) => s.walMiB !== undefined);
+  const ratio: (typeof columns)[number] = ['ours ÷ it', (s) => ratios[s.subject]?.toFixed(2)];
+  const shown = [...columns, ratio, ...usage].filter(([, of]) => subjects.some((s) => of(s) !== undefined));
   const table = renderTable(
-    [
-      'subject',
-      'rows/s',
-      'ours ÷ it',
-      'seconds',
-      'peak RSS MiB',
-      'idle RSS MiB',
-      'CPU s',
-      ...(showsWal ? ['WAL MiB'] : []),
-    ],
-    subjects.map((s) => [
-      s.subject,
-      Math.round(s.rowsPerSecond).toLocaleString('en-US'),
-      ratios[s.subject]?.toFixed(2) ?? '',
-      s.seconds.map((n) => n.toFixed(1)).join(' '),
-      s.rssMiB?.toFixed(0) ?? '',
-      s.rssIdleMiB?.toFixed(0) ?? '',
-      s.cpuSeconds?.toFixed(1) ?? '',
-      ...(showsWal ? [s.walMiB?.toFixed(0) ?? ''] : []),
-    ]),
+    ['subject', ...shown.map(([title]) => title)],
+    subjects.map((s) => [s.subject, ...shown.map(([, of]) => of(s) ?? '')]),
   );
   const verdict = { true: 'holds', false: 'falls short', null: 'not measured here' };
   const barTable = renderTable(
@@ -36,7 +38,7 @@ export function renderResult({ name, commit, rows, machine, subjects, ratios, ba
     bars.map((b) => [b.bar, b.wanted, b.measured?.toFixed(2) ?? '', verdict[`${b.holds}`]]),
   );
   return [
-    `### ${name}: ${rows.toLocaleString('en-US')} rows`,
+    `### ${name}: ${rows.toLocaleString('en-US')} ${subjects.some((s) => s.rowsPerSecond) ? 'rows' : 'schedules'}`,
     table,
     ...(bars.length > 0 ? [barTable] : []),
     `${machine.cpus} CPUs, ${Math.round(machine.memoryMiB / 1024)} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}, ` +

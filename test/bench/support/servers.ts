@@ -26,16 +26,24 @@ export async function readVersions({
   redis,
   temporal,
 }: DevStack['servers']): Promise<Pick<Machine, 'postgres' | 'redis' | 'temporal'>> {
-  const [shown] = await execute(postgres.url, 'show server_version');
-  const client = new Redis(redis.url);
-  const info = await client.info('server');
-  client.disconnect();
   const connection = await Connection.connect({ address: temporal.address });
   const { serverVersion } = await connection.workflowService.getSystemInfo({});
   await connection.close();
   return {
-    postgres: String(shown?.['server_version']).split(' ')[0]!,
-    redis: /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown',
+    postgres: await readPostgresVersion(postgres.url),
+    redis: await readRedisVersion(redis.url),
     temporal: serverVersion ?? 'unknown',
   };
+}
+
+export async function readPostgresVersion(url: string): Promise<string> {
+  const [shown] = await execute(url, 'show server_version');
+  return String(shown?.['server_version']).split(' ')[0]!;
+}
+
+export async function readRedisVersion(url: string): Promise<string> {
+  const client = new Redis(url);
+  const info = await client.info('server');
+  client.disconnect();
+  return /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown';
 }

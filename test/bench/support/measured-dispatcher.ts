@@ -1,0 +1,108 @@
+/** A dispatcher as a process of its own, with what it takes and how late it starts runs. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { SubjectResult } from './bench-report.ts';
+import type { CountedStart, FromDispatcher, ToDispatcher } from './counting-dispatcher.ts';
+import { readCpuSeconds, readMemory } from './process-usage.ts';
+
+export interface MeasuredDispatcher {
+  readonly filledSeconds: number;
+  /** Percent of one processor over so many seconds. */
+  readonly watchCpu: (seconds: number) => Promise<{ dispatcher: number; redis: number }>;
+  /** What was started since they were taken last. */
+  readonly takeStarts: () => Promise<Starts>;
+  /** The first so many of what has fallen due since then. */
+  readonly takeStartsUntil: (count: number, dueFromMs: number) => Promise<Starts>;
+  readonly readMemory: () => ReturnType<typeof readMemory>;
+  readonly stop: () => Promise<void>;
+}
+
+export interface Starts {
+  readonly figures: Required<Pick<SubjectResult, 'startsPerSecond' | 'lagMs'>>;
+  /** From the first to the last. */
+  readonly seconds: number;
+}
+
+export interface Place {
+  readonly controlUrl: string;
+  readonly redisUrl: string;
+  readonly redisPid: number;
+  readonly client: Redis;
+}
+
+/** Starts it on an empty index; resolves when it has filled that. */
+export async function startDispatcher({
+  controlUrl,
+  redisUrl,
+  redisPid,
+  client,
+}: Place): Promise<MeasuredDispatcher> {
+  const startedMs = performance.now();
+  const child = fork(new URL('counting-dispatcher.ts', import.meta.url), [controlUrl, redisUrl], {
+    execArgv: ['--import', new URL('../../support/register-ts.mjs', import.meta.url).href],
+  });
+  const pid = child.pid!;
+  while (!(await isFilled(client))) await sleep(50);
+  const filledSeconds = (performance.now() - startedMs) / 1_000;
+  const takeStarts = async (): Promise<CountedStart[]> => [...(await ask(child, 'report')).starts];
+  return {
+    filledSeconds,
+    watchCpu: (seconds) => watchCpu({ dispatcher: pid, redis: redisPid }, seconds),
+    takeStarts: async () => summarizeStarts(await takeStarts()),
+    async takeStartsUntil(count, dueFromMs) {
+      const starts: CountedStart[] = [];
+      while (starts.length < count) {
+        await sleep(500);
+        starts.push(...(await takeStarts()).filter(({ dueMs }) => dueMs >= dueFromMs));
+      }
+      return summarizeStarts(starts.slice(0, count));
+    },
+    readMemory: () => readMemory(pid),
+    async stop() {
+      child.send('stop' satisfies ToDispatcher);
+      await once(child, 'exit');
+    },
+  };
+}
+
+async function isFilled(client: Redis): Promise<boolean> {
+  const [marker] = await client.keys('{penstock}:*:filled');
+  return marker !== undefined && (await client.get(marker)) === 'all';
+}
+
+async function ask(child: ChildProcess, question: ToDispatcher): Promise<Exclude<FromDispatcher, string>> {
+  child.send(question);
+  const [answer] = (await once(child, 'message')) as [FromDispatcher];
+  if (typeof answer === 'string') throw new Error(`the dispatcher answered ${answer}`);
+  return answer;
+}
+
+async function watchCpu<Name extends string>(
+  pids: Record<Name, number>,
+  seconds: number,
+): Promise<Record<Name, number>> {
+  const read = (): [Name, number][] =>
+    (Object.entries(pids) as [Name, number][]).map(([name, pid]) => [name, readCpuSeconds(pid) ?? NaN]);
+  const before = Object.fromEntries(read()) as Record<Name, number>;
+  await sleep(seconds * 1_000);
+  return Object.fromEntries(
+    read().map(([name, used]) => [name, ((used - before[name]) / seconds) * 100]),
+  ) as Record<Name, number>;
+}
+
+function summarizeStarts(starts: readonly CountedStart[]): Starts {
+  if (starts.length === 0) throw new Error('nothing was started');
+  const lags = starts.map(({ atMs, dueMs }) => atMs - dueMs).sort((a, b) => a - b);
+  const times = starts.map(({ atMs }) => atMs).sort((a, b) => a - b);
+  const lag = (q: number): number => lags[Math.ceil(q * lags.length) - 1]!;
+  const seconds = (times.at(-1)! - times[0]!) / 1_000;
+  return {
+    figures: {
+      startsPerSecond: starts.length / seconds,
+      lagMs: { p50: lag(0.5), p95: lag(0.95), p99: lag(0.99) },
+    },
+    seconds,
+  };
+}
