@@ -9,6 +9,9 @@ export const timestamp = z.string().meta({ format: 'date-time' });
 /** A time that a user sends, with its offset; answered as UTC. */
 export const instant = z.iso.datetime({ offset: true });
 
+/** Runs at work at once. */
+export const maxRunsSchema = z.int().min(1).max(100_000);
+
 /** An id or a name. */
 export const ref = z.string().min(1).max(80);
 

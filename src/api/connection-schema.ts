@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { tablePatternShape } from '../domain/connection-grant.ts';
 import { targetScopeSchema } from '../domain/target-scope-spec.ts';
 import { connectionKindNames } from '../domain/connection-kinds.ts';
-import { nameSchema, ref, tenantRef, timestamp } from './common-schema.ts';
+import { instant, maxRunsSchema, nameSchema, ref, tenantRef, timestamp } from './common-schema.ts';
 
 /** A DNS name or an IP address. A path would be a Unix socket of ours. */
 const host = z
@@ -55,12 +55,25 @@ export const connection = z
     database: z.string(),
     user: z.string(),
     tls: z.object({ mode: z.enum(['disable', 'require', 'verify-full']), ca: z.string().optional() }),
+    maxRuns: z.int(),
+    startsPerMinute: z.int().nullable(),
+    coolUntil: timestamp.nullable(),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
   .meta({ id: 'Connection', description: 'A linked database. The password is never answered.' });
 
 const password = z.string().min(1).max(1000);
+
+const limits = {
+  maxRuns: maxRunsSchema.describe('How many runs that read from it may be at work at once; 4 by default.'),
+  startsPerMinute: z
+    .int()
+    .min(1)
+    .max(60_000)
+    .nullable()
+    .describe('How many such runs may start a minute, evenly spread; null, the default: any number.'),
+};
 
 export const newConnection = z
   .strictObject({
@@ -71,11 +84,19 @@ export const newConnection = z
     port: settings.port.optional().describe('The usual one of the kind by default.'),
     tls: tls.default({ mode: 'verify-full' }),
     password,
+    maxRuns: limits.maxRuns.optional(),
+    startsPerMinute: limits.startsPerMinute.optional(),
   })
   .meta({ id: 'NewConnection' });
 
 export const connectionChange = z
-  .strictObject({ name: nameSchema, ...settings, password })
+  .strictObject({
+    name: nameSchema,
+    ...settings,
+    password,
+    ...limits,
+    coolUntil: instant.nullable().describe('Until then no run that reads from it starts; null: they may.'),
+  })
   .partial()
   .meta({ id: 'ConnectionChange', description: 'Absent members stay as they are.' });
 

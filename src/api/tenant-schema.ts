@@ -1,10 +1,17 @@
 /** Tenants and API keys in the API. */
 import { z } from 'zod';
 import { apiKeyRoles } from '../domain/access.ts';
-import { instant, nameSchema, tenantRef, timestamp } from './common-schema.ts';
+import { instant, maxRunsSchema, nameSchema, tenantRef, timestamp } from './common-schema.ts';
 
 export const tenant = z
-  .object({ id: z.string(), name: z.string(), version: z.int(), weight: z.int(), createdAt: timestamp })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    version: z.int(),
+    weight: z.int(),
+    maxRuns: z.int(),
+    createdAt: timestamp,
+  })
   .meta({ id: 'Tenant' });
 
 const weight = z
@@ -12,13 +19,19 @@ const weight = z
   .min(1)
   .max(1000)
   .describe(
-    'Share of the starts while other tenants wait, too: 3 gets three for each one of a tenant with 1.',
+    'Share of the starts while others wait, too: 3 gets three for each one of a tenant with 1, the default.',
   );
 
-export const newTenant = z.strictObject({ name: nameSchema, weight: weight.default(1) });
+const maxRuns = maxRunsSchema.describe('How many of its runs may be at work at once; 10 by default.');
+
+export const newTenant = z.strictObject({
+  name: nameSchema,
+  weight: weight.optional(),
+  maxRuns: maxRuns.optional(),
+});
 
 export const tenantChange = z
-  .strictObject({ weight })
+  .strictObject({ weight, maxRuns })
   .partial()
   .meta({ id: 'TenantChange', description: 'Absent members stay as they are.' });
 

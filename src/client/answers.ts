@@ -27,6 +27,7 @@ export interface TenantAnswer {
   name: string;
   version: number;
   weight: number;
+  maxRuns: number;
   createdAt: Timestamp;
 }
 
@@ -64,6 +65,9 @@ export interface ConnectionAnswer {
   database: string;
   user: string;
   tls: { mode: 'disable' | 'require' | 'verify-full'; ca?: string | undefined };
+  maxRuns: number;
+  startsPerMinute: number | null;
+  coolUntil: Timestamp | null;
   createdAt: Timestamp;
   updatedAt: Timestamp;
 }

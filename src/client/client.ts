@@ -40,6 +40,8 @@ export interface ConnectionInput extends Whose {
   readonly user: string;
   readonly password: string;
   readonly tls?: { readonly mode: 'disable' | 'require' | 'verify-full'; readonly ca?: string };
+  readonly maxRuns?: number;
+  readonly startsPerMinute?: number | null;
 }
 export interface TriggerOptions extends Whose {
   /** 1 first … 5 last; the sync's by default. */
@@ -81,12 +83,15 @@ const whose = ({ tenantId }: Whose = {}): { query: { tenantId: string | undefine
 });
 
 const tenantsOf = (send: Send) => ({
-  create: (tenant: { name: string; weight?: number }) =>
+  create: (tenant: { name: string; weight?: number; maxRuns?: number }) =>
     send<TenantAnswer>('POST', '/v1/tenants', { body: tenant }),
   fetch: (ref: string) => send<TenantAnswer>('GET', at('tenants', ref)),
   /** Holds from the next start on. */
-  update: (ref: string, change: { weight?: number }, { ifVersion }: { ifVersion?: number } = {}) =>
-    send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
+  update: (
+    ref: string,
+    change: { weight?: number; maxRuns?: number },
+    { ifVersion }: { ifVersion?: number } = {},
+  ) => send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
   list: (query: Omit<PageQuery, 'tenantId'> = {}) =>
     send<Page<TenantAnswer>>('GET', '/v1/tenants', { query: { ...query } }),
   /** Due times of its syncs are recorded and not run. */
@@ -119,7 +124,7 @@ const connectionsOf = (send: Send) => ({
     send<Page<ConnectionAnswer>>('GET', '/v1/connections', { query: { ...query } }),
   update: (
     ref: string,
-    change: Partial<Omit<ConnectionInput, 'kind' | 'tenantId'>>,
+    change: Partial<Omit<ConnectionInput, 'kind' | 'tenantId'>> & { coolUntil?: string | null },
     { ifVersion, ...of }: Whose & { ifVersion?: number } = {},
   ) => send<ConnectionAnswer>('PATCH', at('connections', ref), { ...whose(of), body: change, ifVersion }),
   delete: (ref: string, of?: Whose) => send<void>('DELETE', at('connections', ref), whose(of)),

@@ -150,6 +150,12 @@ export const errorTable = {
     cure: 'Stop it, or choose another folder with --data-dir.',
   },
   // source
+  SOURCE_THROTTLED: {
+    status: 503,
+    retry: 'backoff',
+    title: 'The source asks for less',
+    cure: 'Lower maxRuns or startsPerMinute of the connection; no run of it starts for a minute.',
+  },
   SOURCE_UNREACHABLE: {
     status: 422,
     retry: 'backoff',

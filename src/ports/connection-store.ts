@@ -13,6 +13,12 @@ export interface Connection extends ConnectionSettings {
   /** A later version of Penstock may have stored one that this one does not know. */
   kind: string;
   version: number;
+  /** How many runs that read from it may be at work at once. */
+  maxRuns: number;
+  /** How many such runs may start a minute; null: any number. */
+  startsPerMinute: number | null;
+  /** Until then none starts: it has asked for less. */
+  coolUntil: string | null;
   createdAt: string;
   updatedAt: string;
 }
@@ -21,12 +27,14 @@ export interface NewConnection extends ConnectionSettings {
   name: string;
   kind: ConnectionKind;
   password: string;
+  maxRuns?: number | undefined;
+  startsPerMinute?: number | null | undefined;
 }
 
 /** Members that are absent stay as they are. */
 export type ConnectionChange = {
   [M in keyof Omit<NewConnection, 'kind'>]?: NewConnection[M] | undefined;
-};
+} & { coolUntil?: string | null | undefined };
 
 /** A tenant may use an operator's connection as destination for tables that match, and for the rows of the scope. */
 export interface ConnectionGrant {
@@ -45,7 +53,7 @@ export interface ConnectionStore {
   /** By id or name; a tenant also finds what it was granted. NOT_FOUND. */
   fetch(scope: Scope, ref: string): Promise<Connection>;
   list(scope: Scope, page: PageRequest): Promise<Page<Connection>>;
-  /** Makes a new version, unless only the password changes. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
+  /** Makes a new version, unless only name, password or limits change; limits hold for the next start. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
   update(
     scope: Scope,
     ref: string,

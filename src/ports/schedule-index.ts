@@ -3,7 +3,7 @@
  * moment and is written again from the control database. No method decides anything that rows do not confirm.
  * Errors: UNAVAILABLE when Redis does not answer in time; a call that failed so may still have happened, or happen yet.
  */
-import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 
 /** When a sync is to be looked at next; null removes it. Stale versions are ignored by the index. */
 export interface DueEntry {
@@ -17,16 +17,37 @@ export interface RunOffer {
   runId: RunId;
   tenantId: TenantId;
   syncId: SyncId;
+  /** It reads from this one. */
+  connectionId: ConnectionId;
   /** Virtual deadline (src/domain/priority.ts), milliseconds: smaller is sooner. */
   score: number;
 }
 
-/** What the operator set for a tenant, as admission goes by it. Stale versions are ignored by the index. */
+/** What was set for tenants and connections, as admission goes by it. Stale versions are ignored by the index. */
+export interface Limits {
+  tenants: readonly TenantLimits[];
+  connections: readonly ConnectionLimits[];
+}
+
 export interface TenantLimits {
   tenantId: TenantId;
   version: number;
-  /** Share of the starts while others wait, too; who was never named has weight 1. */
+  /** Share of the starts while others wait, too. */
   weight: number;
+  /** Places that its runs may hold. */
+  maxRuns: number;
+}
+
+/** Of the connection that runs read from. */
+export interface ConnectionLimits {
+  connectionId: ConnectionId;
+  version: number;
+  /** Places that runs which read from it may hold. */
+  maxRuns: number;
+  /** Least ms between two starts; 0: none. */
+  startGapMs: number;
+  /** Ms from now for which no run of it starts. */
+  coolMs: number;
 }
 
 /** What producers (the API) need of the index: to make a committed change take effect at once. */
@@ -38,7 +59,7 @@ export interface ScheduleAnnouncer {
   /** Frees the places of runs that became final, or were paused. Safe to repeat. */
   releaseRuns(runIds: readonly RunId[]): Promise<void>;
   /** Lets admission go by these limits from now on, guarded by their versions. Safe to repeat, in any order. */
-  saveLimits(tenants: readonly TenantLimits[]): Promise<void>;
+  saveLimits(limits: Partial<Limits>): Promise<void>;
 }
 
 /** Syncs lent to one dispatcher; unless it publishes their next time they come back when the lease has run out. */
@@ -62,6 +83,10 @@ export type Filled = 'nothing' | 'places' | 'all';
 interface Admission {
   readonly tickets: readonly Ticket[];
   readonly filled: Filled;
+  /** There was more to do than one call does. */
+  readonly isMore: boolean;
+  /** Ms until a run that waits for a time goes on; null: none does. */
+  readonly nextInMs: number | null;
 }
 
 /** Which syncs are due. */
@@ -74,12 +99,12 @@ export interface DueIndex {
 
 /** Who may start. */
 export interface AdmissionIndex {
-  /** Gives places to waiting runs, at most `cap` in all; nothing before the places of running work are counted. */
+  /** Gives places to waiting runs, at most `cap` in all, and as many as tenants and connections may have; nothing before the places of running work are counted. */
   admit(how: { limit: number; cap: number }): Promise<Admission>;
   /** Ends the tickets of runs that were started; they keep their places. */
   confirmStarts(tickets: readonly Ticket[]): Promise<void>;
-  /** Gives back tickets with their places; the run waits again (`wait`) or leaves the index (`drop`). */
-  returnTickets(tickets: readonly (Ticket & { next: 'wait' | 'drop' })[]): Promise<void>;
+  /** Gives back tickets with their places; the run waits again (`wait`), so many ms later, or leaves the index (`drop`). */
+  returnTickets(tickets: readonly (Ticket & { next: 'wait' | 'drop' | number })[]): Promise<void>;
 }
 
 /** What writes the index from rows, and compares it with them. */
@@ -96,6 +121,8 @@ export interface IndexRepair {
   holdPlaces(runs: readonly RunOffer[]): Promise<void>;
   /** Frees places that no row vouches for, unless a ticket does. */
   freePlaces(runIds: readonly RunId[]): Promise<void>;
+  /** Lets go the runs that wait for a connection which has room. */
+  unparkRuns(): Promise<void>;
 }
 
 /** `due`: a sync is to be looked at soon; `ready`: a run or a place is there; `released`: a run let go of its place. */

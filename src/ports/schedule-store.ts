@@ -6,7 +6,7 @@
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from './run-starter.ts';
-import type { DueEntry, RunOffer, TenantLimits } from './schedule-index.ts';
+import type { DueEntry, Limits, RunOffer } from './schedule-index.ts';
 
 /** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
 export interface SettledSync extends DueEntry {
@@ -35,8 +35,13 @@ export type StartVerdict =
   | { readonly runId: RunId; readonly verdict: 'go_on'; readonly run: RunToStart }
   /** It is at work already, and keeps its place. */
   | { readonly runId: RunId; readonly verdict: 'at_work' }
-  /** It must wait for something that is not a place. */
-  | { readonly runId: RunId; readonly verdict: 'wait'; readonly reason: WaitingReason }
+  /** It must wait for something that is not a place: until then, in ms from now; null: somebody offers it again. */
+  | {
+      readonly runId: RunId;
+      readonly verdict: 'wait';
+      readonly reason: WaitingReason;
+      readonly inMs: number | null;
+    }
   /** Somebody holds its row: ask again soon. */
   | { readonly runId: RunId; readonly verdict: 'locked' }
   /** It is final, paused or gone, and wants no place. */
@@ -80,7 +85,7 @@ export interface SweepStore {
   fetchResumedRuns(): Promise<RunOffer[]>;
   /** Queued runs that waited for a previous run of their sync, which is final now. */
   fetchUnblockedRuns(): Promise<RunOffer[]>;
-  /** The best waiting runs in order of score, as many as there are places left under the cap by the rows alone. */
+  /** The best waiting runs in order of score, as many as there are places left by the rows alone under every cap. */
   fetchAdmissible(cap: number, limit: number): Promise<RunId[]>;
   /** Ends queued runs that are past their catch-up deadline, or whose sync was deleted. */
   dropMissedRuns(): Promise<RunId[]>;
@@ -102,8 +107,8 @@ export interface SweepStore {
   noteReleased(syncId: SyncId): Promise<void>;
   /** A destination did not let it be released: again later. */
   postponeRelease(syncId: SyncId, byMs: number): Promise<void>;
-  /** The limits of tenants that have others than a new one. */
-  fetchLimits(): Promise<TenantLimits[]>;
+  /** The limits of tenants and connections that have others than a new one. */
+  fetchLimits(): Promise<Limits>;
 }
 
 /** What an empty index is filled from. */

@@ -9,6 +9,8 @@ export interface Tenant {
   version: number;
   /** Share of the starts while others wait, too. */
   weight: number;
+  /** How many of its runs may be at work at once. */
+  maxRuns: number;
   /** ISO 8601, UTC, like all times of these ports. */
   createdAt: string;
 }
@@ -16,11 +18,12 @@ export interface Tenant {
 /** Members that are absent stay as they are. */
 export interface TenantChange {
   weight?: number | undefined;
+  maxRuns?: number | undefined;
 }
 
 export interface TenantStore {
   /** CONFLICT at /name when the name is taken. */
-  create(scope: Scope, tenant: { name: string; weight: number }): Promise<Tenant>;
+  create(scope: Scope, tenant: { name: string } & TenantChange): Promise<Tenant>;
   /** Holds for the next admission. FORBIDDEN, NOT_FOUND, VERSION_CONFLICT. */
   update(scope: Scope, ref: string, change: TenantChange, ifVersion: number | undefined): Promise<Tenant>;
   /** By id or name. NOT_FOUND also for another tenant's. */

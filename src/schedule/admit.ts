@@ -22,17 +22,21 @@ export interface Admitted {
   readonly isMore: boolean;
   /** A row was held by somebody: admit again soon, not at once. */
   readonly wasLocked: boolean;
+  /** Ms until a run that waits for a time goes on; null: none does. */
+  readonly nextInMs: number | null;
 }
 
 /** Runs a call. */
 const admitSize = 100;
+/** How long a run waits whose rows cannot be changed. */
+const backOffMs = 30_000;
 
 /** Admits as many runs as there are places and starts to spare, and hands them to the launcher. */
 export async function admit({ index, store, launcher, log }: AdmitDeps, cap: number): Promise<Admitted> {
   const limit = Math.min(admitSize, launcher.room());
-  if (limit === 0) return { filled: 'all', isMore: false, wasLocked: false };
-  const { tickets, filled } = await index.admit({ limit, cap });
-  if (tickets.length === 0) return { filled, isMore: false, wasLocked: false };
+  if (limit === 0) return { filled: 'all', isMore: false, wasLocked: false, nextInMs: null };
+  const { tickets, ...admission } = await index.admit({ limit, cap });
+  if (tickets.length === 0) return { ...admission, wasLocked: false };
   const tokens = new Map(tickets.map((ticket) => [ticket.runId, ticket]));
   const verdicts = await startEach(
     store,
@@ -42,7 +46,7 @@ export async function admit({ index, store, launcher, log }: AdmitDeps, cap: num
   launcher.launch(startsOf(verdicts, tokens));
   await answerTickets(index, verdicts, tokens);
   const wasLocked = verdicts.some((v) => v.verdict === 'locked');
-  return { filled, isMore: tickets.length === limit && !wasLocked, wasLocked };
+  return { ...admission, isMore: admission.isMore && !wasLocked, wasLocked };
 }
 
 /** What the rows let start, or go on after a pause. */
@@ -56,7 +60,7 @@ export const startsOf = (
       : [],
   );
 
-/** Asks the rows; when one makes the batch throw, one by one, so that it never holds the others. */
+/** Asks the rows; when one makes the batch throw, one by one, so that it holds neither the others nor a place. */
 export async function startEach(
   store: AdmitDeps['store'],
   runIds: readonly RunId[],
@@ -67,8 +71,9 @@ export async function startEach(
   } catch (error) {
     if (hasCode(error, 'UNAVAILABLE')) throw error;
     if (runIds.length === 1) {
-      log.error({ run: runIds[0], error, code: codeOf(error) }, 'admit: a run cannot be started');
-      return [];
+      const [runId] = runIds as [RunId];
+      log.error({ run: runId, error, code: codeOf(error) }, 'admit: a run cannot be started');
+      return [{ runId, verdict: 'wait', reason: 'back_off', inMs: backOffMs }];
     }
     const verdicts: StartVerdict[] = [];
     for (const runId of runIds) verdicts.push(...(await startEach(store, [runId], log)));
@@ -86,8 +91,11 @@ async function answerTickets(
   const returned = verdicts.filter(({ verdict }) => !['start', 'go_on', 'at_work'].includes(verdict));
   await Promise.all([
     index.confirmStarts(verdicts.filter((v) => v.verdict === 'at_work').map(ticketOf)),
-    index.returnTickets(
-      returned.map((v) => ({ ...ticketOf(v), next: v.verdict === 'locked' ? 'wait' : 'drop' })),
-    ),
+    index.returnTickets(returned.map((v) => ({ ...ticketOf(v), next: nextOf(v) }))),
   ]);
+}
+
+function nextOf(verdict: StartVerdict): 'wait' | 'drop' | number {
+  if (verdict.verdict === 'locked') return 'wait';
+  return verdict.verdict === 'wait' && verdict.inMs !== null ? Math.max(0, verdict.inMs) : 'drop';
 }

@@ -145,10 +145,10 @@ function createAdmitStep(
       released.since = false;
       await deps.index.offerRuns(await deps.store.fetchUnblockedRuns());
     }
-    const { filled, isMore, wasLocked } = await admit({ ...deps, launcher }, settings.globalCap);
+    const { filled, isMore, wasLocked, nextInMs } = await admit({ ...deps, launcher }, settings.globalCap);
     if (filled !== 'all') onUnfilled();
     if (isMore) return 0;
-    return wasLocked ? lockedMs : settings.lookEveryMs;
+    return Math.min(wasLocked ? lockedMs : settings.lookEveryMs, nextInMs ?? Infinity);
   };
 }
 

@@ -13,9 +13,14 @@ const keysOf = (namespace: string) => {
     tenants: key('tenants'),
     virtual: key('virtual'),
     limits: key('limits'),
+    starts: key('starts'),
     runs: key('runs'),
     ready: key('ready:'),
-    active: key('active:global'),
+    parked: key('parked:'),
+    parking: key('parking'),
+    later: key('later'),
+    active: key('active:'),
+    global: key('active:global'),
     tickets: key('tickets'),
     marker: key('filled'),
     refilling: key('refilling'),
@@ -24,22 +29,38 @@ const keysOf = (namespace: string) => {
 };
 export type Keys = ReturnType<typeof keysOf>;
 
+/** The keys of commands/shared/waiting.lua, which come first in the commands that it is written before. */
+const waiting = [
+  'tenants',
+  'virtual',
+  'runs',
+  'ready',
+  'parked',
+  'parking',
+  'later',
+  'active',
+  'limits',
+  'starts',
+] as const;
+
 /** The keys of each command, in the order that its file states. */
 const commandKeys = {
   claimDue: ['due'],
   postponeDue: ['due'],
   publishDue: ['due', 'versions', 'wake'],
-  offerRuns: ['tenants', 'virtual', 'runs', 'active', 'ready', 'wake'],
-  admit: ['marker', 'tickets', 'active', 'tenants', 'virtual', 'limits', 'runs', 'ready'],
+  offerRuns: [...waiting, 'wake'],
+  admit: [...waiting, 'marker', 'tickets'],
   confirmStarts: ['tickets'],
-  returnTickets: ['tickets', 'active', 'runs', 'tenants', 'virtual', 'ready', 'wake'],
-  releaseRuns: ['active', 'tickets', 'runs', 'ready', 'wake'],
-  fetchPlaces: ['active', 'tickets'],
-  holdPlaces: ['active', 'runs', 'ready'],
-  freePlaces: ['active', 'tickets', 'runs', 'wake'],
+  returnTickets: [...waiting, 'tickets', 'wake'],
+  releaseRuns: [...waiting, 'tickets', 'wake'],
+  fetchPlaces: ['global', 'tickets'],
+  holdPlaces: waiting,
+  freePlaces: [...waiting, 'tickets', 'wake'],
+  unparkRuns: [...waiting, 'wake'],
   beginRefill: ['marker', 'refilling'],
   advanceRefill: ['marker', 'refilling'],
-  saveLimits: ['limits'],
+  saveTenants: [...waiting, 'wake'],
+  saveConnections: [...waiting, 'wake'],
 } as const satisfies Record<string, readonly (keyof Keys)[]>;
 export type CommandName = keyof typeof commandKeys;
 
@@ -49,10 +70,13 @@ export type RunCommand = (name: CommandName, args: readonly (string | number)[])
 /** Binds the commands to a client and a namespace. */
 export function bindCommands(redis: Redis, namespace: string): { run: RunCommand; keys: Keys } {
   const keys = keysOf(namespace);
+  const read = (name: string): string =>
+    readFileSync(new URL(`commands/${name}.lua`, import.meta.url), 'utf8');
+  const shared = read('shared/waiting');
   for (const [name, ofCommand] of Object.entries(commandKeys))
     redis.defineCommand(name, {
       numberOfKeys: ofCommand.length,
-      lua: readFileSync(new URL(`commands/${name}.lua`, import.meta.url), 'utf8'),
+      lua: ofCommand[0] === waiting[0] ? shared + read(name) : read(name),
     });
   const scripted = redis as unknown as Record<
     CommandName,

@@ -36,6 +36,8 @@ const chunkSize = 200;
 /** An index with its connections; `close` ends them. */
 export type RedisIndex = ScheduleIndex & { close(): void };
 
+type AdmitReply = [nowMs: number, marker: string, token: number, more: number, waitMs: number, ...RunId[]];
+
 /** Connects in the background: methods reject with UNAVAILABLE until Redis answers. */
 export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
   const { url, namespace, log } = options;
@@ -68,7 +70,13 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
     );
     await Promise.all(chunks.map((chunk) => run(name, [...before, ...chunk.flatMap(argsOf)])));
   };
-  const offerArgs = (r: RunOffer): (string | number)[] => [r.runId, r.tenantId, r.syncId, r.score];
+  const offerArgs = (r: RunOffer): (string | number)[] => [
+    r.runId,
+    r.tenantId,
+    r.syncId,
+    r.connectionId,
+    r.score,
+  ];
 
   return {
     publishDue: (entries) =>
@@ -77,7 +85,16 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       ]),
     offerRuns: (runs) => runChunks('offerRuns', runs, offerArgs),
     releaseRuns: (runIds) => runChunks('releaseRuns', runIds, (id) => [id]),
-    saveLimits: (tenants) => runChunks('saveLimits', tenants, (t) => [t.tenantId, t.version, t.weight]),
+    saveLimits: async ({ tenants = [], connections = [] }) => {
+      await runChunks('saveTenants', tenants, (t) => [t.tenantId, t.version, t.weight, t.maxRuns]);
+      await runChunks('saveConnections', connections, (c) => [
+        c.connectionId,
+        c.version,
+        c.maxRuns,
+        c.startGapMs,
+        c.coolMs,
+      ]);
+    },
 
     async claimDue(limit) {
       const reply = await run('claimDue', [limit, claimLeaseMs, await clock.deadlineMs()]);
@@ -90,10 +107,11 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
 
     async admit({ limit, cap }) {
       const reply = await run('admit', [limit, cap, ticketMs, await clock.deadlineMs()]);
-      const [nowMs, marker, token, ...runIds] = reply as [number, string, number, ...RunId[]];
+      const [nowMs, marker, token, more, waitMs, ...runIds] = reply as AdmitReply;
       clock.observe(nowMs);
       const filled = (marker === '' ? 'nothing' : marker) as Filled;
-      return { filled, tickets: runIds.map((runId) => ({ runId, token })) };
+      const tickets = runIds.map((runId) => ({ runId, token }));
+      return { filled, tickets, isMore: more === 1, nextInMs: waitMs < 0 ? null : waitMs };
     },
     confirmStarts: (tickets) => runChunks('confirmStarts', tickets, (t) => [t.runId, t.token]),
     returnTickets: (tickets) => runChunks('returnTickets', tickets, (t) => [t.runId, t.token, t.next]),
@@ -113,6 +131,7 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
     fetchPlaces: async () => (await run('fetchPlaces', [])) as RunId[],
     holdPlaces: (runs) => runChunks('holdPlaces', runs, offerArgs),
     freePlaces: (runIds) => runChunks('freePlaces', runIds, (id) => [id]),
+    unparkRuns: async () => void (await run('unparkRuns', [])),
 
     onWake(listener) {
       if (!subscriber) {

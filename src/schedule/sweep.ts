@@ -31,7 +31,7 @@ const maxPages = 20;
 
 /** Does each part once. */
 export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<void> {
-  const { index, store, log } = deps;
+  const { log } = deps;
   const attempt = async (name: string, part: () => Promise<void>): Promise<boolean> => {
     try {
       await part();
@@ -44,19 +44,23 @@ export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<voi
   const isIndexUp = await attempt('places', () => comparePlaces(deps));
   await attempt('overdue syncs', () => settleOverdue(deps, isIndexUp ? options.overdueMs : 0, isIndexUp));
   await attempt('missed runs', () => dropMissed(deps));
-  if (isIndexUp) await attempt('limits', async () => index.saveLimits(await store.fetchLimits()));
   if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
   else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
   await attempt('stuck starts', () => startStuck(deps, options.ticketMs));
 }
 
-/** Places are exactly the runs that hold one by their rows. Read from the index first: what is final stays final. */
+/**
+ * Places are exactly the runs that hold one by their rows, and nobody waits where there is room. Read from the index first:
+ * what is final stays final.
+ */
 async function comparePlaces({ index, store }: SweepDeps): Promise<void> {
   const held = await index.fetchPlaces();
   const isHeld = new Set(held);
   await index.freePlaces(await store.fetchPlaceless(held));
   const holders = await store.fetchPlaceHolders();
   await index.holdPlaces(holders.filter((run) => !isHeld.has(run.runId)));
+  await index.saveLimits(await store.fetchLimits());
+  await index.unparkRuns();
 }
 
 async function settleOverdue(deps: SweepDeps, lateMs: number, isIndexUp: boolean): Promise<void> {
@@ -84,7 +88,7 @@ async function offerWaiting({ index, store }: SweepDeps): Promise<void> {
   await index.offerRuns(await store.fetchResumedRuns());
 }
 
-/** Without the index: in order of score, with the cap counted in the rows. Places are written when it is back. */
+/** Without the index: in order of score, with the caps counted in the rows. Places are written when it is back. */
 async function admitFromRows({ store, launcher, log }: SweepDeps, cap: number): Promise<void> {
   const runIds = await store.fetchAdmissible(cap, launcher.room());
   if (runIds.length === 0) return;

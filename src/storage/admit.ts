@@ -1,6 +1,6 @@
 /**
  * Admit: the rows' word on runs that hold a place. A run becomes `starting` only if it is queued, due by this
- * database's clock, in time, not paused and not blocked by another run of its sync; a paused one that was resumed becomes
+ * database's clock, in time, not paused, not blocked by another run of its sync, and its source does not cool down; a paused one that was resumed becomes
  * `running` again.
  */
 import type { RunId, SyncId } from '../domain/ids.ts';
@@ -17,6 +17,8 @@ interface JudgedRun {
   readonly run: RunToStart;
   readonly judged: Judged;
   readonly overlapAllowed: boolean;
+  /** Until it is no longer so, where a time says when. */
+  readonly waitMs: number | null;
 }
 
 /** The members of a RunToStart, of the run `r`. */
@@ -27,7 +29,7 @@ const runToStart = `r.id as "runId", r.workflow_id as "workflowId", r.tenant_id 
 const runWithItsSync = `penstock.run r
   join penstock.tenant t on t.id = r.tenant_id
   join penstock.sync s on s.id = r.sync_id
-  join penstock.connection c on c.id = s.source_connection_id
+  join penstock.connection c on c.id = r.source_connection_id
   join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version`;
 
 /** Judges the runs whose rows nobody holds, starts those that may, drops those that are too late, notes why others wait. */
@@ -97,14 +99,16 @@ async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]>
          when s.status = 'deleted' then 'sync_deleted'
          when r.start_before < clock_timestamp() then 'missed'
          when r.due_at > clock_timestamp() then 'not_due'
-         else coalesce(${pausedReason}, case when ${isBlocked} then 'previous_run' else 'start' end)
-       end as judged
+         else coalesce(${pausedReason}, case when ${isBlocked} then 'previous_run'
+           when c.cool_until > clock_timestamp() then 'cooling_down' else 'start' end)
+       end as judged,
+       ceil(extract(epoch from greatest(r.due_at, c.cool_until) - clock_timestamp()) * 1000)::float8 as "waitMs"
      from ${runWithItsSync}
      where r.id = any($1)
      order by greatest(r.due_at, r.queued_at), r.id`,
     [runIds],
   );
-  return rows.map(({ judged, overlapAllowed, ...run }) => ({ run, judged, overlapAllowed }));
+  return rows.map(({ judged, overlapAllowed, waitMs, ...run }) => ({ run, judged, overlapAllowed, waitMs }));
 }
 
 function firstOfEachSync(runs: readonly JudgedRun[]): JudgedRun[] {
@@ -118,14 +122,15 @@ function firstOfEachSync(runs: readonly JudgedRun[]): JudgedRun[] {
   });
 }
 
-function toVerdict({ run, judged }: JudgedRun): StartVerdict {
+function toVerdict({ run, judged, waitMs }: JudgedRun): StartVerdict {
   const { runId } = run;
   if (judged === 'start' || judged === 'starting') return { runId, verdict: 'start', run };
   if (judged === 'go_on') return { runId, verdict: 'go_on', run };
   if (judged === 'at_work') return { runId, verdict: 'at_work' };
   if (judged === 'gone' || judged === 'missed' || judged === 'sync_deleted')
     return { runId, verdict: 'gone' };
-  return { runId, verdict: 'wait', reason: judged };
+  const hasTime = judged === 'not_due' || judged === 'cooling_down';
+  return { runId, verdict: 'wait', reason: judged, inMs: hasTime ? waitMs : null };
 }
 
 /** Notes why queued runs wait. Of a paused run the reason is more: it says that the run wants to go on (`waitsToGoOn`). */

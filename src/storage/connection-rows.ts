@@ -14,12 +14,17 @@ interface ConnectionRow {
   name: string;
   kind: string;
   version: number;
+  maxRuns: number;
+  startsPerMinute: number | null;
+  coolUntil: string | null;
   createdAt: string;
   updatedAt: string;
   settings: ConnectionSettings;
 }
 
 const selection = `c.id, c.tenant_id as "tenantId", c.name, c.kind, c.version,
+  c.max_runs as "maxRuns", c.starts_per_minute as "startsPerMinute",
+  case when c.cool_until > clock_timestamp() then ${isoOf('c.cool_until')} end as "coolUntil",
   ${isoOf('c.created_at')} as "createdAt", ${isoOf('c.updated_at')} as "updatedAt", v.settings
   from penstock.connection c
   join penstock.connection_version v on v.connection_id = c.id and v.version = c.version

@@ -2,7 +2,6 @@
  * Connections in the control database (src/ports/connection-store.ts). A change of settings makes a version, which
  * runs freeze; the password is sealed beside them and only the engine's role can read it.
  */
-import type { Pool } from 'pg';
 import { PenstockError } from '../domain/errors.ts';
 import { newId } from '../domain/ids.ts';
 import type { ConnectionSettings } from '../ports/connection.ts';
@@ -12,17 +11,27 @@ import type {
   ConnectionStore,
   NewConnection,
 } from '../ports/connection-store.ts';
+import type { ConnectionLimits } from '../ports/schedule-index.ts';
 import type { Scope } from '../ports/scope.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import { deleteGrant, listGrants, upsertGrant } from './connection-grants.ts';
+import { updateLimits } from './connection-limits.ts';
 import { fetchConnection, listConnections, listUsers, lockConnection } from './connection-rows.ts';
 import { passwordContext } from './connection-secret.ts';
 import { checkVersion, refusingDoubles } from './database-errors.ts';
+import { createTellIndex } from './index-news.ts';
 import { inOperatorScope, inScope, insertAudit } from './in-scope.ts';
+import type { StoreDeps } from './store-deps.ts';
 import type { Tx } from './transaction.ts';
 
 /** The connections over a pool. */
-export function createConnectionStore(pool: Pool, secretBox: SecretBox): ConnectionStore {
+export function createConnectionStore({
+  pool,
+  secretBox,
+  announcer,
+  logger,
+}: Omit<StoreDeps, 'starter'> & { secretBox: SecretBox }): ConnectionStore {
+  const tellIndex = createTellIndex(announcer, logger);
   const unique = <T>(name: string | undefined, work: () => Promise<T>): Promise<T> =>
     refusingDoubles(
       'connection_name_is_unique',
@@ -30,16 +39,22 @@ export function createConnectionStore(pool: Pool, secretBox: SecretBox): Connect
       work,
     );
   return {
-    create: (scope, connection) =>
-      unique(connection.name, () =>
-        inScope(pool, scope, (tx) => insertConnection(tx, scope, secretBox, connection)),
-      ),
+    create: async (scope, wanted) => {
+      const { connection, connections } = await unique(wanted.name, () =>
+        inScope(pool, scope, (tx) => insertConnection(tx, scope, secretBox, wanted)),
+      );
+      await tellIndex({ limits: { connections } });
+      return connection;
+    },
     fetch: (scope, ref) => inScope(pool, scope, (tx) => fetchConnection(tx, scope, ref)),
     list: (scope, page) => inScope(pool, scope, (tx) => listConnections(tx, page)),
-    update: (scope, ref, change, ifVersion) =>
-      unique(change.name, () =>
+    update: async (scope, ref, change, ifVersion) => {
+      const { connection, connections } = await unique(change.name, () =>
         inScope(pool, scope, (tx) => updateConnection({ tx, scope, secretBox, ref, ifVersion }, change)),
-      ),
+      );
+      await tellIndex({ limits: { connections } });
+      return connection;
+    },
     delete: (scope, ref, ifVersion) =>
       inScope(pool, scope, (tx) => deleteConnection(tx, scope, ref, ifVersion)),
     grant: (scope, ref, grant) => inOperatorScope(pool, scope, (tx) => upsertGrant(tx, scope, ref, grant)),
@@ -47,6 +62,12 @@ export function createConnectionStore(pool: Pool, secretBox: SecretBox): Connect
       inOperatorScope(pool, scope, (tx) => deleteGrant(tx, scope, ref, tenantId)),
     listGrants: (scope, ref) => inOperatorScope(pool, scope, (tx) => listGrants(tx, scope, ref)),
   };
+}
+
+/** A connection as it is now, and what admission must go by. */
+interface Changed {
+  connection: Connection;
+  connections: readonly ConnectionLimits[];
 }
 
 /** All that a version of a connection keeps. */
@@ -63,7 +84,7 @@ async function insertConnection(
   scope: Scope,
   secretBox: SecretBox,
   connection: NewConnection,
-): Promise<Connection> {
+): Promise<Changed> {
   const id = newId('connection');
   const { tenantId } = scope;
   await tx.query('insert into penstock.connection (id, tenant_id, name, kind) values ($1, $2, $3, $4)', [
@@ -77,8 +98,9 @@ async function insertConnection(
     'insert into penstock.connection_secret (connection_id, tenant_id, sealed) values ($1, $2, $3)',
     [id, tenantId, secretBox.seal(connection.password, passwordContext(tenantId, id))],
   );
+  const connections = await updateLimits(tx, id, connection);
   await insertAudit(tx, scope, { tenantId, action: 'connection.create', objectId: id });
-  return fetchConnection(tx, scope, id);
+  return { connection: await fetchConnection(tx, scope, id), connections };
 }
 
 const insertVersion = (
@@ -102,11 +124,12 @@ interface UpdateContext {
 async function updateConnection(
   { tx, scope, secretBox, ref, ifVersion }: UpdateContext,
   change: ConnectionChange,
-): Promise<Connection> {
+): Promise<Changed> {
   const before = await lockConnection(tx, scope, ref);
   const { id, tenantId } = before;
   checkVersion(`connection ${before.name}`, before.version, ifVersion);
-  const { password, ...rest } = change;
+  const { password, maxRuns, startsPerMinute, coolUntil, ...rest } = change;
+  const limits = { maxRuns, startsPerMinute, coolUntil };
   const after = { ...before, ...withoutUndefined(rest) };
   const moved = changedMembers(settingsOf(before), settingsOf(after));
   checkPasswordComesAlong(moved, password);
@@ -122,13 +145,15 @@ async function updateConnection(
        where connection_id = $1`,
       [id, secretBox.seal(password, passwordContext(tenantId, id))],
     );
+  const connections = await updateLimits(tx, id, limits);
   const changed = [
     ...(after.name === before.name ? [] : ['name']),
     ...moved,
     ...(password === undefined ? [] : ['password']),
+    ...Object.keys(withoutUndefined(limits)),
   ];
   await insertAudit(tx, scope, { tenantId, action: 'connection.update', objectId: id, data: { changed } });
-  return fetchConnection(tx, scope, id);
+  return { connection: await fetchConnection(tx, scope, id), connections };
 }
 
 /** Members that were not sent are not there, rather than there and undefined. */

@@ -14,7 +14,7 @@ export function createControlStore(deps: StoreDeps & { secretBox: SecretBox }): 
   return {
     tenants: createTenantStore(deps),
     apiKeys: createApiKeyStore(deps.pool),
-    connections: createConnectionStore(deps.pool, deps.secretBox),
+    connections: createConnectionStore(deps),
     syncs: createSyncStore(deps),
     runs: createRunControl(deps),
     pauses: createPauseStore(deps),

@@ -2,7 +2,7 @@
  * What the index must hear after a commit. The rows are the truth: news that do not arrive are found by the
  * dispatcher's sweep seconds later, so a dead Redis fails no request.
  */
-import type { DueEntry, RunOffer, ScheduleAnnouncer, TenantLimits } from '../ports/schedule-index.ts';
+import type { DueEntry, Limits, RunOffer, ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -10,19 +10,19 @@ export interface IndexNews {
   due?: readonly DueEntry[];
   offered?: readonly RunOffer[];
   released?: readonly RunId[];
-  limits?: readonly TenantLimits[];
+  limits?: Partial<Limits>;
 }
 
 export type TellIndex = (news: IndexNews) => Promise<void>;
 
 /** Passes news on and never throws. */
 export function createTellIndex(announcer: ScheduleAnnouncer, logger: Logger): TellIndex {
-  return async ({ due = [], offered = [], released = [], limits = [] }) => {
+  return async ({ due = [], offered = [], released = [], limits }) => {
     try {
       if (due.length > 0) await announcer.publishDue(due);
       if (offered.length > 0) await announcer.offerRuns(offered);
       if (released.length > 0) await announcer.releaseRuns(released);
-      if (limits.length > 0) await announcer.saveLimits(limits);
+      if (limits) await announcer.saveLimits(limits);
     } catch (err) {
       logger.warn({ err }, 'the index did not hear of a change; the sweep will find it');
     }

@@ -1,5 +1,5 @@
 /** Queued runs as the index takes them. */
-import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import { readyScore } from '../domain/priority.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
 import { now, pausedReason } from './run-conditions.ts';
@@ -10,20 +10,23 @@ export interface OfferRow {
   readonly runId: RunId;
   readonly tenantId: TenantId;
   readonly syncId: SyncId;
+  readonly connectionId: ConnectionId;
   readonly dueMs: number;
   readonly queuedAtMs: number;
   readonly priority: number;
 }
 
 /** Columns of an OfferRow, of the run `r`. */
-export const offerColumns = `r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId", r.priority,
+export const offerColumns = `r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId",
+  r.source_connection_id as "connectionId", r.priority,
   floor(extract(epoch from r.due_at) * 1000)::float8 as "dueMs",
   floor(extract(epoch from r.queued_at) * 1000)::float8 as "queuedAtMs"`;
 
-export const offerOf = ({ runId, tenantId, syncId, ...readiness }: OfferRow): RunOffer => ({
+export const offerOf = ({ runId, tenantId, syncId, connectionId, ...readiness }: OfferRow): RunOffer => ({
   runId,
   tenantId,
   syncId,
+  connectionId,
   score: readyScore(readiness),
 });
 

@@ -11,6 +11,7 @@ import type { RunStore } from '../ports/run-store.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { coolSource } from './connection-limits.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
 import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
@@ -20,12 +21,15 @@ interface RunStoreDeps {
   /** Of a login that may take the role penstock_engine. */
   pool: Pool;
   secretBox: SecretBox;
-  announcer: Pick<ScheduleAnnouncer, 'releaseRuns'>;
+  announcer: Pick<ScheduleAnnouncer, 'releaseRuns' | 'saveLimits'>;
   logger: Logger;
 }
 
 /** Longer messages are cut: they are for people. */
 const maxMessageLength = 2_000;
+
+/** How long a source that asked for less gets no new run. */
+const coolMs = 60_000;
 
 /** The run store over a pool. */
 export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreDeps): RunStore {
@@ -78,7 +82,16 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
     note: (runId, kind, data) => asEngine(pool, (tx) => insertRunEvent(tx, { runId, kind, data })),
     beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
     reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
-    endAttempt: (attempt, end) => asEngine(pool, (tx) => finishAttempt(tx, attempt, end)),
+    endAttempt: async (attempt, end) => {
+      const cooled = await asEngine(pool, async (tx) => {
+        await finishAttempt(tx, attempt, end);
+        return end.error?.code === 'SOURCE_THROTTLED' ? coolSource(tx, attempt.runId, coolMs) : [];
+      });
+      if (cooled.length === 0) return;
+      await announcer
+        .saveLimits({ connections: cooled })
+        .catch((err: unknown) => logger.warn({ err }, 'the sweep tells the index which source cools down'));
+    },
   };
 }
 

@@ -174,9 +174,9 @@ function queue(
 
 /** Also when a run is open: it may end before this is committed. */
 function offerOf(sync: SyncFacts, { nominalMs, dueMs }: RunSlot): RunOffer {
-  const { syncId, tenantId, nowMs: queuedAtMs } = sync;
+  const { syncId, tenantId, connectionId, nowMs: queuedAtMs } = sync;
   const score = readyScore({ dueMs, queuedAtMs, priority: sync.spec.priority });
-  return { runId: runIdAt(sync, nominalMs), tenantId, syncId, score };
+  return { runId: runIdAt(sync, nominalMs), tenantId, syncId, connectionId, score };
 }
 
 const settledAs = (

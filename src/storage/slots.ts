@@ -2,7 +2,7 @@
  * The rows of tick: what a sync's judgement needs, read under its lock, and what the judgement leaves, written in one
  * statement. Only settle.ts calls these.
  */
-import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { OpenRuns, PauseInterval } from '../domain/settle-slots.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import { changeRuns } from './run-status.ts';
@@ -12,6 +12,8 @@ import type { Tx } from './transaction.ts';
 export interface SyncFacts {
   readonly syncId: SyncId;
   readonly tenantId: TenantId;
+  /** It reads from this one. */
+  readonly connectionId: ConnectionId;
   readonly tenantName: string;
   readonly syncName: string;
   readonly version: number;
@@ -49,7 +51,8 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
        select set_config('penstock.settled_at_ms', coalesce(nullif(current_setting('penstock.settled_at_ms', true), ''),
          floor(extract(epoch from clock_timestamp()) * 1000)::text), true)::float8 as now_ms
      )
-     select s.id as "syncId", s.tenant_id as "tenantId", t.name as "tenantName", s.name as "syncName", s.version,
+     select s.id as "syncId", s.tenant_id as "tenantId", s.source_connection_id as "connectionId",
+       t.name as "tenantName", s.name as "syncName", s.version,
        s.status, v.spec, (extract(epoch from s.next_nominal_at) * 1000)::float8 as "nextNominalMs",
        i.now_ms as "nowMs",
        (select json_build_object('queued', count(*) filter (where r.status = 'queued'),

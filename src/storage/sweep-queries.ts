@@ -2,8 +2,9 @@
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 import { defaultSlackMs } from '../domain/priority.ts';
-import type { DueEntry, RunOffer, TenantLimits } from '../ports/schedule-index.ts';
+import type { ConnectionLimits, DueEntry, Limits, RunOffer, TenantLimits } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
+import { connectionLimitColumns } from './connection-limits.ts';
 import { holdsPlace, isBlocked, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
 import { changeRuns } from './run-status.ts';
@@ -68,19 +69,34 @@ export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
   return rows.map(offerOf);
 }
 
-/** One run of each sync, in order of score; `cap` counts by the rows, because the index is away. */
+/**
+ * One run of each sync, in order of score; the caps count by the rows, because the index is away. Of a source whose starts
+ * keep a distance, which only the index knows, one run at a time.
+ */
 export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promise<RunId[]> {
   const { rows } = await tx.query<{ id: RunId }>(
-    `with ranked as (
-       select r.id, r.sync_id, greatest(r.due_at, r.queued_at) + ($1::float8[])[r.priority] * interval '1 millisecond' as score
+    `with held as materialized (
+       select r.tenant_id, r.source_connection_id from penstock.run r where ${holdsPlace}
+     ), waiting as (
+       select r.id, r.tenant_id, r.sync_id, r.source_connection_id,
+         greatest(r.due_at, r.queued_at) + ($1::float8[])[r.priority] * interval '1 millisecond' as score
        from penstock.run r
        where (r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked})
          or ${waitsToGoOn}
      ), first_of_sync as (
-       select distinct on (sync_id) id, score from ranked order by sync_id, score, id
+       select distinct on (sync_id) * from waiting order by sync_id, score, id
+     ), of_connection as (
+       select f.*, row_number() over (partition by c.id order by f.score, f.id) as nth,
+         case when c.cool_until > ${now} then 0 when c.starts_per_minute is null then c.max_runs else 1 end
+           - (select count(*) from held where held.source_connection_id = c.id) as room
+       from first_of_sync f join penstock.connection c on c.id = f.source_connection_id
+     ), of_tenant as (
+       select f.id, f.score, row_number() over (partition by t.id order by f.score, f.id) as nth,
+         t.max_runs - (select count(*) from held where held.tenant_id = t.id) as room
+       from of_connection f join penstock.tenant t on t.id = f.tenant_id where f.nth <= f.room
      )
-     select id from first_of_sync order by score, id
-     limit greatest(0, least($2, $3 - (select count(*) from penstock.run r where ${holdsPlace})))`,
+     select id from of_tenant where nth <= room order by score, id
+     limit greatest(0, least($2, $3 - (select count(*) from held)))`,
     [defaultSlackMs, limit, cap],
   );
   return rows.map((row) => row.id);
@@ -179,9 +195,14 @@ export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promis
   return toPage(rows, size, ({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }));
 }
 
-export async function fetchLimits(tx: Tx): Promise<TenantLimits[]> {
-  const { rows } = await tx.query<TenantLimits>(
-    'select id as "tenantId", version, weight from penstock.tenant where version > 1 or weight <> 1',
+export async function fetchLimits(tx: Tx): Promise<Limits> {
+  const tenants = await tx.query<TenantLimits>(
+    `select id as "tenantId", version, weight, max_runs as "maxRuns" from penstock.tenant
+     where version > 1 or weight <> 1 or max_runs <> 10`,
   );
-  return rows;
+  const connections = await tx.query<ConnectionLimits>(
+    `select ${connectionLimitColumns} from penstock.connection c
+     where limits_version > 1 or max_runs <> 4 or starts_per_minute is not null`,
+  );
+  return { tenants: tenants.rows, connections: connections.rows };
 }

@@ -1,6 +1,7 @@
 /** Tenants in the control database (src/ports/tenant-store.ts). */
 import { PenstockError } from '../domain/errors.ts';
-import { newId } from '../domain/ids.ts';
+import { newId, type TenantId } from '../domain/ids.ts';
+import type { Limits } from '../ports/schedule-index.ts';
 import type { Page, PageRequest, Scope } from '../ports/scope.ts';
 import type { Tenant, TenantChange, TenantStore } from '../ports/tenant-store.ts';
 import { checkVersion, refusingDoubles } from './database-errors.ts';
@@ -11,23 +12,26 @@ import { isoOf } from './sql-text.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { Tx } from './transaction.ts';
 
-const columns = `id, name, version, weight, ${isoOf('created_at')} as "createdAt"`;
+const columns = `id, name, version, weight, max_runs as "maxRuns", ${isoOf('created_at')} as "createdAt"`;
 
 /** The tenants over a pool. */
 export function createTenantStore({ pool, announcer, logger }: Omit<StoreDeps, 'starter'>): TenantStore {
   const tellIndex = createTellIndex(announcer, logger);
   return {
-    create: (scope, tenant) =>
-      refusingDoubles(
+    create: async (scope, tenant) => {
+      const made = await refusingDoubles(
         'tenant_name_key',
         { message: `there is a tenant ${tenant.name} already`, pointer: '/name' },
         () => inOperatorScope(pool, scope, (tx) => insertTenant(tx, scope, tenant)),
-      ),
+      );
+      await tellIndex({ limits: limitsOf(made) });
+      return made;
+    },
     update: async (scope, ref, change, ifVersion) => {
       const tenant = await inOperatorScope(pool, scope, (tx) =>
         updateTenant({ tx, scope, ref, ifVersion }, change),
       );
-      await tellIndex({ limits: [{ ...tenant, tenantId: tenant.id }] });
+      await tellIndex({ limits: limitsOf(tenant) });
       return tenant;
     },
     fetch: (scope, ref) => inScope(pool, scope, (tx) => fetchTenant(tx, ref)),
@@ -38,16 +42,22 @@ export function createTenantStore({ pool, announcer, logger }: Omit<StoreDeps, '
 async function insertTenant(
   tx: Tx,
   scope: Scope,
-  { name, weight }: { name: string; weight: number },
+  { name, ...limits }: { name: string } & TenantChange,
 ): Promise<Tenant> {
-  const { rows } = await tx.query<Tenant>(
-    `insert into penstock.tenant (id, name, weight) values ($1, $2, $3) returning ${columns}`,
-    [newId('tenant'), name, weight],
-  );
-  const tenant = rows[0] as Tenant;
-  await insertAudit(tx, scope, { tenantId: tenant.id, action: 'tenant.create', objectId: tenant.id });
-  return tenant;
+  const id = newId('tenant');
+  await tx.query('insert into penstock.tenant (id, name) values ($1, $2)', [id, name]);
+  await saveLimits(tx, id, limits);
+  await insertAudit(tx, scope, { tenantId: id, action: 'tenant.create', objectId: id });
+  return fetchTenant(tx, id);
 }
+
+const limitsOf = (tenant: Tenant): Partial<Limits> => ({ tenants: [{ ...tenant, tenantId: tenant.id }] });
+
+const saveLimits = (tx: Tx, id: TenantId, { weight, maxRuns }: TenantChange): Promise<unknown> =>
+  tx.query(
+    `update penstock.tenant set weight = coalesce($2, weight), max_runs = coalesce($3, max_runs) where id = $1`,
+    [id, weight ?? null, maxRuns ?? null],
+  );
 
 async function updateTenant(
   { tx, scope, ref, ifVersion }: { tx: Tx; scope: Scope; ref: string; ifVersion: number | undefined },
@@ -56,10 +66,8 @@ async function updateTenant(
   await tx.query('select from penstock.tenant where id = $1 or name = $1 for no key update', [ref]);
   const { id, name, version } = await fetchTenant(tx, ref);
   checkVersion(`tenant ${name}`, version, ifVersion);
-  await tx.query(
-    'update penstock.tenant set version = version + 1, weight = coalesce($2, weight) where id = $1',
-    [id, change.weight ?? null],
-  );
+  await tx.query('update penstock.tenant set version = version + 1 where id = $1', [id]);
+  await saveLimits(tx, id, change);
   await insertAudit(tx, scope, { tenantId: id, action: 'tenant.update', objectId: id, data: { ...change } });
   return fetchTenant(tx, id);
 }

@@ -106,5 +106,5 @@ const laterAnnouncer = (index: () => ScheduleAnnouncer): ScheduleAnnouncer => ({
   publishDue: async (entries) => index().publishDue(entries),
   offerRuns: async (runs) => index().offerRuns(runs),
   releaseRuns: async (runIds) => index().releaseRuns(runIds),
-  saveLimits: async (tenants) => index().saveLimits(tenants),
+  saveLimits: async (limits) => index().saveLimits(limits),
 });

@@ -3,7 +3,7 @@ import { newId, type RunId, type TenantId } from '../../src/domain/ids.ts';
 import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { NewConnection } from '../../src/ports/connection-store.ts';
 import type { ControlStore } from '../../src/ports/control-store.ts';
-import type { DueEntry, RunOffer, TenantLimits } from '../../src/ports/schedule-index.ts';
+import type { ConnectionLimits, DueEntry, RunOffer, TenantLimits } from '../../src/ports/schedule-index.ts';
 import type { Scope } from '../../src/ports/scope.ts';
 import type { SecretBox } from '../../src/ports/secret-box.ts';
 import { createControlStore } from '../../src/storage/control-store.ts';
@@ -16,7 +16,12 @@ export interface ControlFixture extends ControlDatabase {
   readonly secretBox: SecretBox;
   readonly operator: Scope;
   /** What the index heard, oldest first. */
-  readonly heard: { due: DueEntry[]; offered: RunOffer[]; released: RunId[]; limits: TenantLimits[] };
+  readonly heard: {
+    due: DueEntry[];
+    offered: RunOffer[];
+    released: RunId[];
+    limits: (TenantLimits | ConnectionLimits)[];
+  };
   /** What workflows were told: `cancel <workflow id>`. */
   readonly told: string[];
   /** Log lines. */
@@ -76,7 +81,8 @@ export async function createControlFixture(): Promise<ControlFixture> {
       publishDue: (entries) => unlessAway(() => heard.due.push(...entries))(),
       offerRuns: (runs) => unlessAway(() => heard.offered.push(...runs))(),
       releaseRuns: (ids) => unlessAway(() => heard.released.push(...ids))(),
-      saveLimits: (tenants) => unlessAway(() => heard.limits.push(...tenants))(),
+      saveLimits: ({ tenants = [], connections = [] }) =>
+        unlessAway(() => heard.limits.push(...tenants, ...connections))(),
     },
     starter: { cancel: tell('cancel'), pause: tell('pause'), resume: tell('resume') },
   });

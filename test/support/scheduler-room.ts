@@ -144,6 +144,9 @@ interface Planting {
   readonly sinceMs?: number;
   readonly spec?: Partial<SyncSpecInput>;
   readonly weight?: number;
+  /** Of the tenant, and of the connection that its syncs read from; by default nothing but the global cap bounds it. */
+  readonly maxRuns?: number;
+  readonly connection?: { readonly maxRuns?: number; readonly startsPerMinute?: number };
 }
 
 /** Now, by the control database's clock. */
@@ -170,7 +173,8 @@ export const everyHour = halfOff('1h', hourMs);
 
 /** Writes a tenant with syncs of one spec, as the API would have, some time ago. */
 export async function plantSyncs(pool: Pool, planting: Planting): Promise<PlantedSyncs> {
-  const { count = 1, schedule, spec: over = {}, weight = 1 } = planting;
+  const { count = 1, schedule, spec: over = {}, weight = 1, connection = {} } = planting;
+  const unbounded = 100_000;
   const [tenantId, connectionId] = [newId('tenant'), newId('connection')];
   const spec = syncSpecSchema.parse({
     name: 'subscribers',
@@ -183,14 +187,16 @@ export async function plantSyncs(pool: Pool, planting: Planting): Promise<Plante
   const firstMs = nextDue(spec.schedule, planting.sinceMs ?? (await fetchNowMs(pool)));
   const first = firstMs === null ? null : new Date(firstMs).toISOString();
   const syncIds = Array.from({ length: count }, () => newId('sync'));
-  await pool.query('insert into penstock.tenant (id, name, weight) values ($1, $2, $3)', [
+  await pool.query('insert into penstock.tenant (id, name, weight, max_runs) values ($1, $2, $3, $4)', [
     tenantId,
     `t-${tenantId.slice(4)}`,
     weight,
+    planting.maxRuns ?? unbounded,
   ]);
   await pool.query(
-    `insert into penstock.connection (id, tenant_id, name, kind) values ($1, $2, 'warehouse', 'postgres')`,
-    [connectionId, tenantId],
+    `insert into penstock.connection (id, tenant_id, name, kind, max_runs, starts_per_minute)
+     values ($1, $2, 'warehouse', 'postgres', $3, $4)`,
+    [connectionId, tenantId, connection.maxRuns ?? unbounded, connection.startsPerMinute ?? null],
   );
   await pool.query(
     `insert into penstock.sync (id, tenant_id, name, source_connection_id, destination_connection_id, next_nominal_at,

@@ -1,13 +1,13 @@
--- holdPlaces: writes the places of runs that are at work, as their rows say, whatever the cap.
--- KEYS  1 active:global  2 runs  3 prefix of ready:<tenant>
--- ARGV  quadruples: run id, tenant id, sync id, score
+-- holdPlaces: writes the places of runs that are at work, as their rows say, whatever the caps.
+-- KEYS  1-10 as in waiting.lua
+-- ARGV  quintuples: run id, tenant id, sync id, connection id, score
 -- Result number of places that were missing
 -- Invariant 3: a run that holds a place does not wait. Invariant 8: at rest the places are exactly the runs that hold them.
 local added = 0
-for i = 1, #ARGV, 4 do
-  local run, tenant, sync, score = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  added = added + redis.call('SADD', KEYS[1], run)
-  redis.call('ZREM', KEYS[3] .. tenant, run)
-  redis.call('HSET', KEYS[2], run, tenant .. ' ' .. sync .. ' ' .. score)
+for i = 1, #ARGV, 5 do
+  local run, tenant, sync, connection, score = unpack(ARGV, i, i + 4)
+  redis.call('HSET', runs, run, tenant .. ' ' .. sync .. ' ' .. connection .. ' ' .. score)
+  added = added + hold(run, tenant, connection)
+  stopWaiting(run)
 end
 return added

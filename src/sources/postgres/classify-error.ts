@@ -22,6 +22,7 @@ const codes: readonly (readonly [string, ErrorCode])[] = [
   ['3F', 'SOURCE_SQL'],
   ['25006', 'QUERY_NOT_ALLOWED'],
   ['57P03', 'SOURCE_UNREACHABLE'],
+  ['53300', 'SOURCE_THROTTLED'],
   ['53', 'SOURCE_UNREACHABLE'],
   ['08', 'SOURCE_UNREACHABLE'],
   ['40', 'SOURCE_INTERRUPTED'],

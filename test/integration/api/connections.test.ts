@@ -48,6 +48,27 @@ describe('a connection', () => {
       expect(text).not.toMatch(/correct|staple|password":"/);
   });
 
+  test('has limits that hold for the next start, and make no version of it', async () => {
+    const { body } = await acme('POST', '/v1/connections', connection({ startsPerMinute: 120 }));
+    expect(body).toMatchObject({ maxRuns: 4, startsPerMinute: 120, coolUntil: null });
+    fixture.forget();
+    const coolUntil = new Date(Date.now() + 60_000).toISOString();
+    const url = `/v1/connections/${body.id}`;
+    const changed = await acme('PATCH', url, { maxRuns: 9, startsPerMinute: null, coolUntil });
+    expect(changed).toMatchObject({
+      status: 200,
+      headers: { etag: '"1"' },
+      body: { maxRuns: 9, startsPerMinute: null, coolUntil: expect.stringContaining(coolUntil.slice(0, 19)) },
+    });
+    expect(fixture.heard.limits).toMatchObject([{ connectionId: body.id, maxRuns: 9, startGapMs: 0 }]);
+    expect((fixture.heard.limits[0] as { coolMs: number }).coolMs).toBeGreaterThan(50_000);
+    expect(await acme('PATCH', url, { coolUntil: null })).toMatchObject({
+      body: { maxRuns: 9, coolUntil: null },
+    });
+    for (const change of [{ maxRuns: 0 }, { startsPerMinute: 0 }, { coolUntil: 'soon' }])
+      expect(await acme('PATCH', url, change)).toMatchObject({ status: 400 });
+  });
+
   test('is changed with If-Match, and not by a stale one', async () => {
     const { body } = await acme('POST', '/v1/connections', connection());
     expect(

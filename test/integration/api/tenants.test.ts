@@ -14,6 +14,7 @@ const newTenant = async (over: object = {}) =>
 
 test('a tenant’s weight is changed with If-Match, and the schedule index hears of it at once', async () => {
   const { id } = await newTenant({ weight: 2 });
+  fixture.forget();
   const changed = await fixture.asOperator(
     'PATCH',
     `/v1/tenants/${id}`,
@@ -27,6 +28,15 @@ test('a tenant’s weight is changed with If-Match, and the schedule index hears
   expect((await fixture.asOperator('GET', `/v1/tenants/${id}`)).body.weight).toBe(3);
 });
 
+test('a tenant has a cap from the beginning, which is changed like its weight', async () => {
+  expect(await newTenant()).toMatchObject({ weight: 1, maxRuns: 10 });
+  const { id } = await newTenant({ maxRuns: 3 });
+  fixture.forget();
+  const changed = await fixture.asOperator('PATCH', `/v1/tenants/${id}`, { maxRuns: 50 });
+  expect(changed).toMatchObject({ status: 200, body: { weight: 1, maxRuns: 50 } });
+  expect(fixture.heard.limits).toMatchObject([{ tenantId: id, version: 2, weight: 1, maxRuns: 50 }]);
+});
+
 test('an index that is away fails no change of a tenant', async () => {
   const { name } = await newTenant();
   fixture.away.value = true;
@@ -35,7 +45,7 @@ test('an index that is away fails no change of a tenant', async () => {
   });
 });
 
-test.each([{ weight: 0 }, { weight: 1001 }, { weight: 1.5 }, { wait: 2 }])(
+test.each([{ weight: 0 }, { maxRuns: 0 }, { weight: 1001 }, { weight: 1.5 }, { wait: 2 }])(
   'a tenant is not changed to %j',
   async (change) => {
     const { id } = await newTenant();

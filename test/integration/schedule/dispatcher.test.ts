@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { PenstockError } from '../../../src/domain/errors.ts';
 import { newId, runIdOf, workflowIdOf, type RunId, type SyncId } from '../../../src/domain/ids.ts';
+import type { RunOffer } from '../../../src/ports/schedule-index.ts';
 import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { announceSettled, tick } from '../../../src/schedule/tick.ts';
 import { changeRun, fetchRunStatus } from '../../../src/storage/run-status.ts';
@@ -38,6 +39,14 @@ const started = (count: number) =>
 const runOfSlot = ({ syncIds, firstMs }: PlantedSyncs, n = 0): RunId =>
   runIdOf(syncIds[n]!, 'schedule', new Date(firstMs!).toISOString());
 
+const offerOf = ({ tenantId, connectionId, syncIds }: PlantedSyncs, runId: RunId): RunOffer => ({
+  runId,
+  tenantId,
+  connectionId,
+  syncId: syncIds[0]!,
+  score: 0,
+});
+
 /** Writes a queued run as a trigger does. */
 async function trigger({ tenantId, syncIds }: PlantedSyncs, key: string, dueInMs = 0): Promise<RunId> {
   const runId = runIdOf(syncIds[0]!, 'manual', key);
@@ -67,7 +76,7 @@ describe('dispatchers', () => {
     const planted = await plantSyncs(room.pool, { schedule: { manual: true } });
     const runId = await trigger(planted, 'k');
     await waitUntil('the dispatcher listens', async () => {
-      await index.offerRuns([{ runId, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 1 }]);
+      await index.offerRuns([offerOf(planted, runId)]);
       return room.starter.started.length === 1;
     });
   });
@@ -125,9 +134,7 @@ describe('dispatchers', () => {
       return Number(listeners) > 0;
     });
     const waiting = await trigger(planted, 'next');
-    await index.offerRuns([
-      { runId: waiting, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 1 },
-    ]);
+    await index.offerRuns([offerOf(planted, waiting)]);
     await waitUntil('it says what it waits for', async () => {
       const { rows } = await room.pool.query('select waiting_reason as r from penstock.run where id = $1', [
         waiting,
@@ -199,7 +206,7 @@ describe('P9: never early', () => {
     const planted = await plantSyncs(room.pool, { schedule: { manual: true } });
     const runId = await trigger(planted, 'later', 800);
     await room.startDispatcher();
-    await index.offerRuns([{ runId, tenantId: planted.tenantId, syncId: planted.syncIds[0]!, score: 0 }]);
+    await index.offerRuns([offerOf(planted, runId)]);
     await started(1);
     const { rows } = await room.pool.query(
       `select bool_and(e.at >= r.due_at) as ok from penstock.run r join penstock.event e on e.run_id = r.id

@@ -22,8 +22,16 @@ const newRuns = (tenantId: TenantId, howMany: number): RunOffer[] =>
     const syncId = newId('sync');
     const runId = runIdOf(syncId, 'manual', String((count += 1)));
     tenantOf.set(runId, tenantId);
-    return { runId, tenantId, syncId, score };
+    return { runId, tenantId, syncId, connectionId: newId('connection'), score };
   });
+/** A tenant whose share alone bounds it. */
+async function newTenant(weight = 1): Promise<TenantId> {
+  const tenantId = newId('tenant');
+  await setWeight(tenantId, weight);
+  return tenantId;
+}
+const setWeight = (tenantId: TenantId, weight: number, version = 1) =>
+  index.saveLimits({ tenants: [{ tenantId, version, weight, maxRuns: 100_000 }] });
 const fill = async (): Promise<void> => {
   await index.beginRefill('t', { again: false });
   await index.advanceRefill('t', 'all');
@@ -45,10 +53,10 @@ const countOf = (tenants: readonly TenantId[], wanted: TenantId): number =>
 
 test('a tenant with 10,000 due delays each of 99 others by one start a round, and no more', async () => {
   await fill();
-  const crowd = newId('tenant');
+  const crowd = await newTenant();
   await index.offerRuns(newRuns(crowd, 10_000));
   await startNext(50);
-  const others = Array.from({ length: 99 }, () => newId('tenant'));
+  const others = await Promise.all(Array.from({ length: 99 }, () => newTenant()));
   await index.offerRuns(others.flatMap((tenant) => newRuns(tenant, 10)));
   const started = await startNext(1_001);
   for (const tenant of others) {
@@ -63,18 +71,17 @@ test('a tenant with 10,000 due delays each of 99 others by one start a round, an
 
 test('weights of 1 to 3 give 1 to 3, and a weight that is changed holds for the next start', async () => {
   await fill();
-  const [light, heavy] = [newId('tenant'), newId('tenant')];
-  await index.saveLimits([{ tenantId: heavy, version: 1, weight: 3 }]);
+  const [light, heavy] = [await newTenant(), await newTenant(3)];
   await index.offerRuns([...newRuns(light, 500), ...newRuns(heavy, 500)]);
   expect(countOf(await startNext(400), heavy)).toBe(300);
-  await index.saveLimits([{ tenantId: heavy, version: 2, weight: 1 }]);
-  await index.saveLimits([{ tenantId: heavy, version: 1, weight: 3 }]);
+  await setWeight(heavy, 1, 2);
+  await setWeight(heavy, 3, 1);
   expect(Math.abs(countOf(await startNext(100), heavy) - 50)).toBeLessThanOrEqual(1);
 });
 
 test('an idle tenant earns no credit', async () => {
   await fill();
-  const [busy, idle] = [newId('tenant'), newId('tenant')];
+  const [busy, idle] = [await newTenant(), await newTenant()];
   await index.offerRuns([...newRuns(busy, 400), ...newRuns(idle, 1)]);
   await startNext(300);
   await index.offerRuns(newRuns(idle, 100));
@@ -94,8 +101,7 @@ test('whatever comes and goes, two tenants that wait get the same by their weigh
       async (weights, arrivals) => {
         await room.redis.flushdb();
         await fill();
-        const tenants = weights.map(() => newId('tenant'));
-        await index.saveLimits(tenants.map((tenantId, n) => ({ tenantId, version: 1, weight: weights[n]! })));
+        const tenants = await Promise.all(weights.map((weight) => newTenant(weight)));
         const waiting = weights.map(() => 0);
         const served = weights.map(() => 0);
         const pairs = weights.flatMap((_, a) => weights.slice(0, a).map((__, b) => watchLead(a, b)));

@@ -28,7 +28,8 @@ const publish = (syncId: SyncId, version: number, nextDueAtMs: number | null) =>
 let count = 0;
 function newRun(tenantId: TenantId, score: number, syncId = newId('sync')): RunOffer {
   count += 1;
-  return { runId: runIdOf(syncId, 'manual', String(count)), tenantId, syncId, score };
+  const connectionId = newId('connection');
+  return { runId: runIdOf(syncId, 'manual', String(count)), tenantId, syncId, connectionId, score };
 }
 const fill = async (): Promise<void> => {
   await index.beginRefill('t', { again: false });
@@ -125,7 +126,7 @@ describe('admission', () => {
   test('invariant 6: nothing is admitted before the places have been counted', async () => {
     const run = newRun(newId('tenant'), 1);
     await index.offerRuns([run]);
-    expect(await index.admit({ limit: 10, cap: 10 })).toEqual({ tickets: [], filled: 'nothing' });
+    expect(await index.admit({ limit: 10, cap: 10 })).toMatchObject({ tickets: [], filled: 'nothing' });
     await index.beginRefill('t', { again: false });
     expect(await admitIds(10)).toEqual([]);
     await index.advanceRefill('t', 'places');
@@ -269,7 +270,7 @@ test('every key has the hash tag, so that all lie in one slot of a cluster', asy
   const run = newRun(newId('tenant'), 1);
   await publish(run.syncId, 1, 1);
   await index.offerRuns([run, newRun(newId('tenant'), 2)]);
-  await index.saveLimits([{ tenantId: run.tenantId, version: 1, weight: 2 }]);
+  await index.saveLimits({ tenants: [{ tenantId: run.tenantId, version: 1, weight: 2, maxRuns: 1 }] });
   await admitIds(1);
   const keys = await room.redis.keys('*');
   expect(keys.length).toBeGreaterThanOrEqual(9);

@@ -182,7 +182,7 @@ describe('P8: every due time is accounted for', () => {
 describe('settle', () => {
   test('queues a run with the identity, window and score that its slot says', async () => {
     const now = await fetchNowMs(pool);
-    const { syncIds, tenantId, firstMs } = await plantSyncs(pool, {
+    const { syncIds, tenantId, connectionId, firstMs } = await plantSyncs(pool, {
       schedule: everyMinute(now),
       sinceMs: now - minuteMs,
       spec: { priority: 4, catchUp: { window: '30m' } },
@@ -190,7 +190,8 @@ describe('settle', () => {
     const { offered, settledAtMs } = await settleOne(syncIds[0]!);
     const nominalMs = firstMs!;
     const runId = runIdOf(syncIds[0]!, 'schedule', new Date(nominalMs).toISOString());
-    expect(offered).toEqual([{ runId, tenantId, syncId: syncIds[0], score: settledAtMs + 30 * minuteMs }]);
+    const score = settledAtMs + 30 * minuteMs;
+    expect(offered).toEqual([{ runId, tenantId, syncId: syncIds[0], connectionId, score }]);
     const { rows } = await pool.query(
       `select status, origin, due_at, start_before, priority, workflow_id from penstock.run where id = $1`,
       [runId],

@@ -59,7 +59,13 @@ describe('a trigger', () => {
     });
     expect(run.dueAt).toBe(run.queuedAt);
     expect(fixture.heard.offered).toEqual([
-      { runId: run.id, tenantId: acme.tenantId, syncId: sync.id, score: Date.parse(run.dueAt) + 30 * 60_000 },
+      {
+        runId: run.id,
+        tenantId: acme.tenantId,
+        syncId: sync.id,
+        connectionId: sync.spec.source.connection,
+        score: Date.parse(run.dueAt) + 30 * 60_000,
+      },
     ]);
     expect((await runs.listEvents(acme, run.id, { limit: 5 })).items.map(({ kind }) => kind)).toEqual([
       'run.queued',

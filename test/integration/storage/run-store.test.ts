@@ -4,6 +4,7 @@ import { loadIdOf, newId, runIdOf, type RunId } from '../../../src/domain/ids.ts
 import { runStatuses, type Receipt, type RunStatus } from '../../../src/domain/run-states.ts';
 import { syncSpecSchema } from '../../../src/domain/sync-spec.ts';
 import type { RunStore } from '../../../src/ports/run-store.ts';
+import type { ConnectionLimits } from '../../../src/ports/schedule-index.ts';
 import { passwordContext } from '../../../src/storage/connection-secret.ts';
 import { createRunStore } from '../../../src/storage/run-store.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
@@ -32,6 +33,7 @@ const receipt: Receipt = {
 let database: ControlDatabase;
 let pool: Pool;
 let acme: PlantedTenant;
+const cooled: ConnectionLimits[] = [];
 let store: RunStore;
 const released: RunId[] = [];
 let indexIsAway = false;
@@ -59,6 +61,7 @@ beforeAll(async () => {
         if (indexIsAway) throw new Error('redis is away');
         released.push(...ids);
       },
+      saveLimits: async ({ connections = [] }) => void cooled.push(...connections),
     },
   });
 });
@@ -296,4 +299,26 @@ describe('attempts', () => {
     const { rows } = await pool.query(`select moved_at > '2026-01-01' as moved from penstock.run`);
     expect(rows).toEqual([{ moved: true }]);
   });
+});
+
+test('an attempt whose source asks for less cools the source down', async () => {
+  cooled.length = 0;
+  const runId = await plantRun('running');
+  const error = { class: 'transient' as const, message: 'too many connections' };
+  const counts = { rows: 0, bytes: 0, batches: 0 };
+  for (const [epoch, code] of [
+    ['1', 'SOURCE_UNREACHABLE'],
+    ['2', 'SOURCE_THROTTLED'],
+  ] as const) {
+    const attempt = { runId, partition: 0, epoch };
+    await store.beginAttempt({ ...attempt, worker: 'w' });
+    await store.endAttempt(attempt, { outcome: 'failed', ...counts, error: { ...error, code } });
+  }
+  expect(cooled).toMatchObject([{ connectionId: acme.connectionId, version: 2, maxRuns: 4, startGapMs: 0 }]);
+  expect(cooled[0]!.coolMs).toBeGreaterThan(50_000);
+  const { rows } = await pool.query(
+    'select cool_until > clock_timestamp() as cools from penstock.connection where id = $1',
+    [acme.connectionId],
+  );
+  expect(rows).toEqual([{ cools: true }]);
 });

@@ -20,6 +20,12 @@ describe('what a source says', () => {
     });
   });
 
+  test('is that it wants less work, when it has no connections left', () => {
+    const error = saying('53300', 'sorry, too many clients already');
+    expect(classifySourceError(error, 'Reading the source').code).toBe('SOURCE_THROTTLED');
+    expect(classifySourceError(saying('53200', 'out of memory'), '').code).toBe('SOURCE_UNREACHABLE');
+  });
+
   test('is cut, and its position is a number, whatever the server sends', () => {
     const message = told(saying('42P01', 'x'.repeat(1_000_000), 'canary'.repeat(1_000)));
     expect(message.length).toBeLessThan(400);
