@@ -46,7 +46,8 @@ export async function finishLoad(context: DestinationContext, request: FinishReq
 
 /**
  * What an earlier run read and the target refuses may be mended at the source by now: given up, where that leaves no trace,
- * so that this run reads for itself.
+ * so that this run reads for itself. Who holds the load publishes it after all: to wait would be to end that one.
+ * DESTINATION_BUSY.
  */
 const judgeRefusal = (
   context: DestinationContext,
@@ -55,7 +56,7 @@ const judgeRefusal = (
 ): Promise<PenstockError> =>
   inTransaction(context, 'Noting why the load is refused', async (sql) => {
     await lockRun(sql, runId);
-    const load = await fetchLoadRow(sql, id, 'for update');
+    const load = await fetchLoadRow(sql, id, 'for update nowait');
     if (!load || load.phase === 'done' || load.phase === 'abandoned') return error;
     if (load.openedBy !== runId && !isLasting(load)) {
       await abandonLoad(sql, load);

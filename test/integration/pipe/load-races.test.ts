@@ -3,10 +3,11 @@
  * leaving a batch in hand, so that the other side waits at exactly the statement in question.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
 import { finishRun } from '../../../src/copy/finish-run.ts';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
-import { createPipeRoom, nextEpoch, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
+import { createPipeRoom, nextEpoch, urlOf, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
@@ -125,6 +126,36 @@ describe('a load', () => {
     await room.to.query('commit');
     await refused;
     expect(await finished).toMatchObject({ receipt: { read: 100 } });
+  });
+
+  test('is published by its next run, though an attempt before it still judges why it was refused', async () => {
+    sync = room.sync({ query: 'select * from numbers limit 1000', key: [] });
+    load = await room.prepare(sync, run);
+    await copyAll();
+    await room.to.query('create unique index one_label on target ((1))');
+    const other = new Client({ connectionString: urlOf(room.destinationAccess) });
+    await other.connect();
+    try {
+      await room.to.query('begin; lock table target');
+      const zombie = room.openDestination({ timeouts: { graceMs: 50 } }).finish({ run, load: load.loadId });
+      const judged = expect(zombie).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+      await untilWaiting('insert into "public"."target"');
+      await other.query('begin');
+      const held = other.query('select from _penstock.run where id = $1 for update', [run]);
+      await untilWaiting('select from _penstock.run');
+      await room.to.query('commit');
+      await held;
+      await untilWaiting('select final from _penstock.run');
+      await room.to.query('drop index one_label; begin; lock table target');
+      const published = patient().finish({ run: newId('run'), load: load.loadId });
+      await untilWaiting('insert into "public"."target"');
+      await other.query('commit');
+      await judged;
+      await room.to.query('commit');
+      expect(await published).toMatchObject({ receipt: { inserted: 100 } });
+    } finally {
+      await other.end();
+    }
   });
 
   describe('that is opened while its sync is reset', () => {
