@@ -20,7 +20,7 @@ import { findColumnChange, freezeColumns, refreezeColumns, type FrozenColumn } f
 import { fetchKeysAgain } from './rejects.ts';
 import { isTarget } from './require-target.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
-import { claimTarget } from './target.ts';
+import { claimTarget, recheckTarget } from './target.ts';
 
 /** A row of `_penstock.load`, with its partitions. */
 export interface LoadRow {
@@ -121,8 +121,12 @@ export async function findLoad(sql: Sql, request: FindRequest): Promise<OpenLoad
 }
 
 /** Of rows that cannot be taken back, TARGET_CHANGED says that their table is another, when more are to be written. */
-const mayGoOn = async (sql: Sql, load: LoadRow): Promise<boolean> =>
-  (await isTarget(sql, load)) ? refreezeColumns(sql, load) : isLasting(load);
+async function mayGoOn(sql: Sql, load: LoadRow): Promise<boolean> {
+  if (!(await isTarget(sql, load))) return isLasting(load);
+  if (!(await refreezeColumns(sql, load))) return false;
+  await recheckTarget(sql, load);
+  return true;
+}
 
 /** Whether there is a `_penstock` at all; asked by what must not make one. */
 export const isPrepared = async (sql: Sql): Promise<boolean> =>

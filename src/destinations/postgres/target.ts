@@ -9,6 +9,7 @@ import type { Sql } from './destination-session.ts';
 import { describeTarget } from './describe-target.ts';
 import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
 import { hasKeyIndex } from './key-index.ts';
+import type { LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 import { own, requireOwnership } from './ownership.ts';
 import { scopeDdl, targetKey, writtenColumns } from './scoped.ts';
@@ -53,6 +54,18 @@ export async function claimTarget(
   // Last: a table that is another sync's is not changed.
   const schemaChange = columns && (await fitColumns(sql, { ...fitting, plan, present: columns }, role));
   return { ...facts, schemaChange };
+}
+
+/** What the target of a load that is gone on with must still be, as when it was opened. TARGET_OWNED, TARGET_MISMATCH, SCHEMA_CHANGED. */
+export async function recheckTarget(sql: Sql, { sync, relation, plan }: LoadRow): Promise<void> {
+  const { columns } = await describeTarget(sql, plan.target);
+  const [{ kind } = { kind: '' }] = await sql<{ kind: string }>(
+    'select relkind as kind from pg_class where oid = $1::oid',
+    [relation],
+  );
+  const fitting = { plan, before: plan, onSchemaChange: 'fail' } as const;
+  const checked = { sync, relation, kind, columns, prepared: true, ...fitting };
+  for (const check of targetChecks(sql, checked)) await check();
 }
 
 export interface CheckedTarget extends Omit<Fitting, 'present'> {

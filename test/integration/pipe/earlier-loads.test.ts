@@ -168,6 +168,54 @@ describe('an unfinished load', () => {
   });
 });
 
+describe('a load that is gone on with is refused as a new one would be', () => {
+  const scoped: Partial<SyncInput> = { mode: 'upsert', key: ['id'], scope: { tenant: 'acme' } };
+  const noIndex = /has no unique index on the key \(tenant, id\) with the collations/;
+  test.each([
+    [
+      'once its scope’s column takes different texts for equal',
+      'alter column tenant type text collate any_case',
+      /different texts of the column tenant for equal/,
+    ],
+    [
+      'once its scope’s column is of another type',
+      'alter column tenant type citext',
+      /column tenant of the target is .*citext/,
+    ],
+    ['without the index of its key', 'drop constraint target_pkey', noIndex],
+    [
+      'with an index by another collation',
+      'drop constraint target_pkey; create unique index on target (tenant collate any_case, id)',
+      noIndex,
+    ],
+    ['once the table is not logged', 'set unlogged', /is not logged/],
+  ])('%s', async (_, change, message) => {
+    await room.to.query('create extension if not exists citext');
+    await room.to.query(
+      `create collation if not exists any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+    );
+    const sync = incremental(scoped);
+    await beginRun(sync);
+    await room.to.query(`alter table target ${change}`);
+    const run = newId('run');
+    await expect(room.prepare(sync, run)).rejects.toMatchObject({
+      code: 'TARGET_MISMATCH',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test('and goes on once the table is again as it was', async () => {
+    const sync = incremental(scoped);
+    const { load } = await beginRun(sync);
+    await room.to.query('alter table target drop constraint target_pkey');
+    await expect(room.prepare(sync, newId('run'))).rejects.toMatchObject({ code: 'TARGET_MISMATCH' });
+    await room.to.query('alter table target add primary key (tenant, id)');
+    expect(await room.prepare(sync, newId('run'))).toMatchObject({ loadId: load.loadId, continued: true });
+    await room.run(sync);
+    expect(await idsIn('target')).toHaveLength(500);
+  });
+});
+
 describe('a cursor whose query has changed', () => {
   const query = `select id, at, note || '' as note from events`;
 
