@@ -2,7 +2,7 @@
  * `Idempotency-Key` on POST: the same request again, with the same API key, gets the first answer again. Only success
  * is kept: a request that failed may be sent again with its key.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PenstockError } from '../domain/errors.ts';
 import type { IdempotencyStore } from '../ports/idempotency-store.ts';
@@ -75,8 +75,10 @@ async function keep(
   return store.complete(caller, key, { status: reply.statusCode, headers, body });
 }
 
-/** The client's own, else made of its Idempotency-Key so that a repeated request is one run even without its answer. */
-export function requestKeyOf(request: FastifyRequest, given: string | undefined): string {
+/**
+ * The client's own, else made of its Idempotency-Key so that a repeated request is one run even without its answer; else none.
+ */
+export function requestKeyOf(request: FastifyRequest, given: string | undefined): string | undefined {
   const key = request.headers['idempotency-key'];
-  return given ?? (typeof key === 'string' ? `${callerOf(request).apiKeyId}:${key}` : randomUUID());
+  return given ?? (typeof key === 'string' ? `${callerOf(request).apiKeyId}:${key}` : undefined);
 }

@@ -1,7 +1,9 @@
 /** Runs in the API. */
 import { z } from 'zod';
 import { attemptOutcomes, runOrigins, runStatuses, waitingReasons } from '../domain/run-states.ts';
-import { pageQuery, ref, timestamp } from './common-schema.ts';
+import { durationSchema } from '../domain/duration-spec.ts';
+import { onRunningWays } from '../domain/trigger.ts';
+import { instant, pageQuery, ref, timestamp } from './common-schema.ts';
 
 const count = z.number();
 
@@ -56,6 +58,23 @@ export const accepted = z.object({ id: z.string(), status: z.enum(runStatuses) }
 
 export const triggerBody = z.strictObject({
   priority: z.int().min(1).max(5).optional(),
+  at: instant.optional().describe('When it is due; a time that has passed means now.'),
+  in: durationSchema.optional().describe('After how long it is due.'),
+  onRunning: z
+    .enum(onRunningWays)
+    .optional()
+    .describe(
+      'While a run of the sync is open: queue (default): one run waits behind it, and answers every trigger until it starts; join: the run at work answers; reject: 409.',
+    ),
+  debounce: z
+    .strictObject({
+      key: z.string().min(1).max(200),
+      for: durationSchema.describe(
+        'It is due when the key has been quiet for so long, or after ten times that.',
+      ),
+    })
+    .optional()
+    .describe('Triggers with one key are one run.'),
   requestKey: z
     .string()
     .min(1)

@@ -4,6 +4,7 @@ import type { ConnectionKind } from '../domain/connection-kinds.ts';
 import type { ResetWay } from '../domain/reset-ways.ts';
 import type { RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { SyncPlan } from '../domain/sync-plan.ts';
+import type { OnRunning } from '../domain/trigger.ts';
 import type { VerifyReport } from '../domain/verify-report.ts';
 import type { SyncSpecInput } from '../domain/sync-spec.ts';
 import type {
@@ -48,6 +49,13 @@ export interface TriggerOptions extends Whose {
   readonly priority?: number | undefined;
   /** The same key gives the same run, whoever sends it. */
   readonly requestKey?: string | undefined;
+  /** When it is due, ISO 8601; or `in` after how long, such as `90s`. Now by default. */
+  readonly at?: string | undefined;
+  readonly in?: string | undefined;
+  /** While a run of the sync is open. */
+  readonly onRunning?: OnRunning | undefined;
+  /** Triggers with one key are one run, due when the key has been quiet for so long. */
+  readonly debounce?: { readonly key: string; readonly for: string } | undefined;
 }
 export interface PauseTerms {
   readonly reason?: string | undefined;
@@ -155,9 +163,9 @@ const syncsOf = (send: Send) => ({
     { ifVersion, ...of }: Whose & { ifVersion?: number } = {},
   ) => send<SyncAnswer>('PATCH', at('syncs', ref), { ...whose(of), body: patch, ifVersion }),
   delete: (ref: string, of?: Whose) => send<void>('DELETE', at('syncs', ref), whose(of)),
-  /** Queues a run. */
-  trigger: async (ref: string, { priority, requestKey, ...of }: TriggerOptions = {}): Promise<RunHandle> => {
-    const body = { priority, requestKey };
+  /** Queues a run, or takes one that waits already. */
+  trigger: async (ref: string, { tenantId, ...body }: TriggerOptions = {}): Promise<RunHandle> => {
+    const of = { tenantId };
     const { id } = await send<{ id: string }>('POST', `${at('syncs', ref)}/trigger`, { ...whose(of), body });
     return createRunHandle(send, id);
   },

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../domain/errors.ts';
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { AttemptOutcome, Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
+import type { TriggerPlan } from '../domain/trigger.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
 
 /** Rows committed by all attempts so far. */
@@ -66,13 +67,21 @@ export interface RunAttempt {
   error: { code: ErrorCode; message: string | null } | null;
 }
 
+export interface TriggerRequest {
+  /** Undefined: a random one. */
+  requestKey: string | undefined;
+  /** Undefined: the sync's. */
+  priority: number | undefined;
+  /** Absent: a run of its own, now, whatever is open. */
+  plan?: TriggerPlan;
+}
+
 export interface RunControl {
-  /** Queues a run of the sync (id or name); the same request key gives the same run. NOT_FOUND. */
-  trigger(
-    scope: Scope,
-    syncRef: string,
-    request: { requestKey: string; priority: number | undefined },
-  ): Promise<{ run: Run; created: boolean }>;
+  /**
+   * Queues a run of the sync (id or name), or takes one that is open; the same request key gives the same run.
+   * NOT_FOUND; CONFLICT when a run is open and the request is to be refused then.
+   */
+  trigger(scope: Scope, syncRef: string, request: TriggerRequest): Promise<{ run: Run; created: boolean }>;
   /** NOT_FOUND also for another tenant's. */
   fetch(scope: Scope, runId: string): Promise<Run>;
   /** Newest first. */

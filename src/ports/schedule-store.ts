@@ -81,6 +81,8 @@ export interface SweepStore {
   fetchOverdueSyncs(lateMs: number, after?: PageKey): Promise<Page<SyncId>>;
   /** Due queued runs that wait for nothing but a place, longest due first. */
   fetchWaitingRuns(after?: PageKey): Promise<Page<RunOffer>>;
+  /** Queued runs for a later time that has come since the last call, and in how many ms the next one's comes. */
+  takeComeDue(): Promise<{ offers: readonly RunOffer[]; nextInMs: number | null }>;
   /** Paused runs that were resumed and wait for a place. */
   fetchResumedRuns(): Promise<RunOffer[]>;
   /** Queued runs that waited for a previous run of their sync, which is final now. */

@@ -81,7 +81,7 @@ const mostEngineBackoffMs = 10_000;
 /** A dispatcher over its ports; it owns none of them. */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const settings: Settings = { ...defaults, ...deps.options };
-  let loops: Record<'tick' | 'admit' | 'sweep' | 'reconcile' | 'refill', Loop> | undefined;
+  let loops: Record<'tick' | 'admit' | 'later' | 'sweep' | 'reconcile' | 'refill', Loop> | undefined;
   let stopListening: (() => void) | undefined;
   const launcher = createLauncher(deps, settings.startConcurrency, () => {
     // Not for each start that ended: a batch is worth its round trips.
@@ -111,6 +111,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         refill: startLoop({ name: 'refill', log, step: createRefillStep(deps) }),
         tick: startLoop({ name: 'tick', log, restMs, step: () => tick(deps, settings.lookEveryMs) }),
         admit: startLoop({ name: 'admit', log, restMs, step: admitStep }),
+        later: startLoop({
+          name: 'later',
+          log,
+          restMs,
+          step: () => offerComeDue(deps, settings.lookEveryMs),
+        }),
         sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
         reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings) }),
       };
@@ -150,6 +156,13 @@ function createAdmitStep(
     if (isMore) return 0;
     return Math.min(wasLocked ? lockedMs : settings.lookEveryMs, nextInMs ?? Infinity);
   };
+}
+
+/** Runs that were triggered for a later time are offered when it has come. */
+async function offerComeDue({ index, store }: DispatcherDeps, lookEveryMs: number): Promise<number> {
+  const { offers, nextInMs } = await store.takeComeDue();
+  if (offers.length > 0) await index.offerRuns(offers);
+  return Math.max(0, Math.min(lookEveryMs, nextInMs ?? lookEveryMs));
 }
 
 /** At its start a dispatcher writes the whole index again; later only when it was lost. */

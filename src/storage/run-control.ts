@@ -3,20 +3,19 @@
  * the commit, and if they are away the dispatcher's sweep tells them.
  */
 import { PenstockError } from '../domain/errors.ts';
-import { runIdOf, workflowIdOf, type RunId } from '../domain/ids.ts';
+import type { RunId } from '../domain/ids.ts';
 import type { RunChange, RunStatus } from '../domain/run-states.ts';
 import type { Run, RunControl } from '../ports/run-control.ts';
 import type { Scope } from '../ports/scope.ts';
-import type { Sync } from '../ports/sync-store.ts';
 import { inScope, insertAudit } from './in-scope.ts';
 import { createTellIndex, type IndexNews } from './index-news.ts';
 import { listAttempts } from './run-attempts.ts';
 import { fetchOffer } from './run-offers.ts';
 import { fetchRun, listRunEvents, listRuns } from './run-rows.ts';
 import { changeRun } from './run-status.ts';
-import { fetchSync } from './sync-rows.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { Tx } from './transaction.ts';
+import { triggerRun } from './trigger-run.ts';
 
 /** What follows from a change of a run: for the index, and for its workflow. */
 interface Steered {
@@ -55,10 +54,9 @@ export function createRunControl({ pool, announcer, starter, logger }: StoreDeps
 
   return {
     trigger: async (scope, syncRef, request) => {
-      const { run, created, news } = await inScope(pool, scope, async (tx) => {
-        const sync = await fetchSync(tx, scope, syncRef);
-        return insertManualRun(tx, scope, sync, request);
-      });
+      const { run, created, news } = await inScope(pool, scope, (tx) =>
+        triggerRun(tx, scope, { ref: syncRef, request }),
+      );
       await tellIndex(news);
       return { run, created };
     },
@@ -72,44 +70,6 @@ export function createRunControl({ pool, announcer, starter, logger }: StoreDeps
     pause: (scope, runId) => steer(scope, (tx) => pauseRun(tx, scope, runId)),
     resume: (scope, runId) => steer(scope, (tx) => resumeRun(tx, scope, runId)),
   };
-}
-
-async function insertManualRun(
-  tx: Tx,
-  scope: Scope,
-  sync: Sync,
-  request: { requestKey: string; priority: number | undefined },
-): Promise<{ run: Run; created: boolean; news: IndexNews }> {
-  const { id: syncId, tenantId, version, spec } = sync;
-  const runId = runIdOf(syncId, 'manual', request.requestKey);
-  const tenant = await tx.query<{ name: string }>('select name from penstock.tenant where id = $1', [
-    tenantId,
-  ]);
-  const { rowCount } = await tx.query(
-    `with now as materialized (select clock_timestamp() as at), made as (
-       insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at,
-         queued_at, workflow_id)
-       select $1, $2, $3, $4, 'manual', $5, $6, at, at, $7 from now
-       on conflict (id) do nothing returning id, tenant_id, sync_id
-     ), recorded as (
-       insert into penstock.event (tenant_id, kind, sync_id, run_id)
-       select tenant_id, 'run.queued', sync_id, id from made
-     )
-     select from made`,
-    [
-      runId,
-      tenantId,
-      syncId,
-      version,
-      request.requestKey,
-      request.priority ?? spec.priority,
-      workflowIdOf(tenant.rows[0]?.name ?? tenantId, spec.name, runId),
-    ],
-  );
-  const created = rowCount === 1;
-  if (created) await insertAudit(tx, scope, { tenantId, action: 'run.trigger', objectId: runId });
-  const run = await fetchRun(tx, runId);
-  return { run, created, news: run.status === 'queued' ? { offered: await fetchOffer(tx, runId) } : {} };
 }
 
 /** Fetches a run and holds it, so that what is decided by its status stays true. */

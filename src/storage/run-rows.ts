@@ -64,7 +64,7 @@ export async function listRuns(tx: Tx, filter: RunFilter, page: PageRequest): Pr
 export async function listRunEvents(tx: Tx, runId: RunId, page: PageRequest): Promise<Page<RunEvent>> {
   const { rows } = await tx.query<RunEvent>(
     `select id::text, ${isoOf('at')} as at, kind, data from penstock.event
-     where run_id = $1 and id > $2::bigint order by id limit $3`,
+     where run_id = $1 and id > $2::bigint order by event.id limit $3`,
     [runId, afterNumber(page) ?? '0', page.limit + 1],
   );
   return cutPage(rows, page, (row) => row.id);

@@ -27,6 +27,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     }),
     fetchOverdueSyncs: inEngine(sweep.fetchOverdueSyncs),
     fetchWaitingRuns: inEngine(sweep.fetchWaitingRuns),
+    takeComeDue: inEngine(sweep.takeComeDue),
     fetchResumedRuns: inEngine(sweep.fetchResumedRuns),
     fetchUnblockedRuns: inEngine(sweep.fetchUnblockedRuns),
     fetchAdmissible: inEngine(sweep.fetchAdmissible),

@@ -53,6 +53,22 @@ export async function fetchWaitingRuns(tx: Tx, after: PageKey = firstPage): Prom
   return toPage(rows, pageSize, offerOf);
 }
 
+export async function takeComeDue(tx: Tx): Promise<{ offers: readonly RunOffer[]; nextInMs: number | null }> {
+  const { rows } = await tx.query<OfferRow>(
+    `update penstock.run r set waiting_reason = null
+     where r.id in (
+       select id from penstock.run where status = 'queued' and waiting_reason = 'not_due' and due_at <= ${now}
+       order by due_at limit $1 for no key update skip locked)
+     returning ${offerColumns}`,
+    [pageSize],
+  );
+  const next = await tx.query<{ inMs: number | null }>(
+    `select (extract(epoch from min(due_at) - clock_timestamp()) * 1000)::float8 as "inMs"
+     from penstock.run where status = 'queued' and waiting_reason = 'not_due'`,
+  );
+  return { offers: rows.map(offerOf), nextInMs: next.rows[0]!.inMs };
+}
+
 export async function fetchResumedRuns(tx: Tx): Promise<RunOffer[]> {
   const { rows } = await tx.query<OfferRow>(
     `select ${offerColumns} from penstock.run r where ${waitsToGoOn}`,

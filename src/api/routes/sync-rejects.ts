@@ -1,6 +1,7 @@
 /** `/v1/syncs/{ref}/rejects`: the rows that a sync's target has refused. Reading them is audited: they are the customer's. */
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
+import { planTrigger } from '../../domain/trigger.ts';
 import { writeModes } from '../../domain/write-modes.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
@@ -97,6 +98,7 @@ export function addSyncRejectRoutes(app: ApiApp, deps: ApiDeps): void {
       const { run } = await runs.trigger(owner, request.params.ref, {
         requestKey: requestKeyOf(request, undefined),
         priority: undefined,
+        plan: planTrigger({}),
       });
       void reply.header('location', `/v1/runs/${run.id}`);
       return reply.code(202).send({ id: run.id, status: run.status });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
 import { resetWays } from '../../domain/reset-ways.ts';
 import { nextTimes } from '../../domain/schedule.ts';
+import { planTrigger } from '../../domain/trigger.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
 import { queryScope } from '../auth.ts';
@@ -30,7 +31,7 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
       config: { access: 'operator' },
       schema: {
         ...common,
-        summary: 'Run a sync now',
+        summary: 'Run a sync, now or later',
         description: 'With `Prefer: wait=N` the answer is the final run, when it is final within N seconds.',
         body: triggerBody,
         response: { 200: run, 202: accepted },
@@ -38,10 +39,11 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
     },
     async (request, reply) => {
       const owner = await scope(request);
-      const { priority } = request.body;
+      const { priority, requestKey, ...when } = request.body;
       const made = await runs.trigger(owner, request.params.ref, {
-        requestKey: requestKeyOf(request, request.body.requestKey),
+        requestKey: requestKeyOf(request, requestKey),
         priority,
+        plan: planTrigger(when),
       });
       void reply.header('location', `/v1/runs/${made.run.id}`);
       const found = await waitForRun({ run: made.run, seconds: waitSecondsOf(request), reply, closing }, () =>

@@ -1,5 +1,7 @@
 /** `penstock trigger <sync>`: queues a run; with `--wait` it follows the run to its end. */
 import type { RunAnswer } from '../../client/answers.ts';
+import { PenstockError } from '../../domain/errors.ts';
+import { onRunningWays, type OnRunning } from '../../domain/trigger.ts';
 import type { Command } from '../command.ts';
 import { clientConfig, connectClient, integerOf, tenantOption, textOf } from '../connect-client.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -14,6 +16,12 @@ export const command: Command = {
     { flag: '--wait', doc: 'wait until the run is final; exit code 2 unless it succeeds' },
     { flag: '--priority <n>', doc: '1 first … 5 last; the sync’s by default' },
     { flag: '--request-key <key>', doc: 'the same key gives the same run, however often it is triggered' },
+    { flag: '--at <time>', doc: 'when it is due, in ISO 8601; now by default' },
+    { flag: '--in <duration>', doc: 'after how long it is due, such as 90s' },
+    {
+      flag: '--on-running <way>',
+      doc: 'while a run is open: queue (one waits, by default), join (that one is followed), reject',
+    },
     tenantOption,
   ],
   config: clientConfig,
@@ -23,6 +31,9 @@ export const command: Command = {
     const run = await client.syncs.trigger(input.args[0] as string, {
       priority: integerOf('--priority', options['priority'], { least: 1, most: 5 }),
       requestKey: textOf(options['requestKey']),
+      at: textOf(options['at']),
+      in: textOf(options['in']),
+      onRunning: onRunningOf(textOf(options['onRunning'])),
       tenantId,
     });
     if (options['wait'] !== true) {
@@ -38,6 +49,13 @@ export const command: Command = {
     return ended.status === 'succeeded' ? exitCodes.done : exitCodes.runUnsuccessful;
   },
 };
+
+function onRunningOf(text: string | undefined): OnRunning | undefined {
+  if (text === undefined) return undefined;
+  const way = onRunningWays.find((one) => one === text);
+  if (way) return way;
+  throw new PenstockError('CONFIG', `--on-running must be one of ${onRunningWays.join(', ')}, not "${text}"`);
+}
 
 function describe(run: RunAnswer): string {
   const why = run.error ? `: ${run.error.code} ${run.error.message ?? ''} ${run.error.cure}` : '';

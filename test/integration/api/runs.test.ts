@@ -77,7 +77,25 @@ describe('a trigger', () => {
       requestKey: 'order-17',
     });
     expect(operator.body.id).toBe(first.body.id);
-    expect((await trigger({})).body.id).not.toBe(first.body.id);
+    expect((await trigger({ in: '1h', requestKey: 'order-18' })).body.id).not.toBe(first.body.id);
+  });
+
+  test('while one waits is that one; for later it is another; both at once are refused', async () => {
+    const first = await trigger();
+    expect((await trigger()).body.id).toBe(first.body.id);
+    const later = await trigger({ at: '2999-01-01T00:00:00Z' });
+    expect((await acme('GET', `/v1/runs/${later.body.id}`)).body).toMatchObject({
+      waitingReason: 'not_due',
+      dueAt: '2999-01-01T00:00:00.000Z',
+    });
+    expect(await trigger({ at: '2999-01-01T00:00:00Z', in: '1h' })).toMatchObject({
+      status: 400,
+      body: { pointer: '/in' },
+    });
+    expect(await trigger({ onRunning: 'reject' })).toMatchObject({
+      status: 409,
+      body: { code: 'CONFLICT', meta: { runId: expect.stringMatching(/^run_/) } },
+    });
   });
 });
 

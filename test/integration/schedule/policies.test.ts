@@ -171,3 +171,20 @@ describe('overlap cancel_other', () => {
     expect((await pool.query(`select from penstock.run where status = 'queued'`)).rowCount).toBe(1);
   });
 });
+
+test('a run that was triggered for later starts when its time has come, without a sweep', async () => {
+  const { tenantId, syncIds } = await plantSyncs(pool, { schedule: { manual: true } });
+  await room.startDispatcher({ options: { ...room.deps().options, sweepEveryMs: 60_000 } });
+  await pool.query(
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
+       waiting_reason)
+     values ('run_later', $1, $2, 1, 'manual', 'k', 3, clock_timestamp() + interval '600 ms', 'w', 'not_due')`,
+    [tenantId, syncIds[0]],
+  );
+  await waitUntil('it is started', () => room.starter.started.length === 1);
+  const { rows } = await pool.query(
+    `select e.at >= r.due_at as ok from penstock.run r join penstock.event e on e.run_id = r.id
+     where e.kind = 'run.starting'`,
+  );
+  expect(rows).toEqual([{ ok: true }]);
+});

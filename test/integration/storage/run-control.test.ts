@@ -88,6 +88,17 @@ describe('a trigger', () => {
   });
 });
 
+test('events are listed in the order in which they happened, also where their ids get another digit', async () => {
+  await fixture.pool.query(`select setval(pg_get_serial_sequence('penstock.event', 'id'), 998)`);
+  const run = await trigger();
+  await runs.cancel(acme, run.id);
+  const kinds = async (after?: string) =>
+    (await runs.listEvents(acme, run.id, { limit: 1, after })).items.map(({ kind }) => kind);
+  const { items } = await runs.listEvents(acme, run.id, { limit: 5 });
+  expect(items.map(({ kind }) => kind)).toEqual(['run.queued', 'run.cancelled']);
+  expect(await kinds(items[0]!.id)).toEqual(['run.cancelled']);
+});
+
 describe('steering a run', () => {
   const refused = 'RUN_STATE';
   const table: Record<
