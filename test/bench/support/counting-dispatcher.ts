@@ -24,6 +24,7 @@ export type FromDispatcher = 'stopped' | { readonly starts: readonly CountedStar
 
 const [controlUrl, redisUrl] = process.argv.slice(2);
 const pool = new Pool({ connectionString: controlUrl!, max: 10 });
+pool.on('error', () => {});
 const log = createLogger({ level: 'warn', name: 'counting-dispatcher' });
 const index = createRedisIndex({
   url: redisUrl!,

@@ -35,6 +35,8 @@ export async function plantSchedules(url: string, planting: Planting): Promise<v
   const json = JSON.stringify(spec).replaceAll("'", "''");
   await execute(
     url,
+    // What hangs together here is not checked row by row.
+    'set session_replication_role = replica',
     `create temporary table planted as
        select n, 'syn_' || gen_random_uuid() as id, 'ten_' || md5('${connection}' || n % ${tenants})::uuid as tenant,
          'con_' || md5('${connection}' || n % ${tenants})::uuid as connection
