@@ -25,10 +25,13 @@ export interface CutterOptions {
   maxBytes: number;
 }
 
-/** Rows of the batch in hand; `ends`: the batch is full after them. */
+/** Rows of the batch in hand. */
 export interface BatchPart {
   slice: RowSlice;
+  /** The batch is full after them. */
   ends: boolean;
+  /** Rows of the next batch are at hand. */
+  goesOn: boolean;
 }
 
 export interface BatchCutter {
@@ -77,6 +80,7 @@ export function createCutter(options: CutterOptions): BatchCutter {
       yield {
         slice: { bytes, rows: part.rows, release: isLast ? () => slice.release() : () => {} },
         ends,
+        goesOn: ends && !isLast,
       };
       from = part.end;
       rows -= part.rows;

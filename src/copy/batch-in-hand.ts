@@ -51,8 +51,8 @@ export class BatchInHand {
     });
   }
 
-  /** Commits what there is; the final batch also when it has no rows. */
-  async end({ final }: { final: boolean }): Promise<void> {
+  /** Commits what there is; the final batch also when it has no rows. `goesOn`: rows are added next. */
+  async end({ final, goesOn = false }: { final: boolean; goesOn?: boolean }): Promise<void> {
     const { cutter, onCommit } = this.#parts;
     cutter.endBatch();
     if (this.#slices.length === 0 && !final) return;
@@ -60,7 +60,7 @@ export class BatchInHand {
     const last = this.#slices.at(-1);
     const keyHi = last ? cutter.lastKey(last) : (this.#writer.checkpoint?.keyHi ?? null);
     const counts = { rows: this.#rows, bytes: this.#bytes };
-    const commit = () => this.#writer.commit({ ...counts, keyHi, final });
+    const commit = () => this.#writer.commit({ ...counts, keyHi, final, ...(goesOn && { goesOn }) });
     await this.#unlessRefused(commit, commit);
     if (this.#refusal) {
       const rejects = await this.#separate(this.#refusal);

@@ -166,9 +166,9 @@ interface Pump {
 
 /** Rows from the source into batches until the end is proven, or until the attempt is to yield. */
 async function pump({ read, cutter, batch, request, isToYield }: Pump): Promise<'finished' | 'yielded'> {
-  const end = async (final: boolean) => {
+  const end = async (final: boolean, goesOn = false) => {
     request.signal.throwIfAborted();
-    await batch.end({ final });
+    await batch.end({ final, goesOn });
   };
   for (;;) {
     const pending = read.next();
@@ -186,7 +186,7 @@ async function pump({ read, cutter, batch, request, isToYield }: Pump): Promise<
     for (const part of slice === null ? cutter.end() : cutter.cut(slice)) {
       await batch.add(part.slice);
       if (!part.ends) continue;
-      await end(false);
+      await end(false, part.goesOn && !isToYield());
       if (isToYield()) return 'yielded';
     }
     if (slice === null) {

@@ -209,6 +209,8 @@ export interface BatchEnd {
   rows: number;
   bytes: number;
   final: boolean;
+  /** More rows are at hand: the next batch may begin in the same round trip. */
+  goesOn?: boolean;
   /** Of its rows, those that were refused. */
   rejects?: readonly Reject[];
 }

@@ -34,10 +34,15 @@ await onCopyStage(async (stage) => {
   const over = new AbortController();
   const memory = watchMemory(penstock.workers, over.signal);
   log('copying, with a kill in the middle …');
-  const { run, seconds } = await runSync(penstock, sync, (handle) => killAt(stage, handle, rows / 2));
+  let killedMs = 0;
+  const { run, seconds } = await runSync(penstock, sync, async (handle) => {
+    await killAt(stage, handle, rows / 2);
+    killedMs = Date.now();
+  });
   over.abort();
   log(`copied in ${seconds.toFixed(1)} s; comparing …`);
-  const subjects = inParts(await readBatches(destination), await memory, penstock.idleMiB);
+  const seen = { batches: await readBatches(destination), memory: await memory, killedMs };
+  const subjects = inParts(seen, penstock.idleMiB);
   const rates = subjects.map(({ rowsPerSecond }) => rowsPerSecond);
   const slowdown = rates.at(-1)! / rates[0]!;
   const bars: Bar[] = [
@@ -73,18 +78,19 @@ interface Batch {
 }
 
 /** Of the last load, in order. */
-const readBatches = async (url: string): Promise<Batch[]> =>
-  (await execute(
-    url,
-    `select rows::int, (extract(epoch from committed_at) * 1000)::float8 as "atMs" from _penstock.checkpoint
-      where load = (select id from _penstock.load order by opened_at desc limit 1) order by partition, batch`,
-  )) as unknown as Batch[];
+async function readBatches(url: string): Promise<Batch[]> {
+  const sql = `select rows::int, (extract(epoch from committed_at) * 1000)::float8 as "atMs" from _penstock.checkpoint
+    where load = (select id from _penstock.load order by opened_at desc limit 1) order by partition, batch`;
+  return (await execute(url, sql)) as unknown as Batch[];
+}
 
-function inParts(
-  batches: readonly Batch[],
-  memory: readonly Memory[],
-  idleMiB: number | null,
-): SubjectResult[] {
+interface Seen {
+  batches: readonly Batch[];
+  memory: readonly Memory[];
+  killedMs: number;
+}
+
+function inParts({ batches, memory, killedMs }: Seen, idleMiB: number | null): SubjectResult[] {
   const bounds = Array.from({ length: parts + 1 }, (_, i) => (rows * i) / parts);
   let total = 0;
   // The batches in which each bound lies.
@@ -100,7 +106,7 @@ function inParts(
     const held = memory.filter(({ atMs }) => atMs >= from && atMs < to).map(({ mib }) => mib);
     const seconds = (to - from) / 1000;
     return {
-      subject: `to ${(bound / 1e6).toLocaleString('en-US')} M${i === parts / 2 ? ', killed' : ''}`,
+      subject: `to ${(bound / 1e6).toLocaleString('en-US')} M${killedMs >= from && killedMs < to ? ', killed' : ''}`,
       runs: 1,
       rowsPerSecond: rows / parts / seconds,
       seconds: [seconds],

@@ -33,10 +33,10 @@
  *  beginBatch   (this file)    leased → in a batch. Read committed, since an older snapshot would not see a newer checkpoint.
  *               Locks the lease `for share`, where run and epoch are its own: no other attempt can take it before this
  *               transaction ends. Compares the newest checkpoint: a destination that lost its tail in a failover is
- *               noticed here.
- *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip. The primary key refuses a
- *               batch that is there already; the oid of the target and its columns must be
- *               the frozen ones.
+ *               noticed here. No row is sent before both are known.
+ *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip; where the next rows are at
+ *               hand, beginBatch goes in the same. The primary key refuses a batch that is there already; the oid of the
+ *               target and its columns must be the frozen ones.
  *  finishLoad   (finish-load.ts) loading → done. Takes every lease, proves invariant 1, publishes what is staged, moves the
  *               cursor, stores the receipt. A publisher bears a name as a batch does, and is ended like one by who waits.
  *  closeRun     (close-run.ts) Marks the run final and clears its leases: from then on beginBatch and takeLease refuse it.
@@ -71,16 +71,18 @@ export function beginBatch(context: DestinationContext, lease: LeaseRequest, sch
   ].join('; ');
 }
 
+type Results = readonly { command: string; rows: unknown[] }[];
+
+const selected = (results: Results): Results => results.filter(({ command }) => command === 'SELECT');
+
+/** Both selects were answered, whatever came after them. */
+export const hasBegun = (results: Results): boolean => selected(results).length >= 2;
+
 /** FENCED unless the lease is held and the newest checkpoint is the one that the writer knows. */
-export function checkBegun(
-  results: readonly { command: string; rows: unknown[] }[],
-  known: Checkpoint | null,
-): void {
-  const [held, newest] = results
-    .filter((result) => result.command === 'SELECT')
-    .map((result) => result.rows[0]);
+export function checkBegun(results: Results, known: Checkpoint | null): void {
+  const [held, newest] = selected(results).map((result) => result.rows[0]);
   if (!held) throw new PenstockError('FENCED', 'Another attempt has taken the lease, or the run is final.');
-  if ((newest as { newest: number }).newest !== (known?.batch ?? 0))
+  if (Number((newest as { newest: number | string }).newest) !== (known?.batch ?? 0))
     throw new PenstockError('FENCED', 'The newest checkpoint is not the one that this attempt wrote.');
 }
 

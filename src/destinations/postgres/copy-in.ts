@@ -1,6 +1,7 @@
 /**
  * `COPY … FROM STDIN`, fed with the bytes of whole rows: large messages go to the socket as they are, with five bytes
- * before each and no copy in between. An error of the server may come at any moment of it.
+ * before each and no copy in between. An error of the server may come at any moment of it. Statements may go before it in
+ * the same round trip.
  */
 import type { Client, Connection, Submittable } from 'pg';
 import type { RowFormat } from '../../ports/source.ts';
@@ -11,6 +12,12 @@ const copyData = 0x64;
 const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
 const binaryHeader = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 const binaryTrailer = Buffer.from([0xff, 0xff]);
+
+/** What a statement said; values as the server prints them. */
+export interface Answer {
+  command: string;
+  rows: Record<string, string | null>[];
+}
 
 interface Deferred<T> {
   promise: Promise<T>;
@@ -32,12 +39,17 @@ export class CopyIn implements Submittable {
   readonly #answerMs: number;
   readonly #opened = deferred<void>();
   readonly #ended = deferred<number>();
+  #opening: Promise<void> | null = null;
   #failure: { error: unknown } | null = null;
   #drained: (() => void) | null = null;
   #rows = NaN;
   #isOpen = false;
+  #columns: readonly string[] = [];
+  #found: Answer['rows'] = [];
+  /** Of the statements before COPY that have come to their end, in order. */
+  readonly answers: Answer[] = [];
 
-  /** @param sql `copy … from stdin (format …)` */
+  /** @param sql `[… ;] copy … from stdin (format …)` */
   constructor(client: Client, sql: string, format: RowFormat, answerMs: number) {
     this.#client = client;
     this.#connection = protocolOf(client);
@@ -49,8 +61,12 @@ export class CopyIn implements Submittable {
     this.#ended.promise.catch(() => {});
   }
 
-  /** Sends the statement and waits until the server takes rows. */
-  async open(): Promise<void> {
+  /** Sends the statement, once, and waits until the server takes rows. */
+  open(): Promise<void> {
+    return (this.#opening ??= this.#open());
+  }
+
+  async #open(): Promise<void> {
     this.#client.query(this);
     await withDeadline(this.#client, this.#answerMs, this.#opened.promise);
     if (this.#format === 'binary') await this.write(binaryHeader);
@@ -100,8 +116,18 @@ export class CopyIn implements Submittable {
     this.#opened.resolve();
   }
 
+  handleRowDescription(message: { fields: readonly { name: string }[] }): void {
+    this.#columns = message.fields.map(({ name }) => name);
+  }
+
+  handleDataRow(message: { fields: readonly (string | null)[] }): void {
+    this.#found.push(Object.fromEntries(this.#columns.map((name, i) => [name, message.fields[i]!])));
+  }
+
   handleCommandComplete(message: { text: string }): void {
-    this.#rows = Number(/^COPY (\d+)$/.exec(message.text)?.[1] ?? NaN);
+    if (this.#isOpen) this.#rows = Number(/^COPY (\d+)$/.exec(message.text)?.[1] ?? NaN);
+    else this.answers.push({ command: message.text.split(' ')[0]!, rows: this.#found });
+    this.#found = [];
   }
 
   handleReadyForQuery(): void {

@@ -18,7 +18,7 @@ import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { sqlstateOf } from '../../postgres-client/driver-errors.ts';
 import { classifyDestinationError } from './classify-error.ts';
 import { BatchInParts } from './batch-in-parts.ts';
-import { beginBatch, checkBegun, commitBatch, rejectedRows } from './commit-protocol.ts';
+import { beginBatch, checkBegun, commitBatch, hasBegun, rejectedRows } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
 import { inTransaction, type DestinationContext, type SqlRows } from './destination-session.ts';
 import { fetchSameKey } from './key-index.ts';
@@ -81,6 +81,8 @@ class Writer implements PartitionWriter {
   #route: Route;
   #copy: CopyIn | null = null;
   #inParts: BatchInParts | null = null;
+  /** Of the next batch, when it began with the last commit. */
+  #next: CopyIn | null = null;
   #rejected: number;
   #isOver = false;
 
@@ -112,17 +114,29 @@ class Writer implements PartitionWriter {
 
   begin(): Promise<void> {
     return this.#classified(async () => {
-      await this.#begin();
-      this.#copy = await this.#openCopy();
+      const copy = this.#next ?? this.#copyAfter(`${this.#beginning()}; `);
+      this.#next = null;
+      this.#copy = copy;
+      const failure = await copy.open().then(
+        () => null,
+        (error: unknown) => ({ error }),
+      );
+      // Whoever was replaced is told that, whatever else there was.
+      if (!failure || hasBegun(copy.answers)) checkBegun(copy.answers, this.checkpoint);
+      if (failure) throw failure.error;
     });
   }
 
   beginParts(): Promise<void> {
     return this.#classified(async () => {
       this.#route = this.#route.inParts ?? this.#route;
-      await this.#begin();
+      checkBegun(await this.#run(this.#beginning()), this.checkpoint);
       this.#inParts = new BatchInParts({
-        openCopy: (before) => this.#openCopy(before),
+        openCopy: async (before) => {
+          const copy = this.#copyAfter(before);
+          await copy.open();
+          return copy;
+        },
         apply: (copy, rows) => this.#apply(copy, rows),
         clear: this.#route.clear,
       });
@@ -158,7 +172,7 @@ class Writer implements PartitionWriter {
   stopFor(rejects: readonly Reject[]): Promise<never> {
     return this.#classified(async () => {
       await this.#rollback();
-      await this.#takeHold();
+      checkBegun(await this.#run(this.#takeHold()), this.checkpoint);
       await this.#insertRejects(rejects, { stopped: true });
       await this.#run('commit');
       throw tooManyRejects(this.#parts.taken.load, rejects[0]!, this.#maxRejects);
@@ -170,39 +184,38 @@ class Writer implements PartitionWriter {
     if (this.#isOver) return;
     this.#isOver = true;
     // In mid-batch a goodbye would wait for rows: cutting the connection makes the server roll back at once.
-    if (this.#copy || this.#inParts) destroy(client);
+    if (this.#copy || this.#inParts || this.#next) destroy(client);
     else await disconnect(client);
   }
 
-  #begin(): Promise<void> {
+  /** The statements that begin a batch: what they answer goes to `checkBegun` before any row is sent. */
+  #beginning(): string {
     const role = this.#parts.context.access.databaseRole;
-    return this.#takeHold([
+    return [
+      this.#takeHold(),
       ...(role === undefined ? [] : [`set local role ${ident(role)}`]),
       ...(this.#route.prepare === undefined ? [] : [this.#route.prepare]),
-    ]);
+    ].join('; ');
   }
 
-  /** Begins the transaction of a batch, while the lease is held. */
-  async #takeHold(more: readonly string[] = []): Promise<void> {
+  /** They begin the transaction of a batch, while the lease is held. */
+  #takeHold(): string {
     const { context, taken } = this.#parts;
-    const begin = beginBatch(context, taken.lease, ident(taken.load.plan.target.schema));
-    checkBegun(await this.#run([begin, ...more].join('; ')), this.checkpoint);
+    return beginBatch(context, taken.lease, ident(taken.load.plan.target.schema));
   }
 
   /** @param before statements that go in the same round trip */
-  async #openCopy(before = ''): Promise<CopyIn> {
+  #copyAfter(before: string): CopyIn {
     const { context, client, taken } = this.#parts;
     const { columns, format } = taken.load.plan;
     const names = identList(columns.map(({ name }) => name));
     const sql = `${before}copy ${this.#route.into} (${names}) from stdin (format ${format})`;
-    const copy = new CopyIn(client, sql, format, context.timeouts.answerMs);
-    await copy.open();
-    return copy;
+    return new CopyIn(client, sql, format, context.timeouts.answerMs);
   }
 
   async #rollback(): Promise<void> {
-    await this.#copy?.giveUp();
-    this.#copy = this.#inParts = null;
+    await (this.#copy ?? this.#next)?.giveUp();
+    this.#copy = this.#next = this.#inParts = null;
     await this.#run('rollback');
   }
 
@@ -245,15 +258,23 @@ class Writer implements PartitionWriter {
       columns: writtenColumns(taken.load.plan),
       columnsState: taken.load.columnsState,
     });
+    const commit = context.access.databaseRole === undefined ? sql : `set local role none; ${sql}`;
+    const next = end.goesOn ? this.#copyAfter(`${commit}; ${this.#beginning()}; `) : null;
     try {
-      await this.#run(context.access.databaseRole === undefined ? sql : `set local role none; ${sql}`);
+      await (next ? next.open() : this.#run(commit));
     } catch (error) {
-      const sqlstate = sqlstateOf(error);
-      const isAnswered = sqlstate !== undefined && !/^(57P|08)/.test(sqlstate);
-      if (isAnswered) throw error;
-      const text = `${this.#doing}: the connection was lost while the batch was being committed.`;
-      throw new PenstockError('COMMIT_UNKNOWN', text, { cause: error });
+      // Where the commit was answered it is the next batch that failed, which finds that out when it begins.
+      if (!next?.answers.some(({ command }) => command === 'COMMIT')) throw this.#notCommitted(error);
     }
+    this.#next = next;
+  }
+
+  #notCommitted(error: unknown): unknown {
+    const sqlstate = sqlstateOf(error);
+    const isAnswered = sqlstate !== undefined && !/^(57P|08)/.test(sqlstate);
+    if (isAnswered) return error;
+    const text = `${this.#doing}: the connection was lost while the batch was being committed.`;
+    return new PenstockError('COMMIT_UNKNOWN', text, { cause: error });
   }
 
   get #maxRejects(): number {

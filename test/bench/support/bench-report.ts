@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { packageDir } from '../../../src/dev/stack.ts';
+import type { ServerCpu } from './server-cpu.ts';
 import { medianOf, type Turn } from './take-turns.ts';
 
 export interface Machine {
@@ -31,6 +32,8 @@ export interface SubjectResult {
   readonly cpuSeconds: number | null;
   /** Of the servers' log, which all databases share; left out where the amount tells nothing. */
   readonly walMiB?: number | null;
+  /** Processor seconds of the sessions in the source and in the destination, and of all else but the mover. */
+  readonly serverCpu?: { readonly source: number; readonly destination: number; readonly rest: number };
 }
 
 /** What was promised, and whether it holds here. */
@@ -60,6 +63,8 @@ export function summarize(subject: string, rows: number, turns: readonly Turn[])
   const median = (of: (turn: Turn) => number | undefined): number | null =>
     medianOf(turns.flatMap((turn) => of(turn) ?? [])) ?? null;
   const walBytes = median((turn) => turn.walBytes);
+  const server = (of: (cpu: ServerCpu, mover: number) => number): number =>
+    median((turn) => turn.serverCpu && of(turn.serverCpu, turn.cpuSeconds ?? 0)) ?? Number.NaN;
   return {
     subject,
     runs: turns.length,
@@ -70,6 +75,13 @@ export function summarize(subject: string, rows: number, turns: readonly Turn[])
     rssIdleMiB: turns[0]?.rssIdleMiB ?? null,
     cpuSeconds: median((turn) => turn.cpuSeconds),
     ...(walBytes === null ? {} : { walMiB: walBytes / 1024 / 1024 }),
+    ...(turns.some((turn) => turn.serverCpu) && {
+      serverCpu: {
+        source: server((cpu) => cpu.source),
+        destination: server((cpu) => cpu.destination),
+        rest: server((cpu, mover) => cpu.machine - cpu.source - cpu.destination - mover),
+      },
+    }),
   };
 }
 

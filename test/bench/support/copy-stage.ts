@@ -32,6 +32,8 @@ export interface CopyStage {
   /** `--turns`, 3 by default. */
   readonly turns: number;
   readonly log: (line: string) => void;
+  /** Measures more of a copy than its subject does. */
+  readonly around?: (copy: () => Promise<Turn>) => Promise<Turn>;
 }
 
 /** What a benchmark of copies finds. */
@@ -123,7 +125,7 @@ export interface Work {
 
 /** A subject with its preparation and proof; every turn begins with nothing left to flush. */
 export function subjectOf(
-  { destination }: Pick<CopyStage, 'destination'>,
+  { destination, around = (copy) => copy() }: Pick<CopyStage, 'destination' | 'around'>,
   name: string,
   work: Work,
   copy: (table: string) => Promise<Turn>,
@@ -135,7 +137,7 @@ export function subjectOf(
       await work.prepare(table, turn);
       await execute(destination, 'checkpoint');
       const before = await readLogPosition(destination);
-      const result = await copy(table);
+      const result = await around(() => copy(table));
       const walBytes = (await readLogPosition(destination)) - before;
       await work.check(table, turn);
       return { ...result, walBytes };

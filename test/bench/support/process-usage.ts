@@ -27,6 +27,13 @@ export function readCpuSeconds(pid: number, whose: 'own' | 'children' = 'own'): 
   return (Number(user) + Number(system)) / clockTicksPerSecond;
 }
 
+/** Processor time in seconds that the machine has used since its start, all processors together; NaN without /proc. */
+export function readMachineCpu(): number {
+  // cpu user nice system idle iowait irq softirq …
+  const [, user, nice, system, , , irq, softIrq] = readText('/proc/stat').split(/\s+/).map(Number);
+  return (user! + nice! + system! + irq! + softIrq!) / clockTicksPerSecond;
+}
+
 /** The processes that a process has started and that are still there. */
 export const childrenOf = (pid: number): number[] =>
   readText(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);

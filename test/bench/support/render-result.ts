@@ -19,6 +19,9 @@ const usage: typeof columns = [
   ['peak RSS MiB', (s) => s.rssMiB?.toFixed(0)],
   ['idle RSS MiB', (s) => s.rssIdleMiB?.toFixed(0)],
   ['CPU s', (s) => s.cpuSeconds?.toFixed(1)],
+  ['source CPU s', (s) => s.serverCpu?.source.toFixed(1)],
+  ['destination CPU s', (s) => s.serverCpu?.destination.toFixed(1)],
+  ['rest CPU s', (s) => s.serverCpu?.rest.toFixed(1)],
   ['WAL MiB', (s) => s.walMiB?.toFixed(0)],
 ];
 const count = (value: number | undefined): string | undefined =>

@@ -1,5 +1,7 @@
 /** Runs the subjects of a benchmark in turns, so that what else the machine does hits them alike; the median counts. */
 
+import type { ServerCpu } from './server-cpu.ts';
+
 /** What one run of a subject took. */
 export interface Turn {
   readonly seconds: number;
@@ -11,6 +13,7 @@ export interface Turn {
   readonly cpuSeconds?: number;
   /** What the destination's server has logged. */
   readonly walBytes?: number;
+  readonly serverCpu?: ServerCpu;
 }
 
 export interface Subject {

@@ -135,6 +135,14 @@ test('commits full batches, then a final one, and closes both ends', async () =>
   expect(closed).toBe(2);
 });
 
+test('a commit says that it goes on where rows of the next batch are at hand, unless the attempt is to yield', async () => {
+  await copy();
+  expect(committed.map(({ goesOn }) => goesOn)).toEqual([true, true, undefined, undefined]);
+  committed = [];
+  await copy({ limits: { rows: 50, bytes: 1 << 20, timeMs: 5_000 }, drain: () => true });
+  expect(committed.map(({ rows, goesOn }) => [rows, goesOn])).toEqual([[50, undefined]]);
+});
+
 test('a finished partition is not read again', async () => {
   await copy();
   calls = [];
