@@ -18,7 +18,8 @@ const known = {
     .nullable()
     .describe('Its own pause; tenants and the installation have pauses of theirs.'),
   nextNominalAt: timestamp.nullable(),
-  nextDueAt: timestamp.nullable(),
+  nextDueAt: timestamp.nullable().describe('nextNominalAt, or later by jitter or because it was moved.'),
+  nextIsSkipped: z.boolean().describe('The next due time will be recorded, and not run.'),
   createdAt: timestamp,
   updatedAt: timestamp,
 };
@@ -75,6 +76,19 @@ export const resetPreview = z
   .meta({ id: 'ResetPreview', description: 'What a reset of the sync would meet.' });
 
 export const nextQuery = tenantQuery.extend({ count: z.coerce.number().int().min(1).max(100).default(5) });
+
+const nominalAt = instant
+  .nullable()
+  .default(null)
+  .describe('`nextNominalAt` as it was read: refused when another one is next by now.');
+export const skipBody = z.strictObject({
+  skip: z.boolean().default(true).describe('false: it is to run after all.'),
+  nominalAt,
+});
+export const moveBody = z.strictObject({
+  to: instant.nullable().describe('Before the due time after it; null: at its time again.'),
+  nominalAt,
+});
 
 export const previewBody = z.strictObject({
   schedule: scheduleSchema,

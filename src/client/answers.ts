@@ -89,6 +89,7 @@ export interface SyncAnswer extends SyncSpec {
   pause: { id: string; reason: string | null; since: Timestamp; until: Timestamp | null } | null;
   nextNominalAt: Timestamp | null;
   nextDueAt: Timestamp | null;
+  nextIsSkipped: boolean;
   createdAt: Timestamp;
   updatedAt: Timestamp;
 }

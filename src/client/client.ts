@@ -172,6 +172,12 @@ const syncsOf = (send: Send) => ({
   pause: (ref: string, { reason, until, ...of }: Whose & PauseTerms = {}) =>
     send<SyncAnswer>('POST', `${at('syncs', ref)}/pause`, { ...whose(of), body: { reason, until } }),
   resume: (ref: string, of?: Whose) => send<SyncAnswer>('POST', `${at('syncs', ref)}/resume`, whose(of)),
+  /** Lets its next due time be recorded and not run; `skip: false` takes that back. */
+  skipNext: (ref: string, { skip, nominalAt, ...of }: Whose & { skip?: boolean; nominalAt?: string } = {}) =>
+    send<SyncAnswer>('POST', `${at('syncs', ref)}/skip-next`, { ...whose(of), body: { skip, nominalAt } }),
+  /** Lets its next due time start later; null: at its time again. */
+  moveNext: (ref: string, to: string | null, { nominalAt, ...of }: Whose & { nominalAt?: string } = {}) =>
+    send<SyncAnswer>('POST', `${at('syncs', ref)}/move-next`, { ...whose(of), body: { to, nominalAt } }),
   /** What a reset would meet: unfinished rows, cursor, tables with their rows. */
   describeReset: (ref: string, of?: Whose) =>
     send<ResetPreviewAnswer>('GET', `${at('syncs', ref)}/reset`, whose(of)),

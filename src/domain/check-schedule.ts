@@ -6,7 +6,13 @@ import { parseCron } from './cron.ts';
 import { parseDurationMs } from './duration-spec.ts';
 import { hasCode, PenstockError } from './errors.ts';
 import { parseExclusions } from './exclusions.ts';
-import { type CronSpec, type EverySpec, type Schedule, scheduleSchema } from './schedule-spec.ts';
+import {
+  combinableSchema,
+  type CronSpec,
+  type EverySpec,
+  type Schedule,
+  scheduleSchema,
+} from './schedule-spec.ts';
 import { firstInstantMs, lastInstantMs, nextDue } from './schedule.ts';
 import { checkZone } from './zone-names.ts';
 
@@ -19,7 +25,7 @@ const examples = {
   manual: '{manual: true}',
 };
 const bounds =
-  'startAt: "2030-01-31T06:00:00Z", endAt: …, exclude: {dates: ["2030-12-24"], cron: ["* * * * SAT"]}';
+  'jitter: "5m", maxRuns: 10, startAt: "2030-01-31T06:00:00Z", endAt: …, exclude: {dates: ["2030-12-24"], cron: ["* * * * SAT"]}';
 const besides: Partial<Record<keyof typeof examples, string>> = {
   cron: `; it may have timezone, seconds: true, ${bounds}`,
   every: `; it may have ${bounds}, timezone`,
@@ -31,6 +37,8 @@ const combinable: readonly Kind[] = ['cron', 'every', 'at'];
 const minIntervalMs = 1_000;
 const maxIntervalMs = 3_650 * 86_400_000;
 
+const maxJitterMs = 86_400_000;
+
 const invalid = (message: string, pointer: string): PenstockError =>
   new PenstockError('SCHEDULE_INVALID', message, { pointer });
 
@@ -40,19 +48,31 @@ const invalid = (message: string, pointer: string): PenstockError =>
  * @throws PenstockError SCHEDULE_INVALID, SCHEDULE_NEVER_FIRES or UNKNOWN_ZONE
  */
 export function parseSchedule(input: unknown, pointer = '/schedule'): Schedule {
-  const schedule = parseKind(input, kinds, pointer);
+  const schedule = parseKind(input, { allowed: kinds, schemas: scheduleSchema.options, pointer });
   checkSchedule(schedule, pointer);
   return schedule;
 }
 
-function parseKind(input: unknown, allowed: readonly Kind[], pointer: string): Schedule {
+/** The kinds of schedules that may be written in a place. */
+interface Place {
+  readonly allowed: readonly Kind[];
+  readonly schemas: readonly (typeof scheduleSchema.options)[number][] | typeof combinableSchema.options;
+  readonly pointer: string;
+}
+
+function parseKind(input: unknown, { allowed, schemas, pointer }: Place): Schedule {
   const kind = kindOf(input, allowed, pointer);
   const { cron, timezone, seconds, anyOf } = input as Record<string, unknown>;
   if (kind === 'cron' && typeof cron === 'string') parseCron(cron, seconds === true, `${pointer}/cron`);
   if (kind === 'cron' && typeof timezone === 'string') checkZone(timezone, `${pointer}/timezone`);
   if (kind === 'anyOf' && Array.isArray(anyOf))
-    for (const [i, spec] of anyOf.entries()) parseKind(spec, combinable, `${pointer}/anyOf/${i}`);
-  const parsed = scheduleSchema.options.find((option) => kind in option.shape)!.safeParse(input);
+    for (const [i, spec] of anyOf.entries())
+      parseKind(spec, {
+        allowed: combinable,
+        schemas: combinableSchema.options,
+        pointer: `${pointer}/anyOf/${i}`,
+      });
+  const parsed = schemas.find((option) => kind in option.shape)!.safeParse(input);
   if (!parsed.success) refuseMember(kind, parsed.error.issues[0]!, pointer);
   return parsed.data;
 }
@@ -108,6 +128,8 @@ export function checkSchedule(schedule: Schedule, pointer = '/schedule'): void {
         `${pointer}/timezone`,
       );
   }
+  if ('jitter' in schedule && schedule.jitter !== undefined)
+    checkJitter(schedule.jitter, `${pointer}/jitter`);
   if ('at' in schedule) checkInstant(schedule.at, `${pointer}/at`);
   if ('cron' in schedule || 'every' in schedule) checkBounds(schedule, pointer);
 }
@@ -119,6 +141,11 @@ function checkInterval(text: string, pointer: string): void {
       'The interval must be from 1s to 3650d, a whole number with a unit; write it like "45m".',
       pointer,
     );
+}
+
+function checkJitter(text: string, pointer: string): void {
+  if (parseDurationMs(text)! > maxJitterMs)
+    throw invalid('The jitter is 1d at most; write it like "10m".', pointer);
 }
 
 function checkInstant(text: string, pointer: string): number {

@@ -62,6 +62,7 @@ export const slotOutcomes = [
   'coalesced',
   'skipped_overlap',
   'skipped_paused',
+  'skipped_on_request',
   'skipped_unchanged',
   'missed',
   'failed_start',

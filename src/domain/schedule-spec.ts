@@ -39,16 +39,38 @@ const everySpec = z.strictObject({
   timezone: z.string().min(1).max(64).optional().describe('Whose clock `exclude` means; UTC.'),
 });
 const atSpec = z.strictObject({ at: instant.describe('Once.') });
+/** What `anyOf` may hold. */
+export const combinableSchema = z.union([cronSpec, everySpec, atSpec]);
 const anyOfSpec = z.strictObject({
   anyOf: z
-    .array(z.union([cronSpec, everySpec, atSpec]))
+    .array(combinableSchema)
     .min(1)
     .max(20)
     .describe('Several of `cron`, `every` and `at`: due when one of them is, once if several are.'),
 });
+/** Of the whole schedule, however many specs it has. */
+const whole = {
+  jitter: durationSchema
+    .optional()
+    .describe(
+      'Each slot starts up to so much later than its time, never at the next one; by hash, always the same.',
+    ),
+  maxRuns: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .optional()
+    .describe('After so many runs it is over; counted anew when the schedule is changed.'),
+};
 const manualSpec = z.strictObject({ manual: z.literal(true).describe('Only when it is triggered.') });
 
-export const scheduleSchema = z.union([cronSpec, everySpec, atSpec, anyOfSpec, manualSpec]);
+export const scheduleSchema = z.union([
+  cronSpec.extend(whole),
+  everySpec.extend(whole),
+  atSpec,
+  anyOfSpec.extend(whole),
+  manualSpec,
+]);
 export type Schedule = z.infer<typeof scheduleSchema>;
 export type CronSpec = z.infer<typeof cronSpec>;
 export type EverySpec = z.infer<typeof everySpec>;

@@ -19,7 +19,10 @@ export interface Sync {
   /** Its own pause; pauses of the tenant or of all are not shown here. */
   pause: Omit<Pause, 'tenantId' | 'syncId'> | null;
   nextNominalAt: string | null;
+  /** When its slot may start: the nominal time, or later by jitter or because it was moved. */
   nextDueAt: string | null;
+  /** The next slot was to be skipped: it will be recorded, and not run. */
+  nextIsSkipped: boolean;
   createdAt: string;
   updatedAt: string;
   /** Complete, connections by id. */
@@ -67,6 +70,10 @@ export interface SyncStore {
   /** Slots during a pause are recorded and not run. Paused again, reason and end are replaced. */
   pause(scope: Scope, ref: string, terms: PauseTerms): Promise<Sync>;
   resume(scope: Scope, ref: string): Promise<Sync>;
+  /** Lets the next slot be recorded and not run, or takes that back. CONFLICT when there is none, or it is not the one meant. */
+  skipNext(scope: Scope, ref: string, skip: { skip: boolean; nominalAt: string | null }): Promise<Sync>;
+  /** Lets the next slot start later, before the one after it; null: at its time again. BAD_REQUEST, and as `skipNext`. */
+  moveNext(scope: Scope, ref: string, move: { to: string | null; nominalAt: string | null }): Promise<Sync>;
   /** Notes in the audit that the rows which its target has refused are read. NOT_FOUND. */
   recordRejectsRead(scope: Scope, ref: string): Promise<SyncId>;
   /** Notes that its rows are about to be read again (`reset`) or kept (`accept`, `keep`). RUN_STATE while a run is at work. */

@@ -10,6 +10,7 @@
  */
 import { codeOf } from '../domain/errors.ts';
 import { runIdOf, workflowIdOf, type RunId, type SyncId } from '../domain/ids.ts';
+import { dueTimesOf } from '../domain/due-time.ts';
 import { readyScore } from '../domain/priority.ts';
 import { nextDue } from '../domain/schedule.ts';
 import {
@@ -87,30 +88,37 @@ function judge(sync: SyncFacts, judgement: Judgement): SettledSync {
     return sync.nextNominalMs === null ? plan(sync, judgement) : advance(sync, judgement);
   } catch (error) {
     const brokenReason = `${codeOf(error)}: ${error instanceof Error ? error.message : String(error)}`;
-    judgement.advances.push({ syncId: sync.syncId, nextNominalMs: null, nextDueMs: null, brokenReason });
+    const { syncId, scheduledRuns } = sync;
+    judgement.advances.push({ syncId, nextNominalMs: null, nextDueMs: null, scheduledRuns, brokenReason });
     return settledAs(sync, null, []);
   }
 }
 
 /** A sync that is new, edited or done: its next times as of now. */
 function plan(sync: SyncFacts, judgement: Judgement): SettledSync {
-  const nextMs = nextDue(sync.spec.schedule, sync.nowMs);
-  if (nextMs !== null)
-    judgement.advances.push({
-      syncId: sync.syncId,
-      nextNominalMs: nextMs,
-      nextDueMs: nextMs,
-      brokenReason: null,
-    });
-  return settledAs(sync, nextMs, []);
+  const { syncId, moved, scheduledRuns } = sync;
+  const { schedule } = sync.spec;
+  const nextNominalMs = runsLeftOf(sync) === 0 ? null : nextDue(schedule, sync.nowMs);
+  if (nextNominalMs === null) return settledAs(sync, null, []);
+  const nextDueMs = dueTimesOf(syncId, schedule, moved)(nextNominalMs);
+  judgement.advances.push({ syncId, nextNominalMs, nextDueMs, scheduledRuns, brokenReason: null });
+  return settledAs(sync, nextDueMs, []);
+}
+
+/** Runs that the schedule may yet make; null: any number. */
+function runsLeftOf({ spec: { schedule }, scheduledRuns }: SyncFacts): number | null {
+  const maxRuns = 'maxRuns' in schedule ? schedule.maxRuns : undefined;
+  return maxRuns === undefined ? null : Math.max(0, maxRuns - scheduledRuns);
 }
 
 function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
   const { schedule, catchUp, overlap } = sync.spec;
-  const { openRuns, pauses, nowMs } = sync;
+  const { syncId, openRuns, pauses, nowMs, moved, skippedMs } = sync;
   const windowMs = parseDurationMs(catchUp.window)!;
   const { slots, nextNominalMs, nextDueMs } = settleSlots({
+    syncId,
     schedule,
+    terms: { moved, skippedMs, runsLeft: runsLeftOf(sync) },
     overlap,
     nextNominalMs: sync.nextNominalMs,
     nowMs,
@@ -118,11 +126,13 @@ function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
     pauses,
     catchUp: { windowMs, policy: catchUp.policy },
   });
-  if (slots.length === 0) return { ...settledAs(sync, nextDueMs, []), wasDue: false };
-  judgement.advances.push({ syncId: sync.syncId, nextNominalMs, nextDueMs, brokenReason: null });
+  if (slots.length === 0 && nextDueMs === sync.nextDueMs)
+    return { ...settledAs(sync, nextDueMs, []), wasDue: false };
+  const scheduledRuns = sync.scheduledRuns + slots.filter(isRunSlot).length;
+  judgement.advances.push({ syncId, nextNominalMs, nextDueMs, scheduledRuns, brokenReason: null });
   const first = slots.find(isRunSlot);
   const isBehind = openRuns.queued + openRuns.atWork > 0;
-  if (first && overlap === 'cancel_other' && openRuns.atWork > 0) judgement.overlapped.push(sync.syncId);
+  if (first && overlap === 'cancel_other' && openRuns.atWork > 0) judgement.overlapped.push(syncId);
   for (const [n, slot] of slots.entries())
     if (isRunSlot(slot)) queue(sync, slot, { windowMs, isBehind: isBehind || slot !== first }, judgement);
     else judgement.slots.push(runlessRow(sync, slot, n === 0));

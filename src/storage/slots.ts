@@ -3,6 +3,7 @@
  * statement. Only settle.ts calls these.
  */
 import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { MovedSlot } from '../domain/due-time.ts';
 import type { OpenRuns, PauseInterval } from '../domain/settle-slots.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import { changeRuns } from './run-status.ts';
@@ -20,6 +21,11 @@ export interface SyncFacts {
   readonly status: 'active' | 'broken' | 'deleted';
   readonly spec: SyncSpec;
   readonly nextNominalMs: number | null;
+  readonly nextDueMs: number | null;
+  readonly moved: MovedSlot | null;
+  readonly skippedMs: number | null;
+  /** Runs that the schedule has made since it was last changed. */
+  readonly scheduledRuns: number;
   readonly nowMs: number;
   readonly openRuns: OpenRuns;
   readonly pauses: readonly PauseInterval[];
@@ -54,6 +60,12 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
      select s.id as "syncId", s.tenant_id as "tenantId", s.source_connection_id as "connectionId",
        t.name as "tenantName", s.name as "syncName", s.version,
        s.status, v.spec, (extract(epoch from s.next_nominal_at) * 1000)::float8 as "nextNominalMs",
+       (extract(epoch from s.next_due_at) * 1000)::float8 as "nextDueMs",
+       case when s.moved_nominal_at is not null then json_build_object(
+         'nominalMs', (extract(epoch from s.moved_nominal_at) * 1000)::float8,
+         'dueMs', (extract(epoch from s.moved_due_at) * 1000)::float8) end as moved,
+       (extract(epoch from s.skipped_nominal_at) * 1000)::float8 as "skippedMs",
+       s.scheduled_runs::float8 as "scheduledRuns",
        i.now_ms as "nowMs",
        (select json_build_object('queued', count(*) filter (where r.status = 'queued'),
             'atWork', count(*) filter (where r.status <> 'queued'))
@@ -81,6 +93,7 @@ interface SyncAdvance {
   readonly syncId: SyncId;
   readonly nextNominalMs: number | null;
   readonly nextDueMs: number | null;
+  readonly scheduledRuns: number;
   readonly brokenReason: string | null;
 }
 
@@ -128,10 +141,12 @@ export async function saveJudgement(tx: Tx, { advances, slots, runs }: Judgement
     `with advanced as (
        update penstock.sync s
        set next_nominal_at = ${fromMs('a."nextNominalMs"')}, next_due_at = ${fromMs('a."nextDueMs"')},
+           scheduled_runs = a."scheduledRuns",
            status = case when a."brokenReason" is null then s.status else 'broken' end,
            broken_reason = coalesce(a."brokenReason", s.broken_reason)
        from jsonb_to_recordset($1) a
-         ("syncId" text, "nextNominalMs" float8, "nextDueMs" float8, "brokenReason" text)
+         ("syncId" text, "nextNominalMs" float8, "nextDueMs" float8, "scheduledRuns" bigint,
+          "brokenReason" text)
        where s.id = a."syncId"
        returning s.id, s.tenant_id, a."brokenReason" as broken_reason
      ), made as (

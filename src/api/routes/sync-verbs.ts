@@ -14,7 +14,16 @@ import { answerRun } from '../run-answer.ts';
 import { emptyBody, pageOf, pageQuery, refParams, tenantQuery } from '../common-schema.ts';
 import { pauseBody } from '../pause-schema.ts';
 import { accepted, run, triggerBody } from '../run-schema.ts';
-import { fireTimes, nextQuery, resetBody, resetPreview, slot, sync } from '../sync-schema.ts';
+import {
+  fireTimes,
+  moveBody,
+  nextQuery,
+  skipBody,
+  resetBody,
+  resetPreview,
+  slot,
+  sync,
+} from '../sync-schema.ts';
 import { isFinal } from '../../domain/run-states.ts';
 import { answerSync } from '../sync-answer.ts';
 
@@ -73,6 +82,34 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
       schema: { ...common, summary: 'End the pause of a sync', body: emptyBody, response: { 200: sync } },
     },
     async (request) => answerSync(await syncs.resume(await scope(request), request.params.ref)),
+  );
+  app.post(
+    '/v1/syncs/:ref/skip-next',
+    {
+      config: { access: 'operator' },
+      schema: {
+        ...common,
+        summary: 'Skip the next due time: it is recorded and not run',
+        body: skipBody,
+        response: { 200: sync },
+      },
+    },
+    async (request) =>
+      answerSync(await syncs.skipNext(await scope(request), request.params.ref, request.body)),
+  );
+  app.post(
+    '/v1/syncs/:ref/move-next',
+    {
+      config: { access: 'operator' },
+      schema: {
+        ...common,
+        summary: 'Let the next due time start later',
+        body: moveBody,
+        response: { 200: sync },
+      },
+    },
+    async (request) =>
+      answerSync(await syncs.moveNext(await scope(request), request.params.ref, request.body)),
   );
   app.post(
     '/v1/syncs/:ref/reset',

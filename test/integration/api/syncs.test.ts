@@ -152,6 +152,25 @@ describe('a sync', () => {
     expect((await acme('GET', `/v1/syncs/${manual.id}/slots`)).body).toEqual({ items: [], next: null });
   });
 
+  test('has a next due time that can be skipped, moved, and left as it was', async () => {
+    const sync = await made({ schedule: { every: '1h' } });
+    const post = (verb: string, body?: object) => acme('POST', `/v1/syncs/${sync.id}/${verb}`, body);
+    const to = new Date(Date.parse(sync.nextDueAt) + 60_000).toISOString();
+    const { nextNominalAt } = sync;
+    expect((await post('skip-next')).body).toMatchObject({ nextIsSkipped: true, nextNominalAt });
+    expect((await post('skip-next', { skip: false })).body).toEqual(sync);
+    expect((await post('move-next', { to })).body).toMatchObject({ nextDueAt: to, nextNominalAt });
+    expect((await post('move-next', { to: null, nominalAt: nextNominalAt })).body).toEqual(sync);
+    expect(await post('skip-next', { nominalAt: to })).toMatchObject({
+      status: 409,
+      body: { code: 'CONFLICT', pointer: '/nominalAt' },
+    });
+    expect(await post('move-next', { to: '2020-01-01T00:00:00Z' })).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST', pointer: '/to' },
+    });
+  });
+
   test('has a schedule that can be looked at before: the same times, and the same refusals', async () => {
     const schedule = {
       cron: '30 2 * * *',
@@ -274,6 +293,8 @@ describe('another tenant', () => {
       ['POST', `/v1/syncs/${sync.id}/trigger`],
       ['POST', `/v1/syncs/${sync.id}/pause`],
       ['POST', `/v1/syncs/${sync.id}/resume`],
+      ['POST', `/v1/syncs/${sync.id}/skip-next`],
+      ['POST', `/v1/syncs/${sync.id}/move-next`, { to: null }],
       ['POST', `/v1/syncs/${sync.id}/reset`],
       ['POST', `/v1/syncs/${sync.id}/verify`],
       ['POST', `/v1/syncs/${sync.id}/plan`],
