@@ -2,6 +2,8 @@
  * How to reach a tenant's or the operator's database: discrete fields only, because connection strings read files and
  * set options.
  */
+import type { GrantedTables } from '../domain/connection-grant.ts';
+
 export interface ConnectionSettings {
   host: string;
   port: number;
@@ -22,6 +24,8 @@ export interface ConnectionAccess extends ConnectionSettings {
   resolve?: (host: string) => Promise<readonly string[]>;
   /** Role taken by `set local role` in each transaction (granted destinations). */
   databaseRole?: string;
+  /** Of the operator's connection, what the sync's tenant may touch through it; absent: everything. */
+  granted?: GrantedTables;
   /** Ends every connection when it aborts, whatever it waits for. */
   signal?: AbortSignal;
 }

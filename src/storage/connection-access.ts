@@ -1,5 +1,6 @@
 /** Connections with their opened passwords, for whoever connects to them. The engine's role reads them. */
 import type { Pool } from 'pg';
+import type { GrantedTables } from '../domain/connection-grant.ts';
 import { PenstockError } from '../domain/errors.ts';
 import type { ConnectionId, SyncId, TenantId } from '../domain/ids.ts';
 import type { ConnectionAccess, ConnectionSettings } from '../ports/connection.ts';
@@ -15,11 +16,16 @@ interface AccessRow {
   settings: ConnectionSettings;
   sealed: string | null;
   databaseRole: string | null;
+  granted: GrantedTables | null;
 }
 
-const selection = (from: string, databaseRole: string): string =>
+const withoutGrant = 'null as "databaseRole", null as granted';
+const withGrant = `g.database_role as "databaseRole",
+  case when g.tenant_id is not null then jsonb_build_object('tablePattern', g.table_pattern, 'scope', g.scope) end as granted`;
+
+const selection = (from: string, grant: string): string =>
   `select c.id, c.name, c.kind, c.tenant_id as "ownerId", v.settings, encode(x.sealed, 'hex') as sealed,
-     ${databaseRole} as "databaseRole"
+     ${grant}
    from ${from}
    join penstock.connection_version v on v.connection_id = c.id and v.version = c.version
    left join penstock.connection_secret x on x.connection_id = c.id`;
@@ -31,7 +37,7 @@ export const fetchConnectionAccess = (
   connectionId: ConnectionId,
 ): Promise<ConnectionAccess> =>
   fetchAccess(pool, secretBox, {
-    sql: `${selection('penstock.connection c', 'null')} where c.id = $1 and c.deleted_at is null`,
+    sql: `${selection('penstock.connection c', withoutGrant)} where c.id = $1 and c.deleted_at is null`,
     id: connectionId,
     what: 'connection',
   });
@@ -47,7 +53,7 @@ export const fetchDestinationAccess = (
       `penstock.sync s
        join penstock.connection c on c.id = s.destination_connection_id
        left join penstock.connection_grant g on g.connection_id = c.id and g.tenant_id = s.tenant_id`,
-      'g.database_role',
+      withGrant,
     )} where s.id = $1`,
     id: syncId,
     what: 'sync',
@@ -63,7 +69,7 @@ export async function fetchFormerDestinations(
   syncId: SyncId,
 ): Promise<ConnectionAccess[]> {
   const used = `select spec->'destination'->>'connection' from penstock.sync_version where sync_id = $1`;
-  const sql = `${selection('penstock.connection c', 'null')} where c.id in (${used}) and c.deleted_at is null`;
+  const sql = `${selection('penstock.connection c', withoutGrant)} where c.id in (${used}) and c.deleted_at is null`;
   const { rows } = await asEngine(pool, (tx) => tx.query<AccessRow>(sql, [syncId]));
   return rows.map((row) => accessOf(secretBox, row));
 }
@@ -78,7 +84,7 @@ export const fetchGrantedAccess = (
     sql: `${selection(
       `penstock.connection c
        left join penstock.connection_grant g on g.connection_id = c.id and g.tenant_id = $2`,
-      'g.database_role',
+      withGrant,
     )} where c.id = $1 and c.deleted_at is null`,
     id: connectionId,
     more: [tenantId],
@@ -102,4 +108,5 @@ const accessOf = (secretBox: SecretBox, row: AccessRow): ConnectionAccess => ({
   kind: row.kind,
   password: openPassword(secretBox, row),
   ...(row.databaseRole === null ? {} : { databaseRole: row.databaseRole }),
+  ...(row.granted === null ? {} : { granted: row.granted }),
 });

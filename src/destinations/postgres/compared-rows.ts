@@ -1,5 +1,6 @@
 /** The rows of a target, to be compared with those of the query that fills it; read as the role that writes it. */
 import type { Client } from 'pg';
+import { findUngranted } from '../../domain/connection-grant.ts';
 import type { ComparedTarget, DestinationRows } from '../../ports/comparison.ts';
 import { listRows, sumBuckets, type ComparedRelation } from '../../postgres-client/compare-statements.ts';
 import { ident } from '../../postgres-client/quote.ts';
@@ -14,10 +15,15 @@ import { isMarked } from './modes/soft-delete.ts';
 import { inScope } from './scoped.ts';
 import { qualifiedName } from './target-name.ts';
 
+/** FORBIDDEN for rows that were granted when they were written, and are not now. */
 export function comparedRows(
   context: DestinationContext,
   { sync, target, scope, columns, key, softDelete }: DestinationRows,
 ): ComparedTarget {
+  const { granted } = context.access;
+  const table = `${target.schema}.${target.table}`;
+  const refusal = granted && findUngranted(granted, { destination: { table }, ...(scope && { scope }) });
+  if (refusal) throw refusal;
   const where = [inScope('q', { scope }), ...(softDelete ? [`not ${isMarked('q', softDelete)}`] : [])];
   const relation: ComparedRelation = { from: `${qualifiedName(target)} as q`, where, columns, key };
   const reading = <T>(work: (client: Client) => Promise<T>): Promise<T> =>

@@ -96,7 +96,7 @@ export function openPostgresDestination(
     describeReset: async (sync) => {
       await ensureSchema(context);
       return inTransaction(context, 'Looking what a reset would meet', (sql) =>
-        describeReset(sql, sync, access.databaseRole),
+        describeReset(sql, sync, access),
       );
     },
     keepCursor: async (sync) => {
@@ -109,7 +109,7 @@ export function openPostgresDestination(
     resetSync: async (sync, { deleteRows }) => {
       await ensureSchema(context);
       await inTransaction(context, 'Resetting the sync', (sql) =>
-        resetSync(sql, sync, { deleteRows, role: access.databaseRole }),
+        resetSync(sql, sync, { deleteRows, access }),
       );
     },
     releaseSync: async (sync) => {

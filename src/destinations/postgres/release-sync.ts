@@ -11,6 +11,6 @@ export async function holdsNothing(sql: Sql): Promise<boolean> {
 
 /** Its targets, its cursor, its unfinished load, its rejects. The rows of its tables stay. */
 export async function releaseSync(sql: Sql, sync: SyncId): Promise<void> {
-  await resetSync(sql, sync, { deleteRows: false });
+  await resetSync(sql, sync, { deleteRows: false, access: {} });
   await sql('delete from _penstock.target where sync = $1', [sync]);
 }

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { planSync } from '../../../src/copy/plan-sync.ts';
 import { newId } from '../../../src/domain/ids.ts';
+import type { ConnectionAccess } from '../../../src/ports/connection.ts';
 import type { Destination } from '../../../src/ports/destination.ts';
 import {
   createPipeRoom,
@@ -10,6 +11,7 @@ import {
   type SyncInput,
   type TestSync,
 } from '../../support/pipe-room.ts';
+import { verifySync } from '../../support/verify-sync.ts';
 
 let room: PipeRoom;
 let granted: Destination;
@@ -79,6 +81,37 @@ test('a reset tells and deletes the rows that the role sees', async () => {
   await granted.resetSync(sync.id, { deleteRows: true });
   expect(await rows(`tenant = 'acme'`)).toEqual([]);
   expect(await rows(`tenant = 'globex'`)).toHaveLength(20);
+});
+
+describe('rows that were granted once, and are not now,', () => {
+  const scope = { tenant: 'acme' };
+  const query = 'select id, name from people';
+  test.each<[string, Partial<ConnectionAccess>]>([
+    ['by the table', { granted: { tablePattern: 'app.other*', scope: {} } }],
+    ['by the scope', { granted: { tablePattern: 'app.*', scope: { tenant: 'globex' } } }],
+  ])('%s, are neither deleted by a reset nor compared', async (_, access) => {
+    const narrowed = room.openDestination({ access });
+    const sync = syncOf({ query, key: ['id'], scope });
+    await room.run(sync);
+    expect(await narrowed.describeReset(sync.id)).toMatchObject({ tables: [] });
+    await expect(verifySync({ ...room, destination: narrowed }, sync)).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    await narrowed.resetSync(sync.id, { deleteRows: true });
+    await narrowed.close();
+    expect(await rows()).toHaveLength(50);
+  });
+
+  test('while those that are granted still are both', async () => {
+    const covered = room.openDestination({ access: { granted: { tablePattern: 'app.*', scope } } });
+    const sync = syncOf({ query, key: ['id'], scope });
+    await room.run(sync);
+    expect(await verifySync({ ...room, destination: covered }, sync)).toMatchObject({ equal: true });
+    expect(await covered.describeReset(sync.id)).toMatchObject({ tables: [{ rows: 50 }] });
+    await covered.resetSync(sync.id, { deleteRows: true });
+    await covered.close();
+    expect(await rows()).toEqual([]);
+  });
 });
 
 describe('a role that may only read a table', () => {

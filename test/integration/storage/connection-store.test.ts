@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { newId, type TenantId } from '../../../src/domain/ids.ts';
 import type { ConnectionStore } from '../../../src/ports/connection-store.ts';
 import type { Scope } from '../../../src/ports/scope.ts';
+import { fetchDestinationAccess } from '../../../src/storage/connection-access.ts';
 import { openPassword } from '../../../src/storage/connection-secret.ts';
 import {
   aConnection,
@@ -189,7 +190,10 @@ describe('an operator’s connection', () => {
         aSpec({ name: 'granted', source: { connection: 'app-db', query: 'select 1' } }),
       ),
     ).rejects.toMatchObject({ code: 'FORBIDDEN', pointer: '/source/connection' });
-    await fixture.store.syncs.create(acme, to('sync.acme'));
+    const { id } = await fixture.store.syncs.create(acme, to('sync.acme'));
+    const { databaseRole, ...granted } = grant;
+    const access = await fetchDestinationAccess(fixture.pool, fixture.secretBox, id);
+    expect(access).toMatchObject({ databaseRole, granted });
   });
 
   test('cannot be narrowed to tables that a sync of the tenant does not write', async () => {
