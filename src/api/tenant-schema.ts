@@ -1,6 +1,7 @@
 /** Tenants and API keys in the API. */
 import { z } from 'zod';
 import { apiKeyRoles } from '../domain/access.ts';
+import { durationSchema } from '../domain/duration-spec.ts';
 import { instant, maxRunsSchema, nameSchema, tenantRef, timestamp } from './common-schema.ts';
 
 export const tenant = z
@@ -10,6 +11,7 @@ export const tenant = z
     version: z.int(),
     weight: z.int(),
     maxRuns: z.int(),
+    minInterval: z.string().nullable(),
     createdAt: timestamp,
   })
   .meta({ id: 'Tenant' });
@@ -24,14 +26,21 @@ const weight = z
 
 const maxRuns = maxRunsSchema.describe('How many of its runs may be at work at once; 10 by default.');
 
+const minInterval = durationSchema
+  .nullable()
+  .describe(
+    'How far apart due times of a new or changed schedule are at least; null, the default: any distance.',
+  );
+
 export const newTenant = z.strictObject({
   name: nameSchema,
   weight: weight.optional(),
   maxRuns: maxRuns.optional(),
+  minInterval: minInterval.optional(),
 });
 
 export const tenantChange = z
-  .strictObject({ weight, maxRuns })
+  .strictObject({ weight, maxRuns, minInterval })
   .partial()
   .meta({ id: 'TenantChange', description: 'Absent members stay as they are.' });
 

@@ -28,6 +28,7 @@ export interface TenantAnswer {
   version: number;
   weight: number;
   maxRuns: number;
+  minInterval: string | null;
   createdAt: Timestamp;
 }
 

@@ -91,13 +91,13 @@ const whose = ({ tenantId }: Whose = {}): { query: { tenantId: string | undefine
 });
 
 const tenantsOf = (send: Send) => ({
-  create: (tenant: { name: string; weight?: number; maxRuns?: number }) =>
+  create: (tenant: { name: string; weight?: number; maxRuns?: number; minInterval?: string | null }) =>
     send<TenantAnswer>('POST', '/v1/tenants', { body: tenant }),
   fetch: (ref: string) => send<TenantAnswer>('GET', at('tenants', ref)),
   /** Holds from the next start on. */
   update: (
     ref: string,
-    change: { weight?: number; maxRuns?: number },
+    change: { weight?: number; maxRuns?: number; minInterval?: string | null },
     { ifVersion }: { ifVersion?: number } = {},
   ) => send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
   list: (query: Omit<PageQuery, 'tenantId'> = {}) =>

@@ -118,6 +118,12 @@ export const errorTable = {
     title: 'The schedule never fires',
     cure: 'Choose days and months that exist together.',
   },
+  SCHEDULE_TOO_OFTEN: {
+    status: 400,
+    retry: 'never',
+    title: 'The schedule is due too often',
+    cure: 'Choose times that are farther apart, or ask the operator for a smaller minInterval of the tenant.',
+  },
   UNKNOWN_ZONE: {
     status: 400,
     retry: 'never',

@@ -11,6 +11,8 @@ export interface Tenant {
   weight: number;
   /** How many of its runs may be at work at once. */
   maxRuns: number;
+  /** How far apart the due times of each of its syncs are at least, such as `5m`; null: any distance. */
+  minInterval: string | null;
   /** ISO 8601, UTC, like all times of these ports. */
   createdAt: string;
 }
@@ -19,6 +21,8 @@ export interface Tenant {
 export interface TenantChange {
   weight?: number | undefined;
   maxRuns?: number | undefined;
+  /** For schedules that are made or changed from then on. */
+  minInterval?: string | null | undefined;
 }
 
 export interface TenantStore {

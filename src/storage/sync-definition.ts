@@ -17,6 +17,7 @@ import { insertAudit, insertEvent } from './in-scope.ts';
 import { settle } from './settle.ts';
 import { newsOf, type SyncChange } from './sync-change.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
+import { checkPace } from './tenant-pace.ts';
 import type { Tx } from './transaction.ts';
 
 /** The spec with its connections by id, checked to be there, the tenant's to use, and granted for the table. */
@@ -77,6 +78,7 @@ export async function checkSync(
     });
   const source = await orRefused(resolveSource(tx, tenantId, spec));
   const destination = await orRefused(resolveDestination(tx, tenantId, spec));
+  await orRefused(checkPace(tx, tenantId, { id, schedule: spec.schedule }));
   const named = await tx.query(
     `select from penstock.sync
       where tenant_id = $1 and name = $2 and status <> 'deleted' and id is distinct from $3`,
@@ -109,6 +111,7 @@ export async function insertSync(
   const { tenantId } = scope;
   const id = newId('sync');
   const spec = await resolveConnections(tx, tenantId, given);
+  await checkPace(tx, tenantId, { id: null, schedule: spec.schedule });
   await tx.query(
     `insert into penstock.sync (id, tenant_id, name, source_connection_id, destination_connection_id)
      values ($1, $2, $3, $4, $5)`,
@@ -154,6 +157,7 @@ export async function replaceSync(
   const spec = await resolveConnections(tx, tenantId, change.spec);
   if ((await isSame(tx, spec, before.spec)) && before.status === 'active') return { sync: before, news: {} };
   const keepsSchedule = await isSame(tx, spec.schedule, before.spec.schedule);
+  await checkPace(tx, tenantId, { id, schedule: spec.schedule });
   const settledBefore = await settle(tx, [id]);
   const version = before.version + 1;
   await insertVersion(tx, { id, version, tenantId, spec });

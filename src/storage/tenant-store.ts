@@ -12,7 +12,7 @@ import { isoOf } from './sql-text.ts';
 import type { StoreDeps } from './store-deps.ts';
 import type { Tx } from './transaction.ts';
 
-const columns = `id, name, version, weight, max_runs as "maxRuns", ${isoOf('created_at')} as "createdAt"`;
+const columns = `id, name, version, weight, max_runs as "maxRuns", min_interval as "minInterval", ${isoOf('created_at')} as "createdAt"`;
 
 /** The tenants over a pool. */
 export function createTenantStore({ pool, announcer, logger }: Omit<StoreDeps, 'starter'>): TenantStore {
@@ -53,10 +53,12 @@ async function insertTenant(
 
 const limitsOf = (tenant: Tenant): Partial<Limits> => ({ tenants: [{ ...tenant, tenantId: tenant.id }] });
 
-const saveLimits = (tx: Tx, id: TenantId, { weight, maxRuns }: TenantChange): Promise<unknown> =>
+const saveLimits = (tx: Tx, id: TenantId, { weight, maxRuns, minInterval }: TenantChange): Promise<unknown> =>
   tx.query(
-    `update penstock.tenant set weight = coalesce($2, weight), max_runs = coalesce($3, max_runs) where id = $1`,
-    [id, weight ?? null, maxRuns ?? null],
+    `update penstock.tenant set weight = coalesce($2, weight), max_runs = coalesce($3, max_runs),
+       min_interval = case when $4 then $5 else min_interval end
+     where id = $1`,
+    [id, weight ?? null, maxRuns ?? null, minInterval !== undefined, minInterval ?? null],
   );
 
 async function updateTenant(

@@ -76,7 +76,15 @@ describe('a sync', () => {
     const headers = { 'idempotency-key': 'mend' };
     expect((await acme('POST', '/v1/syncs', wanted, headers)).status).toBe(400);
     const { body: warehouse } = await acme('GET', '/v1/connections/warehouse');
-    const { id: _id, tenantId: _tenant, version: _v, createdAt: _c, updatedAt: _u, coolUntil: _l, ...settings } = warehouse;
+    const {
+      id: _id,
+      tenantId: _tenant,
+      version: _v,
+      createdAt: _c,
+      updatedAt: _u,
+      coolUntil: _l,
+      ...settings
+    } = warehouse;
     await acme('POST', '/v1/connections', { ...settings, name: 'later', password: 'hush' });
     const made = await acme('POST', '/v1/syncs', wanted, headers);
     expect(made.status).toBe(201);

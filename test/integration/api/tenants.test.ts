@@ -37,6 +37,43 @@ test('a tenant has a cap from the beginning, which is changed like its weight', 
   expect(fixture.heard.limits).toMatchObject([{ tenantId: id, version: 2, weight: 1, maxRuns: 50 }]);
 });
 
+test('a tenant’s syncs are not due more often than it may, but for schedules that they have already', async () => {
+  const { tenantId: id } = await fixture.addTenant('busy');
+  const editor = await fixture.as(id, 'editor');
+  const spec = (name: string, schedule: object) => ({
+    name,
+    source: { connection: 'warehouse', query: 'select id from users' },
+    destination: { connection: 'warehouse', table: 'sync.users' },
+    mode: 'append',
+    schedule,
+  });
+  const made = await editor('POST', '/v1/syncs', spec('eager', { every: '1m' }));
+  expect(made.status).toBe(201);
+  const limited = await fixture.asOperator('PATCH', `/v1/tenants/${id}`, { minInterval: '15m' });
+  expect(limited).toMatchObject({ status: 200, body: { minInterval: '15m' } });
+  const tooOften = { status: 400, body: { code: 'SCHEDULE_TOO_OFTEN', pointer: '/schedule' } };
+  for (const schedule of [
+    { every: '14m' },
+    { cron: '0,14 3 29 2 *' },
+    { anyOf: [{ cron: '0 * * * *' }, { every: '70m' }] },
+  ])
+    expect(await editor('POST', '/v1/syncs', spec('new', schedule))).toMatchObject(tooOften);
+  expect((await editor('POST', '/v1/syncs', spec('new', { cron: '*/15 * * * *' }))).status).toBe(201);
+  const patch = (body: object) => editor('PATCH', `/v1/syncs/${made.body.id}`, body);
+  expect((await patch({ priority: 1 })).status).toBe(200);
+  const refused = await patch({ schedule: { every: '2m' } });
+  expect(refused).toMatchObject(tooOften);
+  expect(refused.body.detail).toContain('write {every: "15m"}');
+  expect(
+    (await editor('POST', `/v1/syncs/${made.body.id}/plan`, { schedule: { every: '2m' } })).body,
+  ).toMatchObject({
+    ok: false,
+    refusals: [{ code: 'SCHEDULE_TOO_OFTEN', pointer: '/schedule' }],
+  });
+  await fixture.asOperator('PATCH', `/v1/tenants/${id}`, { minInterval: null });
+  expect((await patch({ schedule: { every: '2m' } })).status).toBe(200);
+});
+
 test('an index that is away fails no change of a tenant', async () => {
   const { name } = await newTenant();
   fixture.away.value = true;
