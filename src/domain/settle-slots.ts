@@ -21,7 +21,7 @@ export interface PauseInterval {
   readonly untilMs: number | null;
 }
 
-/** How many runs of a sync are queued, and how many are past it and not final. */
+/** How many runs of a sync are queued and due, and how many are past it and not final. */
 export interface OpenRuns {
   readonly queued: number;
   readonly atWork: number;

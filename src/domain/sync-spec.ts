@@ -124,6 +124,15 @@ export const syncSpecSchema = z.strictObject({
         ),
     })
     .default({ window: '1h', policy: 'one' }),
+  autoPause: z
+    .strictObject({
+      after: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .describe('So many runs that fail one after the other pause the sync, until it is resumed.'),
+    })
+    .optional(),
   onSchemaChange: z
     .enum(['fail', 'add_columns'])
     .default('fail')

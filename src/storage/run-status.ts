@@ -4,6 +4,7 @@
  */
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { runChanges, type Receipt, type RunChange, type RunStatus } from '../domain/run-states.ts';
+import { pauseFailing } from './auto-pause.ts';
 import type { Tx } from './transaction.ts';
 
 /** Columns that a change may set beside the status. Absent members leave the column as it is. */
@@ -71,7 +72,9 @@ export async function changeRuns(
       patch.loadIds ?? null,
     ],
   );
-  return rows.map((row) => row.id);
+  const changed = rows.map((row) => row.id);
+  if (change === 'fail' && changed.length > 0) await pauseFailing(tx, changed);
+  return changed;
 }
 
 /** The run's status now; undefined when there is no such run (for this tenant). */

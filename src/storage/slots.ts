@@ -67,7 +67,7 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
        (extract(epoch from s.skipped_nominal_at) * 1000)::float8 as "skippedMs",
        s.scheduled_runs::float8 as "scheduledRuns",
        i.now_ms as "nowMs",
-       (select json_build_object('queued', count(*) filter (where r.status = 'queued'),
+       (select json_build_object('queued', count(*) filter (where r.status = 'queued' and r.due_at <= clock_timestamp()),
             'atWork', count(*) filter (where r.status <> 'queued'))
         from penstock.run r where r.sync_id = s.id and r.ended_at is null) as "openRuns",
        (select coalesce(json_agg(json_build_object('fromMs', (extract(epoch from p.from_at) * 1000)::float8,

@@ -12,6 +12,7 @@ import {
   everyMinute,
   fetchNowMs,
   plantSyncs,
+  type PlantedSyncs,
   type SchedulerRoom,
 } from '../../support/scheduler-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -187,4 +188,83 @@ test('a run that was triggered for later starts when its time has come, without 
      where e.kind = 'run.starting'`,
   );
   expect(rows).toEqual([{ ok: true }]);
+});
+
+test('a run for a later time keeps no due time from running', async () => {
+  const now = await fetchNowMs(pool);
+  const { tenantId, syncIds } = await plantSyncs(pool, {
+    schedule: everyMinute(now),
+    sinceMs: now - minuteMs,
+  });
+  await pool.query(
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
+       waiting_reason)
+     values ('run_much_later', $1, $2, 1, 'manual', 'k', 3, clock_timestamp() + interval '1 day', 'w', 'not_due')`,
+    [tenantId, syncIds[0]],
+  );
+  expect((await settleOne(syncIds[0]!)).offered).toHaveLength(1);
+});
+
+describe('autoPause', () => {
+  type End = 'succeeded' | 'failed' | 'cancelled';
+  let planted: PlantedSyncs;
+  let count = 0;
+  const plant = async (autoPause: { after: number } | undefined): Promise<void> => {
+    planted = await plantSyncs(pool, { schedule: { manual: true }, spec: { autoPause } });
+  };
+  const endRun = async (end: End): Promise<void> => {
+    const runId = `run_${(count += 1)}` as RunId;
+    await pool.query(
+      `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
+         status)
+       values ($1, $2, $3, 1, 'manual', $1, 3, now(), $1, 'running')`,
+      [runId, planted.tenantId, planted.syncIds[0]],
+    );
+    const receipt = { read: 0, inserted: 0, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
+    await asEngine(pool, async (tx) => {
+      if (end === 'failed') await changeRun(tx, runId, 'fail', { errorCode: 'SOURCE_SQL' });
+      else if (end === 'cancelled') await changeRun(tx, runId, 'settleCancel');
+      else
+        await changeRun(tx, runId, 'succeed', {
+          receipt: { ...receipt, tombstones: 0, deleted: 0, batches: 0, bytes: 0 },
+        });
+    });
+  };
+  const pauses = async () =>
+    (
+      await pool.query('select reason from penstock.pause where sync_id = $1 and until_at is null', [
+        planted.syncIds[0],
+      ])
+    ).rows;
+
+  test('pauses at the last failure that it allows, with a reason and an event; successes begin the count again', async () => {
+    await plant({ after: 2 });
+    for (const end of ['failed', 'succeeded', 'failed', 'cancelled'] as const) await endRun(end);
+    expect(await pauses()).toEqual([]);
+    await endRun('failed');
+    const reason = '2 runs failed, the last with SOURCE_SQL';
+    expect(await pauses()).toEqual([{ reason }]);
+    const { rows } = await pool.query(`select run_id, data from penstock.event where kind = 'sync.paused'`);
+    expect(rows).toEqual([{ run_id: `run_${count}`, data: { reason, until: null, failures: 2 } }]);
+    const audit = await pool.query(`select object_id from penstock.audit where action = 'sync.pause'`);
+    expect(audit.rows).toEqual([{ object_id: planted.syncIds[0] }]);
+    await endRun('failed');
+    expect(await pauses()).toHaveLength(1);
+  });
+
+  test('gives a resumed sync as many tries again', async () => {
+    await plant({ after: 2 });
+    for (let n = 0; n < 2; n += 1) await endRun('failed');
+    await pool.query('update penstock.pause set until_at = clock_timestamp()');
+    await endRun('failed');
+    expect(await pauses()).toEqual([]);
+    await endRun('failed');
+    expect(await pauses()).toHaveLength(1);
+  });
+
+  test('without it nothing is paused', async () => {
+    await plant(undefined);
+    for (let n = 0; n < 3; n += 1) await endRun('failed');
+    expect(await pauses()).toEqual([]);
+  });
 });
