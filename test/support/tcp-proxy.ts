@@ -35,10 +35,17 @@ export interface TcpProxy {
   isOpen(connection: number): boolean;
   /** A plain wire again. */
   mend(): void;
+  /** Connections to come lead there. */
+  lead(target: Target): void;
   close(): Promise<void>;
 }
 
 type Decide = (chunk: Buffer, connection: number) => 'pass' | 'drop' | 'cut' | Promise<unknown>;
+
+interface Target {
+  host: string;
+  port: number;
+}
 
 interface Wire {
   number: number;
@@ -86,7 +93,8 @@ async function pass(wire: Wire, direction: Direction, passing: Passing): Promise
 }
 
 /** Starts the proxy on a free loopback port. */
-export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
+export async function startTcpProxy(first: Target): Promise<TcpProxy> {
+  let target = first;
   const wires = new Set<Wire>();
   let faults = noFaults();
   let connections = 0;
@@ -129,7 +137,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     const wire: Wire = {
       number: connections,
       client,
-      server: connect(target),
+      server: connect({ host: target.host, port: target.port }),
       toServer: settled,
       toClient: settled,
     };
@@ -182,6 +190,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     isOpen: (connection) => [...wires].some((wire) => wire.number === connection),
     mend: () => {
       faults = noFaults();
+    },
+    lead: (other) => {
+      target = other;
     },
     close: async () => {
       for (const wire of wires) end(wire, 'end');

@@ -1,6 +1,6 @@
 /**
- * P1: a destination that goes back: restored to a state from before the load or from its middle, or failed over to a
- * replica that lacks the newest batches. What is lost is noticed and copied again while the load is open.
+ * P1: a destination that goes back: restored to a state from before the load or from its middle. What is lost is noticed
+ * and copied again while the load is open.
  */
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -69,6 +69,7 @@ export async function copyUnderStrikes(
       frozen.add(copy);
     },
     startAnother: start,
+    areOfOneRun,
   };
   const isOver = () => receipt !== undefined || failures.length > 0;
 

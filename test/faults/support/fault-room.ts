@@ -1,23 +1,25 @@
 /**
- * A source in the shared server, a destination server of its own that can crash, a proxy before it, and copies between
- * them that are processes of their own: the smallest room in which everything can break.
+ * A source and a destination, servers of their own that can crash, a proxy before the one that is written, and copies
+ * between them that are processes: the smallest room in which everything can break.
  */
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startStack, type Stack } from '../../../src/dev/stack.ts';
+import type { PostgresServer } from '../../../src/dev/postgres-server.ts';
+import { startStack } from '../../../src/dev/stack.ts';
 import { accessOf } from '../../support/pipe-room.ts';
 import { execute } from '../../support/execute.ts';
 import { startNode, startPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
-import { createDatabase } from '../../support/stack.ts';
 import { startPooler } from './pooler.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import type { RunOrder } from './work-at-run.ts';
 
 export interface FaultRoom {
-  readonly server: Stack<'postgres'>['postgres'];
+  /** Of the source, and of the destination. */
+  readonly sourceServer: PostgresServer;
+  readonly server: PostgresServer;
   readonly proxy: TcpProxy;
-  /** Where the server's files are. */
+  /** Where the destination's files are. */
   readonly dataDir: string;
   readonly pooled: boolean;
   /** Of superusers; the destination's past the proxy. */
@@ -33,6 +35,7 @@ export interface FaultRoom {
 }
 
 const database = 'faults';
+const sourceDatabase = 'faults_source';
 
 interface RoomOptions {
   /** Before both ends a pooler that gives away a server's connection transaction by transaction. */
@@ -40,26 +43,30 @@ interface RoomOptions {
 }
 
 export async function createFaultRoom({ pooled = false }: RoomOptions = {}): Promise<FaultRoom> {
-  const source = await createDatabase();
-  const dataDir = await mkdtemp(join(tmpdir(), 'penstock-faults-'));
+  const folder = await mkdtemp(join(tmpdir(), 'penstock-faults-'));
   // Servers crash here, the machine does not.
   const settings = { fsync: 'off', full_page_writes: 'off' };
-  const stack = await startStack({ dataDir, log: () => {}, servers: ['postgres'], postgres: { settings } });
-  const { postgres: server } = stack;
+  const start = (name: string) =>
+    startStack({ dataDir: join(folder, name), log: () => {}, servers: ['postgres'], postgres: { settings } });
+  const stacks = await Promise.all([start('source'), start('destination')]);
+  const [sourceServer, server] = stacks.map(({ postgres }) => postgres) as [PostgresServer, PostgresServer];
+  await execute(sourceServer.url, `create database ${sourceDatabase}`);
+  const sourceUrl = sourceServer.urlOf(sourceDatabase);
   const pooler = pooled
-    ? await startPooler({ [database]: server.urlOf(database), [source.name]: source.url })
+    ? await startPooler({ [database]: server.urlOf(database), [sourceDatabase]: sourceUrl })
     : null;
   const { host, port } = pooler ?? server;
   const proxy = await startTcpProxy({ host, port });
   const destinationUrl = server.urlOf(database);
   const at = (url: string, port: number): string => Object.assign(new URL(url), { port }).href;
-  const [from, to] = [pooler ? at(source.url, pooler.port) : source.url, at(destinationUrl, proxy.port)];
+  const [from, to] = [pooler ? at(sourceUrl, pooler.port) : sourceUrl, at(destinationUrl, proxy.port)];
   return {
+    sourceServer,
     server,
     proxy,
-    dataDir,
+    dataDir: join(folder, 'destination'),
     pooled,
-    sourceUrl: source.url,
+    sourceUrl,
     destinationUrl,
     renew: async () => {
       await execute(server.url, `drop database if exists ${database} with (force)`);
@@ -74,8 +81,8 @@ export async function createFaultRoom({ pooled = false }: RoomOptions = {}): Pro
     close: async () => {
       await proxy.close();
       await pooler?.stop();
-      await stack.stop({ discard: true });
-      await source.drop();
+      await Promise.all(stacks.map((stack) => stack.stop({ discard: true })));
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

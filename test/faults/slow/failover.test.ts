@@ -1,0 +1,119 @@
+/** P1: the destination fails over to a replica that lacks the newest batches; they are noticed to be gone, and copied again. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { newId, type RunId } from '../../../src/domain/ids.ts';
+import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
+import type { Destination, OpenLoad } from '../../../src/ports/destination.ts';
+import { execute } from '../../support/execute.ts';
+import { accessOf, createPipeRoom, type PipeRoom } from '../../support/pipe-room.ts';
+import { startStandbyPair, type StandbyPair } from '../../support/standby-pair.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { expectExact } from '../support/expect-exact.ts';
+import { begunPartition } from '../support/late.ts';
+import { startPooler } from '../support/pooler.ts';
+
+const rows = 1_000;
+const query = 'select * from item';
+const limits = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 5_000 };
+
+let room: PipeRoom;
+let pair: StandbyPair;
+let run: RunId;
+let load: OpenLoad;
+beforeAll(async () => {
+  room = await createPipeRoom();
+  await room.from.query(
+    `create table item as select i as id, 'item ' || i as label from generate_series(1, ${rows}) i;
+     alter table item add primary key (id)`,
+  );
+});
+afterAll(() => room.close());
+beforeEach(async () => {
+  pair = await startStandbyPair({ primary: {}, standby: {} });
+}, 60_000);
+afterEach(() => pair.close(), 60_000);
+
+/** What is committed by now is on both; what comes later the standby does not hear. */
+async function loseWhatComes(): Promise<void> {
+  await pair.replayed();
+  pair.link.freeze();
+}
+
+async function failOver(): Promise<void> {
+  await pair.primary.kill('SIGQUIT');
+  await execute(pair.standby.url, 'select pg_promote()');
+}
+
+async function open(mode: SyncSpec['mode'], destination: Destination): Promise<void> {
+  run = newId('run');
+  await destination.ensureSchema();
+  load = await room.prepare(room.sync({ query, key: ['id'], mode }), run, { destination });
+}
+
+/** At the one that was a standby. */
+async function expectWhole(): Promise<void> {
+  const destinationAccess = accessOf(pair.standby.url);
+  const destination = room.openDestination({ access: destinationAccess });
+  const to = new Client({ connectionString: pair.standby.url });
+  await to.connect();
+  const again = await room.attempt(run, load, { destination, limits });
+  expect(again).toMatchObject({ outcome: 'finished', rows: rows - 300 });
+  await expectExact({ ...room, to, destination, destinationAccess }, { run, load, query });
+  await Promise.all([to.end(), destination.close()]);
+}
+
+describe('a destination that fails over to a replica which lacks the newest batches', () => {
+  test.each(['append', 'upsert', 'mirror', 'replace'] as const)(
+    'gets them once more, in mode %s',
+    async (mode) => {
+      const destination = room.openDestination({ access: accessOf(pair.primary.url) });
+      await open(mode, destination);
+      const copyTo = (batches: number) => {
+        let isEnough = false;
+        const onProgress = (progress: { batches: number }) => void (isEnough = progress.batches >= batches);
+        return room.attempt(run, load, { destination, limits, drain: () => isEnough, onProgress });
+      };
+      await copyTo(3);
+      await loseWhatComes();
+      expect(await copyTo(7)).toMatchObject({ outcome: 'yielded', rows: 400 });
+      await destination.close();
+      await failOver();
+      await expectWhole();
+    },
+    120_000,
+  );
+
+  test.each(['append', 'upsert'] as const)(
+    'fences a writer whom a pooler leads there between two batches: the newest checkpoint is not his, in mode %s',
+    async (mode) => {
+      const way = await startTcpProxy(pair.primary);
+      const pooler = await startPooler({
+        postgres: Object.assign(new URL(pair.primary.url), { port: way.port }).href,
+      });
+      const proxy = await startTcpProxy(pooler);
+      const access = { ...accessOf(pair.primary.url), port: proxy.port };
+      const destination = room.openDestination({ access });
+      await open(mode, destination);
+      const between: Readonly<Record<number, () => Promise<void>>> = {
+        4: loseWhatComes,
+        8: async () => {
+          await failOver();
+          way.lead(pair.standby);
+          way.cut();
+        },
+      };
+      let begun = 0;
+      proxy.intercept('toServer', (chunk) =>
+        begunPartition(chunk.toString('latin1')) === undefined ? 'pass' : (between[++begun]?.() ?? 'pass'),
+      );
+      const attempt = await room.attempt(run, load, { destination, limits });
+      expect(attempt).toMatchObject({ outcome: 'fenced', rows: 700 });
+      await destination.close();
+      await proxy.close();
+      await pooler.stop();
+      await way.close();
+      await expectWhole();
+    },
+    120_000,
+  );
+});
