@@ -14,7 +14,9 @@ import { sourceRows, type Product } from '../../support/product.ts';
 import type { Dice } from '../../support/dice.ts';
 
 export interface CopyUnderFault {
+  /** The newest. */
   readonly runId: string;
+  readonly workflowId: string;
   readonly mode: WriteModeName;
   /** Of the superuser. */
   readonly sourceUrl: string;
@@ -30,7 +32,11 @@ export interface CopyUnderFault {
   /** Resolves when a mirror is deleting, and has deleted so many chunks. */
   readonly untilDeleted: (chunks: number) => Promise<void>;
   readonly untilEnd: () => Promise<RunAnswer>;
-  /** Waits for the run's end and proves all of it. */
+  /** Another run of the sync, once the one before is final. */
+  readonly runAgain: () => Promise<void>;
+  /** Changes the password that a connection logs in with. */
+  readonly changePassword: (end: 'source' | 'destination', password: string) => Promise<unknown>;
+  /** Waits for the newest run's end and proves all of it. */
   readonly expectWhole: () => Promise<RunAnswer>;
   readonly close: () => Promise<void>;
 }
@@ -100,7 +106,13 @@ export async function startCopy(
     // All that a mirror finds there is to go.
     limits: { batchRows, parallel, maxDeletePercent: 100 },
   });
-  const { id: runId } = await api.syncs.trigger(sync.id);
+  const runs: RunAnswer[] = [];
+  const trigger = async (): Promise<void> => {
+    const { id } = await api.syncs.trigger(sync.id);
+    runs.push(await api.runs.fetch(id));
+  };
+  await trigger();
+  const newest = (): RunAnswer => runs.at(-1)!;
 
   const sourceUrl = postgres.urlOf(sourceDatabase);
   const destinationUrl = postgres.urlOf(database);
@@ -108,7 +120,12 @@ export async function startCopy(
   watch.on('error', () => {});
   const batches = () => countBatches(watch);
   return {
-    runId,
+    get runId() {
+      return newest().id;
+    },
+    get workflowId() {
+      return newest().workflowId;
+    },
     mode,
     sourceUrl,
     destinationUrl,
@@ -123,13 +140,15 @@ export async function startCopy(
       waitUntil(`${count} committed batches`, async () => (await batches()) >= count, 60_000),
     untilDeleted: (chunks) =>
       waitUntil(`${chunks} chunks of deletes`, async () => (await countChunks(watch)) >= chunks, 60_000),
-    untilEnd: () => untilEnd(product, runId),
+    untilEnd: () => untilEnd(product, newest().id),
+    runAgain: trigger,
+    changePassword: (end, password) => api.connections.update(`${name}-${end}`, { password }, { tenantId }),
     expectWhole: async () => {
-      const run = await untilEnd(product, runId);
+      const run = await untilEnd(product, newest().id);
       expect(run).toMatchObject({ status: 'succeeded', error: null });
       await expectEqualRows({ url: sourceUrl, query }, destinationUrl);
       expectReceipt(run, mode === 'mirror' ? leftovers : 0);
-      await expectNothingLeft(product, { run, writer, destination: watch });
+      await expectNothingLeft(product, { run, runs: runs.map(({ id }) => id), writer, destination: watch });
       return run;
     },
     close: () => watch.end(),

@@ -10,6 +10,8 @@ import type { Product } from '../../support/product.ts';
 
 interface Left {
   readonly run: RunAnswer;
+  /** All runs of the sync, that one last: each has gone on with the load of the one before. */
+  readonly runs: readonly string[];
   /** The copy's own login at the destination. */
   readonly writer: string;
   /** Sessions of the superuser at the destination. */
@@ -17,13 +19,16 @@ interface Left {
 }
 
 /** Waits where something may still be on its way out, and fails where it stays. */
-export async function expectNothingLeft(product: Product, { run, writer, destination }: Left): Promise<void> {
+export async function expectNothingLeft(
+  product: Product,
+  { run, runs, writer, destination }: Left,
+): Promise<void> {
   await waitUntil('the end of all sessions of the copy', async () => {
     const { rows } = await destination.query('select from pg_stat_activity where usename = $1', [writer]);
     return rows.length === 0;
   });
   await expectChain(destination, run);
-  await expectTidyDestination(destination, run);
+  await expectTidyDestination(destination, runs);
   await expectAttemptsEnded(product, run);
   await expectPlacesFree(product, run);
   await expectWorkflowClosed(product, run);
@@ -53,17 +58,19 @@ async function expectChain(destination: Pool, run: RunAnswer): Promise<void> {
   ]);
 }
 
-async function expectTidyDestination(destination: Pool, { id }: RunAnswer): Promise<void> {
+async function expectTidyDestination(destination: Pool, ids: readonly string[]): Promise<void> {
   const { rows: loads } = await destination.query('select phase, opened_by from _penstock.load');
-  expect(loads).toEqual([{ phase: 'done', opened_by: id }]);
+  expect(loads).toEqual([{ phase: 'done', opened_by: ids[0] }]);
   const { rows: beside } = await destination.query(
     `select relname from pg_class where relnamespace = '_penstock'::regnamespace and relname like '%lod\\_%'`,
   );
   expect(beside).toEqual([]);
   const { rows: leases } = await destination.query('select run from _penstock.lease where run is not null');
   expect(leases).toEqual([]);
-  const { rows: runs } = await destination.query('select id, final from _penstock.run');
-  expect(runs).toEqual([{ id, final: true }]);
+  const { rows: runs } = await destination.query(
+    'select id, final from _penstock.run order by first_seen_at',
+  );
+  expect(runs).toEqual(ids.map((id) => ({ id, final: true })));
   const { rows: tables } = await destination.query(
     `select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema', '_penstock')`,
   );
