@@ -121,9 +121,10 @@ test('what recovery cancels on the standby is read on after the last committed r
   // Rows that the reader's snapshot still sees, of whatever table: their removal cannot be replayed while it reads.
   await primary.query('delete from other');
   await primary.query('vacuum other');
-  await waitUntil('the standby waits with the removal', async () => {
-    const sql = 'select pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn() as is';
-    return (await standby.query<{ is: boolean }>(sql)).rows[0]!.is;
+  const removed = await primary.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
+  await waitUntil('the standby has heard of the removal', async () => {
+    const sql = 'select pg_last_wal_receive_lsn() >= $1::pg_lsn as is';
+    return (await standby.query<{ is: boolean }>(sql, [removed.rows[0]!.lsn])).rows[0]!.is;
   });
   await room.to.query('select pg_advisory_unlock(29)');
   const { error, ...ended } = await attempt;
