@@ -116,7 +116,7 @@ export const errorTable = {
     status: 400,
     retry: 'never',
     title: 'The schedule never fires',
-    cure: 'Choose days and months that exist together.',
+    cure: 'Choose days and months that exist together, and bounds and exclusions that leave some of them.',
   },
   SCHEDULE_TOO_OFTEN: {
     status: 400,
