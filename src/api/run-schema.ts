@@ -56,8 +56,12 @@ export const run = z
 
 export const accepted = z.object({ id: z.string(), status: z.enum(runStatuses) }).meta({ id: 'Accepted' });
 
+const priority = z.int().min(1).max(5).describe('1 first … 5 last');
+
+export const runChange = z.strictObject({ priority }).meta({ id: 'RunChange' });
+
 export const triggerBody = z.strictObject({
-  priority: z.int().min(1).max(5).optional(),
+  priority: priority.optional(),
   at: instant.optional().describe('When it is due; a time that has passed means now.'),
   in: durationSchema.optional().describe('After how long it is due.'),
   onRunning: z

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { apiKeyRoles } from '../domain/access.ts';
 import { durationSchema } from '../domain/duration-spec.ts';
+import { runOrders } from '../domain/priority.ts';
 import { instant, maxRunsSchema, nameSchema, tenantRef, timestamp } from './common-schema.ts';
 
 export const tenant = z
@@ -12,6 +13,7 @@ export const tenant = z
     weight: z.int(),
     maxRuns: z.int(),
     minInterval: z.string().nullable(),
+    order: z.enum(runOrders),
     createdAt: timestamp,
   })
   .meta({ id: 'Tenant' });
@@ -31,16 +33,20 @@ const minInterval = durationSchema
   .describe(
     'How far apart due times of a new or changed schedule are at least; null, the default: any distance.',
   );
+const order = z
+  .enum(runOrders)
+  .describe('`deadline`, the default: a low priority waits for longer, and not for ever. `strict`: it may.');
 
 export const newTenant = z.strictObject({
   name: nameSchema,
   weight: weight.optional(),
   maxRuns: maxRuns.optional(),
   minInterval: minInterval.optional(),
+  order: order.optional(),
 });
 
 export const tenantChange = z
-  .strictObject({ weight, maxRuns, minInterval })
+  .strictObject({ weight, maxRuns, minInterval, order })
   .partial()
   .meta({ id: 'TenantChange', description: 'Absent members stay as they are.' });
 

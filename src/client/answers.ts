@@ -3,6 +3,7 @@
  * them equal to the schemas from which the API and its OpenAPI document are made.
  */
 import type { ApiKeyRole } from '../domain/access.ts';
+import type { RunOrder } from '../domain/priority.ts';
 import type {
   AttemptOutcome,
   Receipt,
@@ -29,6 +30,7 @@ export interface TenantAnswer {
   weight: number;
   maxRuns: number;
   minInterval: string | null;
+  order: RunOrder;
   createdAt: Timestamp;
 }
 

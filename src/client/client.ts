@@ -44,6 +44,13 @@ export interface ConnectionInput extends Whose {
   readonly maxRuns?: number;
   readonly startsPerMinute?: number | null;
 }
+/** Absent members are as they were, or usual. */
+export interface TenantChange {
+  readonly weight?: number;
+  readonly maxRuns?: number;
+  readonly minInterval?: string | null;
+  readonly order?: 'deadline' | 'strict';
+}
 export interface TriggerOptions extends Whose {
   /** 1 first … 5 last; the sync's by default. */
   readonly priority?: number | undefined;
@@ -91,15 +98,12 @@ const whose = ({ tenantId }: Whose = {}): { query: { tenantId: string | undefine
 });
 
 const tenantsOf = (send: Send) => ({
-  create: (tenant: { name: string; weight?: number; maxRuns?: number; minInterval?: string | null }) =>
+  create: (tenant: { name: string } & TenantChange) =>
     send<TenantAnswer>('POST', '/v1/tenants', { body: tenant }),
   fetch: (ref: string) => send<TenantAnswer>('GET', at('tenants', ref)),
   /** Holds from the next start on. */
-  update: (
-    ref: string,
-    change: { weight?: number; maxRuns?: number; minInterval?: string | null },
-    { ifVersion }: { ifVersion?: number } = {},
-  ) => send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
+  update: (ref: string, change: TenantChange, { ifVersion }: { ifVersion?: number } = {}) =>
+    send<TenantAnswer>('PATCH', at('tenants', ref), { body: change, ifVersion }),
   list: (query: Omit<PageQuery, 'tenantId'> = {}) =>
     send<Page<TenantAnswer>>('GET', '/v1/tenants', { query: { ...query } }),
   /** Due times of its syncs are recorded and not run. */
@@ -242,6 +246,9 @@ const runsOf = (send: Send) => ({
   /** A handle of a run that is there. */
   of: (id: string): RunHandle => createRunHandle(send, id),
   fetch: (id: string) => send<RunAnswer>('GET', at('runs', id)),
+  /** Moves a run that waits. */
+  setPriority: (id: string, priority: number) =>
+    send<RunAnswer>('PATCH', at('runs', id), { body: { priority } }),
   list: (filter: RunFilter = {}) => send<Page<RunAnswer>>('GET', '/v1/runs', { query: { ...filter } }),
   events: (id: string, query: PageQuery = {}) =>
     send<Page<RunEventAnswer>>('GET', `${at('runs', id)}/events`, { query: { ...query } }),

@@ -90,6 +90,8 @@ export interface RunControl {
   listEvents(scope: Scope, runId: string, page: PageRequest): Promise<Page<RunEvent>>;
   /** Newest first. */
   listAttempts(scope: Scope, runId: string, page: PageRequest): Promise<Page<RunAttempt>>;
+  /** Moves a run that waits for a place. RUN_STATE when it does not wait. */
+  setPriority(scope: Scope, runId: string, priority: number): Promise<Run>;
   /** A queued run ends at once, an active one becomes `cancelling`; one that is cancelling or cancelled stays. RUN_STATE. */
   cancel(scope: Scope, runId: string): Promise<Run>;
   /** A running run becomes `pausing`; one that is pausing or paused stays. RUN_STATE; ENGINE_UNREACHABLE: ask again. */

@@ -1,5 +1,6 @@
 /** Tenants: only the operator makes them; a tenant sees itself. */
 import type { TenantId } from '../domain/ids.ts';
+import type { RunOrder } from '../domain/priority.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
 
 export interface Tenant {
@@ -13,6 +14,8 @@ export interface Tenant {
   maxRuns: number;
   /** How far apart the due times of each of its syncs are at least, such as `5m`; null: any distance. */
   minInterval: string | null;
+  /** In which its waiting runs start. */
+  order: RunOrder;
   /** ISO 8601, UTC, like all times of these ports. */
   createdAt: string;
 }
@@ -23,6 +26,7 @@ export interface TenantChange {
   maxRuns?: number | undefined;
   /** For schedules that are made or changed from then on. */
   minInterval?: string | null | undefined;
+  order?: RunOrder | undefined;
 }
 
 export interface TenantStore {

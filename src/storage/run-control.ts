@@ -66,6 +66,8 @@ export function createRunControl({ pool, announcer, starter, logger }: StoreDeps
       inScope(pool, scope, async (tx) => listRunEvents(tx, (await fetchRun(tx, runId)).id, page)),
     listAttempts: (scope, runId, page) =>
       inScope(pool, scope, async (tx) => listAttempts(tx, (await fetchRun(tx, runId)).id, page)),
+    setPriority: (scope, runId, priority) =>
+      steer(scope, (tx) => setRunPriority(tx, scope, { ref: runId, priority })),
     cancel: (scope, runId) => steer(scope, (tx) => cancelRun(tx, scope, runId)),
     pause: (scope, runId) => steer(scope, (tx) => pauseRun(tx, scope, runId)),
     resume: (scope, runId) => steer(scope, (tx) => resumeRun(tx, scope, runId)),
@@ -76,6 +78,29 @@ export function createRunControl({ pool, announcer, starter, logger }: StoreDeps
 async function lockRun(tx: Tx, runId: string): Promise<Run> {
   await tx.query('select from penstock.run where id = $1 for no key update', [runId]);
   return fetchRun(tx, runId);
+}
+
+async function setRunPriority(
+  tx: Tx,
+  scope: Scope,
+  { ref, priority }: { ref: string; priority: number },
+): Promise<Steered> {
+  const run = await lockRun(tx, ref);
+  if (run.status !== 'queued' && run.status !== 'paused')
+    throw refusal(run.id, run.status, 'moved: it waits for no place');
+  if (run.priority === priority) return { run };
+  await tx.query('update penstock.run set priority = $2 where id = $1', [run.id, priority]);
+  await insertAudit(tx, scope, {
+    tenantId: run.tenantId,
+    action: 'run.priority',
+    objectId: run.id,
+    data: { priority },
+  });
+  const isWaiting = run.status === 'queued' || run.waitingReason !== null;
+  return {
+    run: await fetchRun(tx, run.id),
+    news: isWaiting ? { offered: await fetchOffer(tx, run.id) } : {},
+  };
 }
 
 async function cancelRun(tx: Tx, scope: Scope, ref: string): Promise<Steered> {

@@ -1,8 +1,8 @@
 /** Queued runs as the index takes them. */
 import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
-import { readyScore } from '../domain/priority.ts';
+import { readyScore, slackMsOf, type RunOrder } from '../domain/priority.ts';
 import type { RunOffer } from '../ports/schedule-index.ts';
-import { now, pausedReason } from './run-conditions.ts';
+import { isBlocked, now, pausedReason } from './run-conditions.ts';
 import type { Tx } from './transaction.ts';
 
 /** What an offer is made of, as `offerColumns` selects it. */
@@ -14,21 +14,43 @@ export interface OfferRow {
   readonly dueMs: number;
   readonly queuedAtMs: number;
   readonly priority: number;
+  /** Its tenant's. */
+  readonly order: RunOrder;
 }
 
 /** Columns of an OfferRow, of the run `r`. */
 export const offerColumns = `r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId",
   r.source_connection_id as "connectionId", r.priority,
+  (select t.run_order from penstock.tenant t where t.id = r.tenant_id) as "order",
   floor(extract(epoch from r.due_at) * 1000)::float8 as "dueMs",
   floor(extract(epoch from r.queued_at) * 1000)::float8 as "queuedAtMs"`;
 
-export const offerOf = ({ runId, tenantId, syncId, connectionId, ...readiness }: OfferRow): RunOffer => ({
+export const offerOf = ({ order, runId, tenantId, syncId, connectionId, ...ready }: OfferRow): RunOffer => ({
   runId,
   tenantId,
   syncId,
   connectionId,
-  score: readyScore(readiness),
+  score: readyScore(ready, slackMsOf[order]),
 });
+
+/** Longer lists are left to the sweep, which offers every waiting run. */
+const mostOffers = 10_000;
+
+/** The waiting runs of a tenant, or of a sync, with the scores that they have now: offering them again moves them. */
+export async function fetchWaitingOffers(
+  tx: Tx,
+  of: { tenantId: TenantId } | { syncId: SyncId },
+): Promise<RunOffer[]> {
+  const [column, id] = 'syncId' in of ? ['sync_id', of.syncId] : ['tenant_id', of.tenantId];
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r
+     where r.${column} = $1 and r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null
+       and not ${isBlocked}
+     order by r.due_at limit ${mostOffers}`,
+    [id],
+  );
+  return rows.map(offerOf);
+}
 
 /** The sync's queued runs. */
 export async function fetchQueuedOffers(tx: Tx, syncId: SyncId): Promise<RunOffer[]> {

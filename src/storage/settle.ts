@@ -11,7 +11,7 @@
 import { codeOf } from '../domain/errors.ts';
 import { runIdOf, workflowIdOf, type RunId, type SyncId } from '../domain/ids.ts';
 import { dueTimesOf } from '../domain/due-time.ts';
-import { readyScore } from '../domain/priority.ts';
+import { readyScore, slackMsOf } from '../domain/priority.ts';
 import { nextDue } from '../domain/schedule.ts';
 import {
   catchUpDeadline,
@@ -185,7 +185,7 @@ function queue(
 /** Also when a run is open: it may end before this is committed. */
 function offerOf(sync: SyncFacts, { nominalMs, dueMs }: RunSlot): RunOffer {
   const { syncId, tenantId, connectionId, nowMs: queuedAtMs } = sync;
-  const score = readyScore({ dueMs, queuedAtMs, priority: sync.spec.priority });
+  const score = readyScore({ dueMs, queuedAtMs, priority: sync.spec.priority }, slackMsOf[sync.order]);
   return { runId: runIdAt(sync, nominalMs), tenantId, syncId, connectionId, score };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { MovedSlot } from '../domain/due-time.ts';
+import type { RunOrder } from '../domain/priority.ts';
 import type { OpenRuns, PauseInterval } from '../domain/settle-slots.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import { changeRuns } from './run-status.ts';
@@ -16,6 +17,8 @@ export interface SyncFacts {
   /** It reads from this one. */
   readonly connectionId: ConnectionId;
   readonly tenantName: string;
+  /** In which the tenant's waiting runs start. */
+  readonly order: RunOrder;
   readonly syncName: string;
   readonly version: number;
   readonly status: 'active' | 'broken' | 'deleted';
@@ -58,7 +61,7 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
          floor(extract(epoch from clock_timestamp()) * 1000)::text), true)::float8 as now_ms
      )
      select s.id as "syncId", s.tenant_id as "tenantId", s.source_connection_id as "connectionId",
-       t.name as "tenantName", s.name as "syncName", s.version,
+       t.name as "tenantName", t.run_order as "order", s.name as "syncName", s.version,
        s.status, v.spec, (extract(epoch from s.next_nominal_at) * 1000)::float8 as "nextNominalMs",
        (extract(epoch from s.next_due_at) * 1000)::float8 as "nextDueMs",
        case when s.moved_nominal_at is not null then json_build_object(

@@ -1,7 +1,7 @@
 /** What the sweeps look for in the rows: what the index or the engine has lost. */
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus } from '../domain/run-states.ts';
-import { defaultSlackMs } from '../domain/priority.ts';
+import { slackMsOf } from '../domain/priority.ts';
 import type { ConnectionLimits, DueEntry, Limits, RunOffer, TenantLimits } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
 import { connectionLimitColumns } from './connection-limits.ts';
@@ -86,7 +86,7 @@ export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
 }
 
 /**
- * One run of each sync, in order of score; the caps count by the rows, because the index is away. Of a source whose starts
+ * One run of each sync, tenants in turn by their weights, each in order of score; the caps count by the rows, because the index is away. Of a source whose starts
  * keep a distance, which only the index knows, one run at a time.
  */
 export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promise<RunId[]> {
@@ -95,8 +95,9 @@ export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promi
        select r.tenant_id, r.source_connection_id from penstock.run r where ${holdsPlace}
      ), waiting as (
        select r.id, r.tenant_id, r.sync_id, r.source_connection_id,
-         greatest(r.due_at, r.queued_at) + ($1::float8[])[r.priority] * interval '1 millisecond' as score
-       from penstock.run r
+         greatest(r.due_at, r.queued_at) + interval '1 millisecond'
+           * (case t.run_order when 'strict' then $4::float8[] else $1::float8[] end)[r.priority] as score
+       from penstock.run r join penstock.tenant t on t.id = r.tenant_id
        where (r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked})
          or ${waitsToGoOn}
      ), first_of_sync as (
@@ -107,13 +108,13 @@ export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promi
            - (select count(*) from held where held.source_connection_id = c.id) as room
        from first_of_sync f join penstock.connection c on c.id = f.source_connection_id
      ), of_tenant as (
-       select f.id, f.score, row_number() over (partition by t.id order by f.score, f.id) as nth,
+       select f.id, f.score, t.weight, row_number() over (partition by t.id order by f.score, f.id) as nth,
          t.max_runs - (select count(*) from held where held.tenant_id = t.id) as room
        from of_connection f join penstock.tenant t on t.id = f.tenant_id where f.nth <= f.room
      )
-     select id from of_tenant where nth <= room order by score, id
+     select id from of_tenant where nth <= room order by nth::float8 / weight, score, id
      limit greatest(0, least($2, $3 - (select count(*) from held)))`,
-    [defaultSlackMs, limit, cap],
+    [slackMsOf.deadline, limit, cap, slackMsOf.strict],
   );
   return rows.map((row) => row.id);
 }

@@ -9,11 +9,13 @@ import { newId, type ConnectionId, type SyncId, type TenantId } from '../domain/
 import type { Connection } from '../ports/connection-store.ts';
 import type { CheckedSync } from '../ports/sync-store.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
+import type { RunOffer } from '../ports/schedule-index.ts';
 import type { Scope } from '../ports/scope.ts';
 import { checkIsGranted } from './connection-grants.ts';
 import { findConnection } from './connection-rows.ts';
 import { checkVersion } from './database-errors.ts';
 import { insertAudit, insertEvent } from './in-scope.ts';
+import { fetchWaitingOffers } from './run-offers.ts';
 import { settle } from './settle.ts';
 import { newsOf, type SyncChange } from './sync-change.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
@@ -173,5 +175,24 @@ export async function replaceSync(
   await insertAudit(tx, scope, { tenantId, action: 'sync.replace', objectId: id, data: { version } });
   await insertEvent(tx, { tenantId, kind: 'sync.replaced', syncId: id, data: { version } });
   const settledAfter = await settle(tx, [id]);
-  return { sync: await fetchSync(tx, scope, id), news: newsOf(settledBefore, settledAfter) };
+  const news = newsOf(settledBefore, settledAfter);
+  const moved = await moveQueuedRuns(tx, id, { from: before.spec.priority, to: spec.priority });
+  return {
+    sync: await fetchSync(tx, scope, id),
+    news: { ...news, offered: [...(news.offered ?? []), ...moved] },
+  };
+}
+
+/** Runs that wait with the sync's priority get its new one; those that were given their own keep it. */
+async function moveQueuedRuns(
+  tx: Tx,
+  syncId: SyncId,
+  { from, to }: { from: number; to: number },
+): Promise<RunOffer[]> {
+  if (from === to) return [];
+  const { rowCount } = await tx.query(
+    `update penstock.run set priority = $3 where sync_id = $1 and status = 'queued' and priority = $2`,
+    [syncId, from, to],
+  );
+  return rowCount === 0 ? [] : fetchWaitingOffers(tx, { syncId });
 }

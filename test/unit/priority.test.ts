@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { defaultSlackMs, readyScore } from '../../src/domain/priority.ts';
+import { defaultSlackMs, readyScore, slackMsOf } from '../../src/domain/priority.ts';
 
 const readyArb = fc.record({
   dueMs: fc.integer({ min: 0, max: 2 ** 43 }),
@@ -30,6 +30,17 @@ test('a run is never overtaken by one that became ready more than the difference
       const bound = defaultSlackMs[waiting.priority - 1]! - defaultSlackMs[later.priority - 1]!;
       fc.pre(ready(later) > ready(waiting) + bound);
       expect(readyScore(waiting)).toBeLessThan(readyScore(later));
+    }),
+  );
+});
+
+test('in strict order no run starts before one of a higher priority, however long it has waited, and scores stay exact', () => {
+  fc.assert(
+    fc.property(readyArb, readyArb, (first, second) => {
+      const score = (run: typeof first): number => readyScore(run, slackMsOf.strict);
+      fc.pre(first.priority !== second.priority);
+      expect(score(first) < score(second)).toBe(first.priority < second.priority);
+      expect(Number.isSafeInteger(score(first))).toBe(true);
     }),
   );
 });

@@ -8,7 +8,7 @@ import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerAttempt, answerRun } from '../run-answer.ts';
 import { emptyBody, idParams, pageOf, pageQuery, tenantQuery } from '../common-schema.ts';
-import { run, runAttempt, runEvent, runsQuery } from '../run-schema.ts';
+import { run, runChange, runAttempt, runEvent, runsQuery } from '../run-schema.ts';
 
 const tags = ['runs'];
 const common = { tags, params: idParams, querystring: tenantQuery };
@@ -102,6 +102,22 @@ export function addRunRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): 
         pageRequestOf(request.query),
       );
       return answerPage(request, reply, page, answerAttempt);
+    },
+  );
+  app.patch(
+    '/v1/runs/:id',
+    {
+      config: { access: 'operator' },
+      schema: {
+        ...common,
+        summary: 'Change the priority of a run that waits',
+        body: runChange,
+        response: { 200: run },
+      },
+    },
+    async (request) => {
+      const moved = await runs.setPriority(await scope(request), request.params.id, request.body.priority);
+      return answerRun(moved, deps.links);
     },
   );
   for (const [verb, summary] of Object.entries(verbs) as [keyof typeof verbs, string][])

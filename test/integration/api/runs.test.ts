@@ -30,6 +30,19 @@ const finish = (id: string) =>
     [id],
   );
 
+test('a waiting run gets another priority, from whoever may trigger it; a final one does not', async () => {
+  const { body } = await trigger();
+  const url = `/v1/runs/${body.id}`;
+  expect(await acme('PATCH', url, { priority: 2 })).toMatchObject({ status: 200, body: { priority: 2 } });
+  for (const change of [{}, { priority: 0 }, { priority: 6 }, { priority: 1, status: 'running' }])
+    expect(await acme('PATCH', url, change)).toMatchObject({ status: 400 });
+  await finish(body.id);
+  expect(await acme('PATCH', url, { priority: 1 })).toMatchObject({
+    status: 409,
+    body: { code: 'RUN_STATE' },
+  });
+});
+
 describe('a trigger', () => {
   test('is accepted with the id of the run and where to look', async () => {
     const answer = await acme('POST', '/v1/syncs/subscribers/trigger', { priority: 1 });

@@ -29,7 +29,7 @@ test('a tenant’s weight is changed with If-Match, and the schedule index hears
 });
 
 test('a tenant has a cap from the beginning, which is changed like its weight', async () => {
-  expect(await newTenant()).toMatchObject({ weight: 1, maxRuns: 10 });
+  expect(await newTenant()).toMatchObject({ weight: 1, maxRuns: 10, order: 'deadline' });
   const { id } = await newTenant({ maxRuns: 3 });
   fixture.forget();
   const changed = await fixture.asOperator('PATCH', `/v1/tenants/${id}`, { maxRuns: 50 });
@@ -82,7 +82,7 @@ test('an index that is away fails no change of a tenant', async () => {
   });
 });
 
-test.each([{ weight: 0 }, { maxRuns: 0 }, { weight: 1001 }, { weight: 1.5 }, { wait: 2 }])(
+test.each([{ weight: 0 }, { maxRuns: 0 }, { order: 'fifo' }, { weight: 1001 }, { weight: 1.5 }, { wait: 2 }])(
   'a tenant is not changed to %j',
   async (change) => {
     const { id } = await newTenant();

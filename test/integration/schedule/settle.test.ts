@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { slackMsOf } from '../../../src/domain/priority.ts';
 import type { Pool } from 'pg';
 import { newId, runIdOf, type SyncId } from '../../../src/domain/ids.ts';
 import { nextDue } from '../../../src/domain/schedule.ts';
@@ -180,6 +181,14 @@ describe('P8: every due time is accounted for', () => {
 });
 
 describe('settle', () => {
+  test('offers a run of a tenant that wants strict order with the score of that', async () => {
+    const now = await fetchNowMs(pool);
+    const planted = await plantSyncs(pool, { schedule: everyMinute(now), sinceMs: now - minuteMs });
+    await pool.query(`update penstock.tenant set run_order = 'strict' where id = $1`, [planted.tenantId]);
+    const { offered, settledAtMs } = await settleOne(planted.syncIds[0]!);
+    expect(offered).toMatchObject([{ score: settledAtMs + slackMsOf.strict[2]! }]);
+  });
+
   test('queues a run with the identity, window and score that its slot says', async () => {
     const now = await fetchNowMs(pool);
     const { syncIds, tenantId, connectionId, firstMs } = await plantSyncs(pool, {
