@@ -1,10 +1,17 @@
 /** What an error of the driver is: the server's, with its SQLSTATE, or a fault of the connection, with a code of Node's. */
+import { PenstockError } from '../domain/errors.ts';
 
 /** The SQLSTATE of an error of the server; undefined for a fault of the connection (EPIPE is not one). */
 export function sqlstateOf(error: unknown): string | undefined {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !(code in faults) ? code : undefined;
 }
+
+/** What is told of the one end where it happened: the guard of hosts does not know whose host it is asked of. */
+export const atEnd = (error: PenstockError, end: 'source' | 'destination'): PenstockError =>
+  error.code === 'HOST_NOT_ALLOWED' && error.pointer === undefined
+    ? new PenstockError(error.code, error.message, { pointer: `/${end}/connection`, cause: error })
+    : error;
 
 const faults: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens at that address and port',

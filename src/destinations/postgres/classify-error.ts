@@ -3,7 +3,7 @@
  * passed on only for codes whose text names objects and nothing else.
  */
 import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
-import { connectionFault, sqlstateOf } from '../../postgres-client/driver-errors.ts';
+import { atEnd, connectionFault, sqlstateOf } from '../../postgres-client/driver-errors.ts';
 
 /** An error as the server sends it. Message and detail may quote values. */
 export interface ServerError extends Error {
@@ -49,7 +49,7 @@ const maxWords = 300;
 
 /** Any error met while talking to a destination, as one of the table's. `doing` says what was tried, to what. */
 export function classifyDestinationError(error: unknown, doing: string): PenstockError {
-  if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
+  if (codeOf(error) !== 'INTERNAL') return atEnd(error as PenstockError, 'destination');
   const sqlstate = sqlstateOf(error);
   const { message } = error as ServerError;
   if (sqlstate === undefined)

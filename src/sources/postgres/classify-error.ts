@@ -3,7 +3,7 @@
  * so its words are passed on only for codes whose text names objects and nothing else.
  */
 import { codeOf, PenstockError, type ErrorCode } from '../../domain/errors.ts';
-import { connectionFault, sqlstateOf } from '../../postgres-client/driver-errors.ts';
+import { atEnd, connectionFault, sqlstateOf } from '../../postgres-client/driver-errors.ts';
 
 interface ServerError extends Error {
   position?: string;
@@ -41,7 +41,7 @@ const maxWords = 300;
 
 /** Any error met while talking to a source, as one of the table's. `doing` says what was tried, to what. */
 export function classifySourceError(error: unknown, doing: string): PenstockError {
-  if (codeOf(error) !== 'INTERNAL') return error as PenstockError;
+  if (codeOf(error) !== 'INTERNAL') return atEnd(error as PenstockError, 'source');
   const { message, position } = error as ServerError;
   const code = sqlstateOf(error);
   if (code === undefined)

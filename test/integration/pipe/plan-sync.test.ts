@@ -6,6 +6,7 @@ import { newId } from '../../../src/domain/ids.ts';
 import type { SyncPlan } from '../../../src/domain/sync-plan.ts';
 import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
 import { writeModeNames } from '../../../src/domain/write-modes.ts';
+import { createHostGuard } from '../../../src/config/host-guard.ts';
 import { createRowMemory } from '../../../src/copy/row-memory.ts';
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
 import {
@@ -132,6 +133,14 @@ describe('a plan tells', () => {
     expect(read).toMatchObject({ resumes: false, order: [], why: expect.stringContaining('it has LIMIT') });
     expect(warnings).toEqual([expect.stringContaining('read again')]);
     expect(locks.at(-1)!.when).toContain('publishes all rows at the end');
+  });
+
+  test.each([
+    ['no, where an index gives the rows in order', { key: ['id'] }, false],
+    ['yes, where none does', { key: ['name'] }, true],
+    ['no, where they are read in any order', { key: ['name'], query: `${query} limit 10` }, false],
+  ])('whether the source sorts: %s', async (_, over, sorts) => {
+    expect((await plan(sync(over))).read).toMatchObject({ sorts });
   });
 
   test('that the source sorts for the key, and what a key that may repeat costs', async () => {
@@ -270,6 +279,18 @@ describe('a plan tells every refusal', () => {
     expect(refusals(await plan(sync(), ends))).toEqual([
       'SOURCE_UNREACHABLE /source/connection',
       'DESTINATION_UNREACHABLE /destination/connection',
+    ]);
+  });
+
+  test('of both ends that a connection may not reach', async () => {
+    const { resolve } = createHostGuard([]);
+    const ends = {
+      source: openPostgresSource({ ...room.sourceAccess, resolve }, createRowMemory()),
+      destination: room.openDestination({ access: { resolve } }),
+    };
+    expect(refusals(await plan(sync(), ends))).toEqual([
+      'HOST_NOT_ALLOWED /source/connection',
+      'HOST_NOT_ALLOWED /destination/connection',
     ]);
   });
 

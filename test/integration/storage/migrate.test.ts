@@ -1,7 +1,9 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { runner } from 'node-pg-migrate';
 import { Client } from 'pg';
 import { listMigrations, listPendingMigrations, migrate } from '../../../src/storage/migrate.ts';
 import { createDatabase, type TestDatabase } from '../../support/stack.ts';
@@ -44,6 +46,53 @@ describe('migrate', () => {
     } finally {
       await admin.end();
       await other.drop();
+    }
+  });
+
+  test('0004 keeps what each pattern granted, and no name that was granted only by the _ of a like-pattern', async () => {
+    const before = await createDatabase();
+    const patterns = {
+      'sync.%': 'sync.*',
+      'sync.acme_%': 'sync.acme_*',
+      'sync.acme\\_%': 'sync.acme_*',
+      'sync%': 'sync*.*',
+      '%': '*.*',
+      'app.users': 'app.users',
+      'app.a%b': 'app.a*b',
+    };
+    await runner({
+      databaseUrl: before.url,
+      dir: fileURLToPath(new URL('../../../src/storage/migrations', import.meta.url)),
+      direction: 'up',
+      count: 3,
+      migrationsTable: 'migration',
+      migrationsSchema: 'penstock',
+      createMigrationsSchema: true,
+      log: () => {},
+    });
+    const client = new Client({ connectionString: before.url });
+    await client.connect();
+    try {
+      await client.query(
+        `insert into penstock.connection (id, name, kind) select 'con_' || i, 'c' || i, 'postgres' from generate_series(1, $1) as i`,
+        [Object.keys(patterns).length],
+      );
+      await client.query(`insert into penstock.tenant (id, name) values ('ten_a', 'acme')`);
+      await client.query(
+        `insert into penstock.connection_grant (connection_id, tenant_id, table_pattern, database_role)
+         select 'con_' || i, 'ten_a', pattern, 'writer' from unnest($1::text[]) with ordinality as t(pattern, i)`,
+        [Object.keys(patterns)],
+      );
+      await migrate(before.url);
+      const { rows } = await client.query(
+        `select table_pattern as pattern, scope, database_role as role from penstock.connection_grant order by connection_id`,
+      );
+      expect(rows).toEqual(
+        Object.values(patterns).map((pattern) => ({ pattern, scope: {}, role: 'writer' })),
+      );
+    } finally {
+      await client.end();
+      await before.drop();
     }
   });
 
