@@ -107,3 +107,29 @@ export const slot = z
     outcome: z.enum(slotOutcomes).nullable().describe('null: its run still waits.'),
   })
   .meta({ id: 'Slot', description: 'A due time of a sync and what became of it.' });
+
+export const cadenceQuery = tenantQuery.extend({
+  last: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(100)
+    .describe('So many due times, the newest ones.'),
+});
+
+const seconds = z.number().nullable();
+
+export const cadence = z
+  .object({
+    dueTimes: z.int(),
+    from: timestamp.nullable(),
+    to: timestamp.nullable(),
+    outcomes: z
+      .partialRecord(z.enum([...slotOutcomes, 'waiting']), z.int())
+      .describe('How many due times ended how; those whose run still waits are `waiting`.'),
+    succeeded: z.int().describe('How many of those that started have succeeded.'),
+    askedEveryS: seconds.describe('Mean seconds from one due time to the next.'),
+    ranEveryS: seconds.describe('Mean seconds from one due time that started to the next.'),
+  })
+  .meta({ id: 'Cadence', description: 'How often a sync runs against how often it was asked to.' });

@@ -105,6 +105,16 @@ export interface SlotAnswer {
   outcome: SlotOutcome | null;
 }
 
+export interface CadenceAnswer {
+  dueTimes: number;
+  from: Timestamp | null;
+  to: Timestamp | null;
+  outcomes: Partial<Record<SlotOutcome | 'waiting', number>>;
+  succeeded: number;
+  askedEveryS: number | null;
+  ranEveryS: number | null;
+}
+
 export interface RunAnswer {
   id: string;
   tenantId: string;

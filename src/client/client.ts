@@ -9,6 +9,7 @@ import type { VerifyReport } from '../domain/verify-report.ts';
 import type { SyncSpecInput } from '../domain/sync-spec.ts';
 import type {
   ApiKeyAnswer,
+  CadenceAnswer,
   ConnectionAnswer,
   Page,
   PauseAnswer,
@@ -225,6 +226,9 @@ const syncsOf = (send: Send) => ({
         query: { ...whose(of).query, count },
       })
     ).items,
+  /** What its newest due times asked for and what ran. */
+  cadence: (ref: string, { last, ...of }: Whose & { last?: number } = {}) =>
+    send<CadenceAnswer>('GET', `${at('syncs', ref)}/cadence`, { query: { ...whose(of).query, last } }),
   slots: (ref: string, query: PageQuery = {}) =>
     send<Page<SlotAnswer>>('GET', `${at('syncs', ref)}/slots`, { query: { ...query } }),
 });

@@ -2,6 +2,7 @@
  * Syncs: saved query, destination, mode and schedule; versioned. Every change settles the sync under its old spec
  * first, in the same transaction, so that no due time is lost or doubled, and tells the index after the commit.
  */
+import type { Cadence } from '../domain/cadence.ts';
 import type { PenstockError } from '../domain/errors.ts';
 import type { ResetWay } from '../domain/reset-ways.ts';
 import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
@@ -78,6 +79,8 @@ export interface SyncStore {
   recordRejectsRead(scope: Scope, ref: string): Promise<SyncId>;
   /** Notes that its rows are about to be read again (`reset`) or kept (`accept`, `keep`). RUN_STATE while a run is at work. */
   recordReset(scope: Scope, ref: string, how: ResetWay): Promise<SyncId>;
+  /** Of its newest due times, so many at most. */
+  fetchCadence(scope: Scope, ref: string, most: number): Promise<Cadence>;
   /** Newest first. */
   listSlots(scope: Scope, ref: string, page: PageRequest): Promise<Page<Slot>>;
 }

@@ -1,10 +1,9 @@
-/** Reading syncs and their slots. Deleted ones are not there. */
+/** Reading syncs. Deleted ones are not there. */
 import { PenstockError } from '../domain/errors.ts';
-import type { SyncId } from '../domain/ids.ts';
 import type { Page, PageRequest, Scope } from '../ports/scope.ts';
-import type { Slot, Sync, SyncFilter } from '../ports/sync-store.ts';
-import { afterId, afterNumber, cutPage } from './pages.ts';
-import { fromMicros, isoOf, microsOf } from './sql-text.ts';
+import type { Sync, SyncFilter } from '../ports/sync-store.ts';
+import { afterId, cutPage } from './pages.ts';
+import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
 const selection = `s.id, s.tenant_id as "tenantId", s.version, s.status, s.broken_reason as "brokenReason",
@@ -52,29 +51,3 @@ export async function listSyncs(tx: Tx, filter: SyncFilter, page: PageRequest): 
   );
   return cutPage(rows, page, (row) => row.id);
 }
-
-const slotOf = ({ micros: _micros, ...slot }: Slot & { micros: string }): Slot => slot;
-
-/** Newest first. */
-export async function listSlots(tx: Tx, syncId: SyncId, page: PageRequest): Promise<Page<Slot>> {
-  const { rows } = await tx.query<Slot & { micros: string }>(
-    `select ${isoOf('l.nominal_at')} as "nominalAt", ${isoOf('l.nominal_to')} as "nominalTo",
-       l.sync_version as "syncVersion", l.run_id as "runId", coalesce(l.outcome, ${outcomeOfRun}) as outcome,
-       ${microsOf('l.nominal_at')} as micros
-     from penstock.slot l left join penstock.run r on r.id = l.run_id
-     where l.sync_id = $1 and ($2::bigint is null or l.nominal_at < ${fromMicros('$2::bigint')})
-     order by l.nominal_at desc limit $3`,
-    [syncId, afterNumber(page), page.limit + 1],
-  );
-  const { items, next } = cutPage(rows, page, (row) => row.micros);
-  return { items: items.map(slotOf), next };
-}
-
-/** A run that has not begun to work leaves its slot without an outcome; one that was dropped says why. */
-const outcomeOfRun = `case
-  when r.started_at is not null then 'started'
-  when r.status = 'failed' then 'failed_start'
-  when r.status = 'cancelled' and r.end_reason = 'missed' then 'missed'
-  when r.status = 'cancelled' and r.end_reason = 'overlap' then 'skipped_overlap'
-  when r.status = 'queued' then null
-  else 'started' end`;

@@ -9,7 +9,8 @@ import type { SyncChange } from './sync-change.ts';
 import { checkSync, insertSync, replaceSync } from './sync-definition.ts';
 import { recordRejectsRead, recordReset } from './sync-audit.ts';
 import { deleteSync, pauseSync, resumeSync } from './sync-lifecycle.ts';
-import { fetchSync, listSlots, listSyncs } from './sync-rows.ts';
+import { fetchCadence, listSlots } from './slot-rows.ts';
+import { fetchSync, listSyncs } from './sync-rows.ts';
 
 /** The syncs over a pool. */
 export function createSyncStore({ pool, announcer, starter, logger }: StoreDeps): SyncStore {
@@ -56,6 +57,8 @@ export function createSyncStore({ pool, announcer, starter, logger }: StoreDeps)
       changed(inScope(pool, scope, (tx) => moveNext(tx, scope, { ref, ...move }))),
     recordRejectsRead: (scope, ref) => inScope(pool, scope, (tx) => recordRejectsRead(tx, scope, ref)),
     recordReset: (scope, ref, how) => inScope(pool, scope, (tx) => recordReset(tx, scope, { ref, how })),
+    fetchCadence: (scope, ref, most) =>
+      inScope(pool, scope, async (tx) => fetchCadence(tx, (await fetchSync(tx, scope, ref)).id, most)),
     listSlots: (scope, ref, page) =>
       inScope(pool, scope, async (tx) => listSlots(tx, (await fetchSync(tx, scope, ref)).id, page)),
   };

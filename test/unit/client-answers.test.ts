@@ -6,10 +6,11 @@ import type { pause } from '../../src/api/pause-schema.ts';
 import type { syncPlan, verifyReport } from '../../src/api/examine-schema.ts';
 import type { run, runAttempt, runEvent } from '../../src/api/run-schema.ts';
 import type { reject } from '../../src/api/routes/sync-rejects.ts';
-import type { resetPreview, slot, sync } from '../../src/api/sync-schema.ts';
+import type { cadence, resetPreview, slot, sync } from '../../src/api/sync-schema.ts';
 import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
 import type {
   ApiKeyAnswer,
+  CadenceAnswer,
   ConnectionAnswer,
   PauseAnswer,
   RejectAnswer,
@@ -35,6 +36,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof pause>, PauseAnswer>(true),
     same<z.output<typeof sync>, SyncAnswer>(true),
     same<z.output<typeof resetPreview>, ResetPreviewAnswer>(true),
+    same<z.output<typeof cadence>, CadenceAnswer>(true),
     same<z.output<typeof slot>, SlotAnswer>(true),
     same<z.output<typeof reject>, RejectAnswer>(true),
     same<z.output<typeof verifyReport>, VerifyReport>(true),

@@ -15,12 +15,14 @@ import { emptyBody, pageOf, pageQuery, refParams, tenantQuery } from '../common-
 import { pauseBody } from '../pause-schema.ts';
 import { accepted, run, triggerBody } from '../run-schema.ts';
 import {
+  cadence,
+  cadenceQuery,
   fireTimes,
   moveBody,
   nextQuery,
-  skipBody,
   resetBody,
   resetPreview,
+  skipBody,
   slot,
   sync,
 } from '../sync-schema.ts';
@@ -187,4 +189,33 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
       return answerPage(request, reply, page, (item) => item);
     },
   );
+  app.get(
+    '/v1/syncs/:ref/cadence',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        ...common,
+        summary: 'How often a sync runs against how often it was asked to',
+        querystring: cadenceQuery,
+        response: { 200: cadence },
+      },
+    },
+    async (request) => {
+      const { fromMs, toMs, askedEveryMs, ranEveryMs, ...counts } = await syncs.fetchCadence(
+        await scope(request),
+        request.params.ref,
+        request.query.last,
+      );
+      return {
+        ...counts,
+        from: timeOf(fromMs),
+        to: timeOf(toMs),
+        askedEveryS: secondsOf(askedEveryMs),
+        ranEveryS: secondsOf(ranEveryMs),
+      };
+    },
+  );
 }
+
+const timeOf = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+const secondsOf = (ms: number | null): number | null => (ms === null ? null : ms / 1000);

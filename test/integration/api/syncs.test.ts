@@ -288,6 +288,36 @@ describe('a sync', () => {
   });
 });
 
+test('a sync says how often it runs against how often it was asked to, and why not', async () => {
+  const sync = await made({ schedule: { every: '1h' } });
+  const hoursAgo = (hours: number): string =>
+    new Date((Math.floor(Date.now() / 3_600_000) - hours) * 3_600_000).toISOString();
+  await fixture.pool.query(
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, nominal_at, priority, due_at, workflow_id,
+       status, ended_at, end_reason)
+     values ('run_dropped', $1, $2, 1, 'schedule', $3, 3, $3, 'w', 'cancelled', now(), 'requested')`,
+    [acmeId, sync.id, hoursAgo(1)],
+  );
+  await fixture.pool.query(
+    `insert into penstock.slot (sync_id, tenant_id, sync_version, nominal_at, nominal_to, run_id, outcome)
+     values ($2, $1, 1, $3, $3, 'run_dropped', null), ($2, $1, 1, $4, $5, null, 'missed')`,
+    [acmeId, sync.id, hoursAgo(1), hoursAgo(4), hoursAgo(2)],
+  );
+  expect(await acme('GET', `/v1/syncs/${sync.id}/cadence?last=3`)).toMatchObject({
+    status: 200,
+    body: {
+      dueTimes: 3,
+      from: hoursAgo(3),
+      to: hoursAgo(1),
+      outcomes: { skipped_on_request: 1, missed: 2 },
+      succeeded: 0,
+      askedEveryS: 3_600,
+      ranEveryS: null,
+    },
+  });
+  expect((await globex('GET', `/v1/syncs/${sync.id}/cadence`)).status).toBe(404);
+});
+
 describe('another tenant', () => {
   test('finds none of it, whatever it asks', async () => {
     const sync = await made();
