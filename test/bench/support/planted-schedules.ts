@@ -14,6 +14,8 @@ export interface Planting {
 }
 
 const tenants = 100;
+/** No cap is met. */
+const manyRuns = 100_000;
 
 /** Writes tenants and schedules, evenly dealt, straight into the control database. */
 export async function plantSchedules(url: string, planting: Planting): Promise<void> {
@@ -41,9 +43,9 @@ export async function plantSchedules(url: string, planting: Planting): Promise<v
        select n, 'syn_' || gen_random_uuid() as id, 'ten_' || md5('${connection}' || n % ${tenants})::uuid as tenant,
          'con_' || md5('${connection}' || n % ${tenants})::uuid as connection
        from generate_series(0, ${count - 1}) n`,
-    `insert into penstock.tenant (id, name) select distinct tenant, 't-' || tenant from planted`,
-    `insert into penstock.connection (id, tenant_id, name, kind)
-       select distinct connection, tenant, 'warehouse', 'postgres' from planted`,
+    `insert into penstock.tenant (id, name, max_runs) select distinct tenant, 't-' || tenant, ${manyRuns} from planted`,
+    `insert into penstock.connection (id, tenant_id, name, kind, max_runs)
+       select distinct connection, tenant, 'warehouse', 'postgres', ${manyRuns} from planted`,
     `insert into penstock.sync (id, tenant_id, name, source_connection_id, destination_connection_id, next_nominal_at,
        next_due_at)
        select id, tenant, 's-' || n, connection, connection, ${firstAt}, ${firstAt} from planted`,
