@@ -19,6 +19,7 @@ import { modeOf } from './modes/modes.ts';
 import { findColumnChange, freezeColumns, refreezeColumns, type FrozenColumn } from './frozen-columns.ts';
 import { fetchKeysAgain } from './rejects.ts';
 import { isTarget } from './require-target.ts';
+import { requireOwnSchema } from './schema.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
 import { claimTarget, recheckTarget } from './target.ts';
 
@@ -128,9 +129,11 @@ async function mayGoOn(sql: Sql, load: LoadRow): Promise<boolean> {
   return true;
 }
 
-/** Whether there is a `_penstock` at all; asked by what must not make one. */
-export const isPrepared = async (sql: Sql): Promise<boolean> =>
-  (await sql(`select from pg_class where oid = to_regclass('_penstock.load')`)).length > 0;
+/** Whether there is a `_penstock` at all; asked by what must not make one. DESTINATION_PERMISSION when it is a stranger's. */
+export async function isPrepared(sql: Sql): Promise<boolean> {
+  await requireOwnSchema(sql);
+  return (await sql(`select from pg_class where oid = to_regclass('_penstock.load')`)).length > 0;
+}
 
 /** The newest that has ended well and whose window the next one goes on from. */
 export async function fetchLastDone(sql: Sql, sync: SyncId): Promise<DoneLoad | null> {

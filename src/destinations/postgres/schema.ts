@@ -4,7 +4,8 @@
  */
 import type { Client } from 'pg';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
-import { withDestination, type DestinationContext } from './destination-session.ts';
+import { PenstockError } from '../../domain/errors.ts';
+import { withDestination, type DestinationContext, type SqlRows } from './destination-session.ts';
 
 const versions: readonly string[] = [
   `
@@ -184,10 +185,33 @@ const versions: readonly string[] = [
 /** Any number; two processes that start at once must not both create the schema. */
 const advisoryKey = 7_305_411_902_155;
 
-/** Brings `_penstock` to the newest version. One question when it is there already. */
+/**
+ * Refuses a `_penstock` that somebody has made who could not do as much as this login: its tables may have triggers, which
+ * would run with this login's rights. DESTINATION_PERMISSION.
+ */
+export async function requireOwnSchema(sql: SqlRows): Promise<void> {
+  const [stranger] = await sql<{ name: string }>(
+    `with recursive mine (oid) as (
+       select oid from pg_catalog.pg_roles where rolname = current_user
+       union select roleid from pg_catalog.pg_auth_members join mine on member = mine.oid)
+     select o.rolname::text as name
+       from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.oid = n.nspowner
+      where n.nspname = '_penstock' and not o.rolsuper and o.oid not in (select oid from mine)
+        and o.oid <> (select datdba from pg_catalog.pg_database where datname = pg_catalog.current_database())`,
+  );
+  if (stranger)
+    throw new PenstockError(
+      'DESTINATION_PERMISSION',
+      `The schema _penstock is owned by ${stranger.name}, whom this login has no reason to trust. Drop it, or give it and its tables to this login or to a role that it is a member of.`,
+      { pointer: '/destination/connection' },
+    );
+}
+
+/** Brings `_penstock` to the newest version. DESTINATION_PERMISSION when it is a stranger's. */
 export const ensureSchema = (context: DestinationContext): Promise<void> =>
   withDestination(context, 'Preparing the schema _penstock', async (client) => {
     const { answerMs } = context.timeouts;
+    await requireOwnSchema((sql, values) => rowsOf(client, answerMs, sql, values));
     if ((await appliedVersions(client, answerMs)) === versions.length) return;
     await runAll(
       client,

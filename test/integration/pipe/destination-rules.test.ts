@@ -59,6 +59,35 @@ test('the schema is created once, by however many at the same time, with however
   await fresh.close();
 });
 
+test('the schema is not used where a stranger has made it, whose triggers would have the login’s rights', async () => {
+  const fresh = await createPipeRoom();
+  const stranger = `stranger_${fresh.destinationAccess.database}`;
+  const sync = fresh.sync({ query: 'select 1 as id', key: ['id'] });
+  await fresh.run(sync);
+  const uses = async (): Promise<unknown> => {
+    const used = await Promise.allSettled([
+      fresh.destination.ensureSchema(),
+      fresh.prepare(sync, newId('run')),
+      fresh.destination.lastDoneLoad(sync.id),
+    ]);
+    return used.map((each) => (each.status === 'rejected' ? (each.reason as { code: string }).code : 'used'));
+  };
+  const [refused, used] = [Array(3).fill('DESTINATION_PERMISSION'), Array(3).fill('used')];
+  try {
+    await fresh.to.query(`create role ${stranger}; alter schema _penstock owner to ${stranger}`);
+    expect(await uses()).toEqual(refused);
+    await fresh.to.query(`grant ${stranger} to current_user`);
+    expect(await uses()).toEqual(used);
+    await fresh.to.query(
+      `revoke ${stranger} from current_user; alter database ${fresh.destinationAccess.database} owner to ${stranger}`,
+    );
+    expect(await uses()).toEqual(used);
+  } finally {
+    await fresh.close();
+    await room.to.query(`drop role ${stranger}`);
+  }
+});
+
 test('a batch that outlives its statement time-out is refused at its next byte', async () => {
   const slow = room.openDestination({ timeouts: { statementMs: 100 } });
   const writer = await slow.takeLease(leaseOf());
