@@ -8,6 +8,8 @@ import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
 import { parseDurationMs } from '../domain/duration-spec.ts';
 import type { Destination } from '../ports/destination.ts';
+import type { RunWork } from '../ports/run-store.ts';
+import type { Source } from '../ports/source.ts';
 import { closeRun, recordEnd } from './close-run.ts';
 import type {
   CancelInput,
@@ -47,6 +49,10 @@ async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
   const source = deps.openSource(work.source);
   const destination = deps.openDestination(work.destination);
   try {
+    if (await isUnchanged(deps, work, source)) {
+      const status = await closeRun(deps, work, { status: 'cancelled', reason: 'unchanged' });
+      return { ready: false, status };
+    }
     const load = await prepareLoad(
       { source, destination },
       {
@@ -75,6 +81,14 @@ async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
   } finally {
     await Promise.allSettled([source.close(), destination.close()]);
   }
+}
+
+/** Whether a scheduled run finds its source as the run before has left it. Whoever asks for a run gets one. */
+async function isUnchanged({ runs }: ActivityDeps, work: RunWork, source: Source): Promise<boolean> {
+  const { skipIfUnchanged } = work.spec;
+  if (skipIfUnchanged === undefined) return false;
+  const unchanged = await runs.noteFingerprint(work.runId, await source.fetchFingerprint(skipIfUnchanged));
+  return unchanged && work.origin === 'schedule';
 }
 
 /** Whether the table is still a deleted sync's: it gives it up as soon as its runs have ended and its destination answers. */

@@ -35,6 +35,10 @@ export interface PlanDeps {
 export async function planSync({ source, destination }: PlanDeps, request: PlanRequest): Promise<SyncPlan> {
   const found = new Refusals(request.spec, request.refusals ?? []);
   await found.trying((spec) => checkSyncSpec(spec));
+  if (source)
+    await found.trying(({ skipIfUnchanged }) =>
+      skipIfUnchanged === undefined ? null : source.fetchFingerprint(skipIfUnchanged),
+    );
   const probe = source && (await found.trying((spec) => source.probe(probeOf(spec))));
   const target =
     destination &&

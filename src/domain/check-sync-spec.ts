@@ -52,6 +52,11 @@ export function checkSyncSpec(spec: SyncSpec): void {
     refuse('softDelete cannot be a column of the scope', '/softDelete');
   if (spec.keepPrevious) checkKeepPrevious(spec);
   checkPolicies(spec);
+  if (spec.skipIfUnchanged !== undefined && cursor)
+    refuse(
+      'with a cursor a run reads no more than what is new, and what was not safe to read yet must be read later: leave skipIfUnchanged out',
+      '/skipIfUnchanged',
+    );
   if (destination.table.split('.').some((name) => new TextEncoder().encode(name).length > 63))
     refuse(
       'names of schemas and tables have 63 bytes at most: the server would cut it',

@@ -56,7 +56,7 @@ export type RunChange = keyof typeof runChanges;
 export const runOrigins = ['schedule', 'manual', 'backfill', 'after', 'retry'] as const;
 export type RunOrigin = (typeof runOrigins)[number];
 
-/** What became of a slot: of its run where it made one, else why it made none. `skipped_unchanged` is not written yet. */
+/** What became of a slot: of its run where it made one, else why it made none. */
 export const slotOutcomes = [
   'started',
   'coalesced',

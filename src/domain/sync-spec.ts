@@ -124,6 +124,14 @@ export const syncSpecSchema = z.strictObject({
         ),
     })
     .default({ window: '1h', policy: 'one' }),
+  skipIfUnchanged: z
+    .string()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe(
+      'One SELECT of the source, such as `select max(updated_at), count(*) from users`: a due time at which its result is what it was for the last run is skipped. Not with a cursor.',
+    ),
   autoPause: z
     .strictObject({
       after: z

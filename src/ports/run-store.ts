@@ -54,6 +54,8 @@ export interface RunStore {
   fail(runId: RunId, error: { code: string; message: string }): Promise<RunStatus>;
   /** Makes the run cancelled, for a reason other than that somebody asked when there is one. The status it has now. */
   settleCancel(runId: RunId, reason?: string): Promise<RunStatus>;
+  /** Notes what the source is like as the run begins; whether it is as the last run found it, so that this one may be skipped. */
+  noteFingerprint(runId: RunId, fingerprint: string): Promise<boolean>;
   /** Whether that sync was deleted. */
   isSyncDeleted(syncId: string): Promise<boolean>;
   /** Records something that happened to the run, for its story. Names and counts, no values. */

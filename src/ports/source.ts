@@ -201,6 +201,11 @@ export interface Source {
    * compute that. Connects for each question, and keeps no snapshot.
    */
   compare?(rows: SourceRows): ComparedRows;
+  /**
+   * A hash of the result of a small query, in the order in which its rows come; the same result has the same. Errors are at
+   * /skipIfUnchanged.
+   */
+  fetchFingerprint(query: string): Promise<string>;
   /** Connects, logs in, runs nothing: SOURCE_UNREACHABLE, SOURCE_AUTH. The server's version. */
   check(): Promise<{ version: string }>;
   close(): Promise<void>;

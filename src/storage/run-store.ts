@@ -15,6 +15,7 @@ import { coolSource } from './connection-limits.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
 import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
+import { noteFingerprint } from './source-fingerprint.ts';
 import { asEngine, type Tx } from './transaction.ts';
 
 interface RunStoreDeps {
@@ -74,6 +75,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       }),
     settleCancel: (runId, reason) =>
       change(runId, 'settleCancel', reason === undefined ? {} : { endReason: reason }),
+    noteFingerprint: (runId, fingerprint) => asEngine(pool, (tx) => noteFingerprint(tx, runId, fingerprint)),
     isSyncDeleted: (syncId) =>
       asEngine(pool, async (tx) => {
         const sql = `select from penstock.sync where id = $1 and status = 'deleted'`;

@@ -26,6 +26,7 @@ export async function listSlots(tx: Tx, syncId: SyncId, page: PageRequest): Prom
 
 /** A run that has not begun to work leaves its slot without an outcome; one that was dropped says why. */
 const outcomeOfRun = `case
+  when r.end_reason = 'unchanged' then 'skipped_unchanged'
   when r.started_at is not null then 'started'
   when r.status = 'failed' then 'failed_start'
   when r.status = 'cancelled' and r.end_reason = 'missed' then 'missed'

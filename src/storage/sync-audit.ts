@@ -5,6 +5,7 @@ import type { ResetWay } from '../domain/reset-ways.ts';
 import { activeStatuses } from '../domain/run-states.ts';
 import type { Scope } from '../ports/scope.ts';
 import { insertAudit, insertEvent } from './in-scope.ts';
+import { forgetFingerprints } from './source-fingerprint.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
 import type { Tx } from './transaction.ts';
 
@@ -27,6 +28,7 @@ export async function recordReset(
         meta: { runId: rows[0].id },
       },
     );
+  await forgetFingerprints(tx, id);
   await insertAudit(tx, scope, { tenantId, action: `sync.${how}`, objectId: id });
   await insertEvent(tx, { tenantId, kind: `sync.${how}`, syncId: id });
   return id;

@@ -303,6 +303,15 @@ export function describeSource(name: string, createFixture: () => Promise<Source
       expect(await high('1000')).toBe('1000');
     });
 
+    test('a result has the same fingerprint as long as it is the same', async () => {
+      const all = await source.fetchFingerprint(fixture.query);
+      expect(await source.fetchFingerprint(fixture.query)).toBe(all);
+      expect(all).toMatch(/^[0-9a-f]{32,64}$/);
+      await expect(source.fetchFingerprint('select 1; select 2')).rejects.toMatchObject({
+        code: expect.stringMatching(/^(QUERY_NOT_ALLOWED|SOURCE_SQL)$/),
+      });
+    });
+
     test('rows without a cursor are refused where they may not be passed over', async () => {
       const refused = source.fetchHigh({
         query: fixture.query,

@@ -13,6 +13,7 @@ import { childEnvironment } from '../../src/config/child-environment.ts';
 import type { OptionName } from '../../src/config/options.ts';
 import { compareRows, type Differences } from '../../src/dev/demo/compare-rows.ts';
 import { Guard, type GuardedProcess } from '../../src/dev/guard.ts';
+import type { RunId } from '../../src/domain/ids.ts';
 import { syncSpecSchema, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { ControlStore } from '../../src/ports/control-store.ts';
 import type { Run } from '../../src/ports/run-control.ts';
@@ -42,6 +43,8 @@ export interface CopyingRoom {
   addSync(spec: Pick<SyncSpecInput, 'name' | 'mode' | 'key'> & Partial<SyncSpecInput>): Promise<void>;
   /** Triggers the sync and starts its workflow. */
   startRun(sync: string): Promise<StartedRun>;
+  /** Lets a due time of the sync pass, and starts the workflow of its run. */
+  startDue(sync: string): Promise<StartedRun>;
   /** Resumes a paused run, and lets it go on. */
   resumeRun(run: StartedRun): Promise<void>;
   /** Starts `penstock start --roles worker` as a process of its own. */
@@ -114,6 +117,15 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
   const schedule = createScheduleStore(control.pool);
   let workers = 0;
 
+  /** Starts a queued run as a dispatcher does. */
+  async function begin(runId: RunId): Promise<StartedRun> {
+    const [verdict] = await schedule.startRuns([runId]);
+    if (verdict?.verdict !== 'start') throw new Error(`the run may not start: ${verdict?.verdict}`);
+    await starter.start(verdict.run);
+    const handle = client.workflow.getHandle(verdict.run.workflowId);
+    return { ...verdict.run, handle, fetch: () => store.runs.fetch(scope, runId) };
+  }
+
   return {
     scope,
     store,
@@ -136,11 +148,17 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
         requestKey: randomBytes(8).toString('hex'),
         priority: undefined,
       });
-      const [verdict] = await schedule.startRuns([run.id]);
-      if (verdict?.verdict !== 'start') throw new Error(`the run may not start: ${verdict?.verdict}`);
-      await starter.start(verdict.run);
-      const handle = client.workflow.getHandle(verdict.run.workflowId);
-      return { ...verdict.run, handle, fetch: () => store.runs.fetch(scope, run.id) };
+      return begin(run.id);
+    },
+    startDue: async (sync) => {
+      const { id } = await store.syncs.fetch(scope, sync);
+      await control.pool.query(
+        `update penstock.sync set next_nominal_at = date_trunc('ms', clock_timestamp()),
+           next_due_at = date_trunc('ms', clock_timestamp()) where id = $1`,
+        [id],
+      );
+      const { settled } = await schedule.settle([id]);
+      return begin(settled[0]!.offered[0]!.runId);
     },
     resumeRun: async ({ runId, workflowId }) => {
       await store.runs.resume(scope, runId);

@@ -132,6 +132,10 @@ export function createFakeSource(table: FakeTable): Source {
       return [...new Set(picked)];
     },
     read,
+    fetchFingerprint: async (query) => {
+      const { rows } = resultOf(table, { query, window: { low: null, high: null } });
+      return hashed(JSON.stringify(rows), true)!;
+    },
     check: async () => ({ version: 'fake' }),
     close: async () => {},
   };

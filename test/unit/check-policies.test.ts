@@ -32,3 +32,14 @@ test.each(['skip', 'buffer_one'])(
     expect(refusalOf({ catchUp: { policy: 'none' }, overlap })).toBeUndefined();
   },
 );
+
+test('skipIfUnchanged is refused with a cursor, which may have left rows for later', () => {
+  const skipIfUnchanged = 'select max(id) from users';
+  expect(refusalOf({ skipIfUnchanged })).toBeUndefined();
+  expect(refusalOf({ skipIfUnchanged, mode: 'upsert', key: ['id'], cursor: { column: 'at' } })).toMatchObject(
+    {
+      code: 'BAD_REQUEST',
+      pointer: '/skipIfUnchanged',
+    },
+  );
+});

@@ -3,6 +3,7 @@ import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { RowMemory, Source, SourceRead } from '../../ports/source.ts';
 import { rowOf } from '../../postgres-client/query.ts';
 import { comparedRows } from './compared-rows.ts';
+import { aboutFingerprint, fetchFingerprint } from './fetch-fingerprint.ts';
 import { fetchHigh } from './fetch-high.ts';
 import { probeQuery } from './probe.ts';
 import { connecting, shortMs, withSource } from './source-session.ts';
@@ -35,6 +36,12 @@ export function openPostgresSource(access: ConnectionAccess, memory: RowMemory):
       };
     },
     compare: (rows) => comparedRows(access, rows),
+    fetchFingerprint: (query) =>
+      withSource(access, 'Asking whether anything has changed', (client) =>
+        fetchFingerprint(client, query),
+      ).catch((error: unknown) => {
+        throw aboutFingerprint(error);
+      }),
     check: () =>
       withSource(access, connecting, (client) =>
         rowOf<{ version: string }>(

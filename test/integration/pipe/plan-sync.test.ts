@@ -387,3 +387,8 @@ describe('a plan', () => {
     await room.destination.closeRun(run);
   });
 });
+
+test('a question about changes that the source refuses is told beside the rest of the plan', async () => {
+  const found = await plan(changed(sync(), { skipIfUnchanged: 'select nothing from item' }));
+  expect([refusals(found), found.read?.resumes]).toEqual([['SOURCE_SQL /skipIfUnchanged'], true]);
+});
