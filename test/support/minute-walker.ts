@@ -44,15 +44,18 @@ export function findTransitions(zone: string, fromMs: number, toMs: number): num
   const offset = (ms: number): number => readClock(zone, ms) - ms;
   const weekMs = 7 * 24 * 60 * minuteMs;
   const found: number[] = [];
+  let before = offset(fromMs);
   for (let ms = fromMs; ms < toMs; ms += weekMs) {
-    if (offset(ms) === offset(ms + weekMs)) continue;
+    const after = offset(ms + weekMs);
+    if (after === before) continue;
     let [low, high] = [ms, ms + weekMs];
     while (high - low > minuteMs) {
       const middle = low + Math.floor((high - low) / 2 / minuteMs) * minuteMs;
-      if (offset(middle) === offset(ms)) low = middle;
+      if (offset(middle) === before) low = middle;
       else high = middle;
     }
     found.push(high);
+    before = after;
   }
   return found;
 }

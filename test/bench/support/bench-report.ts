@@ -25,6 +25,8 @@ export interface SubjectResult {
   /** Of schedules, with how long after its due time a run was started. */
   readonly startsPerSecond?: number;
   readonly lagMs?: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** Of a function. */
+  readonly callsPerSecond?: number;
   /** Each run, in order. */
   readonly seconds: readonly number[];
   readonly rssMiB: number | null;
@@ -51,6 +53,8 @@ export interface BenchResult {
   readonly commit: string;
   /** Rows copied in each run, by each subject that does not say otherwise; of schedules, how many there are. */
   readonly rows: number;
+  /** What `rows` counts, where it is neither rows nor schedules. */
+  readonly rowsAre?: string;
   readonly machine: Machine;
   readonly subjects: readonly SubjectResult[];
   /** Ours divided by theirs. */

@@ -8,7 +8,7 @@ import type { BenchResult, SubjectResult } from './bench-report.ts';
 /** What is said of each subject; nothing that no subject has. */
 const columns: readonly (readonly [title: string, of: (s: SubjectResult) => string | undefined])[] = [
   ['rows/s', (s) => count(s.rowsPerSecond)],
-  ['a second', (s) => count(s.startsPerSecond)],
+  ['a second', (s) => count(s.startsPerSecond ?? s.callsPerSecond)],
   [
     'late by ms: p50 / p95 / p99',
     ({ lagMs: lag }) => lag && [lag.p50, lag.p95, lag.p99].map((ms) => ms.toFixed(0)).join(' / '),
@@ -28,7 +28,16 @@ const count = (value: number | undefined): string | undefined =>
   value === undefined ? undefined : Math.round(value).toLocaleString('en-US');
 
 /** The result as Markdown, which reads as well on a terminal. */
-export function renderResult({ name, commit, rows, machine, subjects, ratios, bars }: BenchResult): string {
+export function renderResult({
+  name,
+  commit,
+  rows,
+  rowsAre,
+  machine,
+  subjects,
+  ratios,
+  bars,
+}: BenchResult): string {
   const ratio: (typeof columns)[number] = ['ours ÷ it', (s) => ratios[s.subject]?.toFixed(2)];
   const shown = [...columns, ratio, ...usage].filter(([, of]) => subjects.some((s) => of(s) !== undefined));
   const table = renderTable(
@@ -41,7 +50,7 @@ export function renderResult({ name, commit, rows, machine, subjects, ratios, ba
     bars.map((b) => [b.bar, b.wanted, b.measured?.toFixed(2) ?? '', verdict[`${b.holds}`]]),
   );
   return [
-    `### ${name}: ${rows.toLocaleString('en-US')} ${subjects.some((s) => s.rowsPerSecond) ? 'rows' : 'schedules'}`,
+    `### ${name}: ${rows.toLocaleString('en-US')} ${rowsAre ?? (subjects.some((s) => s.rowsPerSecond) ? 'rows' : 'schedules')}`,
     table,
     ...(bars.length > 0 ? [barTable] : []),
     `${machine.cpus} CPUs, ${Math.round(machine.memoryMiB / 1024)} GiB, Node ${machine.node}, PostgreSQL ${machine.postgres}, ` +
