@@ -23,7 +23,7 @@ export interface CopyOnceRequest {
   spec: SyncSpec;
   /** New for every call. */
   run: RunId;
-  /** A copy that is done already is not done again: its receipt is the answer. */
+  /** A copy that is done already, with no other begun since, is not done again: its receipt is the answer. */
   once: boolean;
   /** What becomes of an unfinished load before anything else: its rows are accepted, or everything is read again. */
   first?: { how: 'accept' } | { how: 'reset'; deleteRows: boolean };
@@ -61,7 +61,7 @@ export async function copyOnce(deps: CopyDeps, request: CopyOnceRequest): Promis
     scope: spec.scope,
   });
   const done = request.once ? await destination.lastDoneLoad(sync) : null;
-  if (done) return { status: 'succeeded', sync, receipt: done.receipt, already: true };
+  if (done && !done.isFollowed) return { status: 'succeeded', sync, receipt: done.receipt, already: true };
   try {
     const receipt = await untilStopped(stop, (hard) => copyLoads(deps, request, { sync, hard }));
     // What is not forgotten now is forgotten by the next copy.

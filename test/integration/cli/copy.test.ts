@@ -241,6 +241,23 @@ describe('penstock copy', () => {
     expect(await countTarget()).toBe(2 * rows);
   });
 
+  test('with --once a load that was begun after the one that is done is finished', async () => {
+    await room.to.query('alter table target add primary key (id)');
+    const upsert = ['--mode', 'upsert', '--name', 'twice'];
+    expect(await copy(upsert).ended).toMatchObject({ code: 0 });
+    await room.to.query(`delete from target where id = ${gatedRow}`);
+    await closeGate();
+    const killed = copy(upsert);
+    await untilAtGate();
+    killed.process.kill('SIGKILL');
+    await killed.ended;
+    await openGate();
+    expect(jsonOf(await copy([...upsert, '--once']).ended)).toMatchObject({ already: false });
+    await expectEqual();
+    const open = `select from _penstock.load where phase not in ('done', 'abandoned')`;
+    expect((await room.to.query(open)).rowCount).toBe(0);
+  });
+
   test('a cursor is kept from one call to the next', async () => {
     await room.to.query('alter table target add primary key (id)');
     const cursor = ['--mode', 'upsert', '--cursor', 'id', '--name', 'windows'];
