@@ -4,6 +4,7 @@ import type { SyncDestination } from '../ports/sync-destination.ts';
 import type { ControlStore } from '../ports/control-store.ts';
 import type { DependencyCheck } from '../ports/dependency-check.ts';
 import type { HostGuard } from '../ports/host-guard.ts';
+import type { RunExplainer } from '../ports/run-explainer.ts';
 import type { SyncExaminer } from '../ports/sync-examiner.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -12,6 +13,7 @@ export interface ApiDeps {
   readonly tester: ConnectionTester;
   readonly syncDestination: SyncDestination;
   readonly examiner: SyncExaminer;
+  readonly explainer: RunExplainer;
   readonly hostGuard: HostGuard;
   /** For /readyz. */
   readonly checks: readonly DependencyCheck[];

@@ -56,6 +56,33 @@ export const run = z
 
 export const accepted = z.object({ id: z.string(), status: z.enum(runStatuses) }).meta({ id: 'Accepted' });
 
+export const explanation = z
+  .object({
+    runId: z.string(),
+    status: z.enum(runStatuses),
+    reason: z
+      .enum(waitingReasons)
+      .nullable()
+      .describe('null: it waits for nothing; it is at work, about to be, paused, or final.'),
+    until: timestamp.nullable().describe('When that ends, where a time says so.'),
+    position: z
+      .int()
+      .nullable()
+      .describe('Its place among all that wait: 1 is next, if nothing comes and no cap is in the way.'),
+    places: z.object({ held: z.int(), cap: z.int() }).nullable().describe('Those that it waits for.'),
+    holders: z
+      .array(
+        z.object({
+          runId: z.string(),
+          syncName: z.string(),
+          status: z.enum(runStatuses),
+          startedAt: timestamp.nullable(),
+        }),
+      )
+      .describe('Runs of yours that have what it waits for, at most 20.'),
+  })
+  .meta({ id: 'RunExplanation' });
+
 const priority = z.int().min(1).max(5).describe('1 first … 5 last');
 
 export const runChange = z.strictObject({ priority }).meta({ id: 'RunChange' });

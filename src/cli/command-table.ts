@@ -42,6 +42,10 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'List runs, or show one',
     load: () => import('./commands/runs.ts'),
   },
+  explain: {
+    summary: 'Say why a run is not at work',
+    load: () => import('./commands/explain.ts'),
+  },
   plan: {
     summary: 'Say what a sync’s next run would do, and all that it would be refused for',
     load: () => import('./commands/plan.ts'),

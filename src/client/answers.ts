@@ -179,3 +179,16 @@ export interface RejectAnswer {
   lastSeenAt: Timestamp;
   settledAt: Timestamp | null;
 }
+
+/** Why a run is not at work. */
+export interface RunExplanationAnswer {
+  runId: string;
+  status: RunStatus;
+  /** null: it waits for nothing. */
+  reason: WaitingReason | null;
+  until: Timestamp | null;
+  /** Among all that wait; 1 is next. */
+  position: number | null;
+  places: { held: number; cap: number } | null;
+  holders: { runId: string; syncName: string; status: RunStatus; startedAt: Timestamp | null }[];
+}

@@ -18,6 +18,7 @@ import type {
   RunAnswer,
   RunAttemptAnswer,
   RunEventAnswer,
+  RunExplanationAnswer,
   SlotAnswer,
   SyncAnswer,
   TenantAnswer,
@@ -250,6 +251,8 @@ const runsOf = (send: Send) => ({
   /** A handle of a run that is there. */
   of: (id: string): RunHandle => createRunHandle(send, id),
   fetch: (id: string) => send<RunAnswer>('GET', at('runs', id)),
+  /** Why it is not at work. */
+  explain: (id: string) => send<RunExplanationAnswer>('GET', `${at('runs', id)}/explain`),
   /** Moves a run that waits. */
   setPriority: (id: string, priority: number) =>
     send<RunAnswer>('PATCH', at('runs', id), { body: { priority } }),

@@ -24,6 +24,8 @@ export interface RunStarter {
   start(run: RunToStart): Promise<'started' | 'already_started'>;
   /** Whether the engine has an open or closed workflow of that id, or none. */
   describe(workflowId: string): Promise<'open' | 'closed' | 'unknown'>;
+  /** Whether a worker takes up the workflows of runs. */
+  hasWorker(): Promise<boolean>;
   /** Asks the workflow to cancel; `unknown` when there is none that is open. */
   cancel(workflowId: string): Promise<'asked' | 'unknown'>;
   /** Tells the workflow to finish the batches in hand and wait. */

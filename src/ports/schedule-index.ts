@@ -3,6 +3,7 @@
  * moment and is written again from the control database. No method decides anything that rows do not confirm.
  * Errors: UNAVAILABLE when Redis does not answer in time; a call that failed so may still have happened, or happen yet.
  */
+import type { IndexFacts } from '../domain/explain-run.ts';
 import type { ConnectionId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 
 /** When a sync is to be looked at next; null removes it. Stale versions are ignored by the index. */
@@ -125,11 +126,17 @@ export interface IndexRepair {
   unparkRuns(): Promise<void>;
 }
 
+/** What the index knows of one run that waits. */
+export interface WaitingIndex {
+  explainRun(run: { runId: RunId; tenantId: TenantId; connectionId: ConnectionId }): Promise<IndexFacts>;
+}
+
 /** `due`: a sync is to be looked at soon; `ready`: a run or a place is there; `released`: a run let go of its place. */
 export type Wake = 'due' | 'ready' | 'released';
 
 /** All of it, as the dispatcher sees it. */
-export interface ScheduleIndex extends ScheduleAnnouncer, DueIndex, AdmissionIndex, IndexRepair {
+export interface ScheduleIndex
+  extends ScheduleAnnouncer, DueIndex, AdmissionIndex, IndexRepair, WaitingIndex {
   /**
    * Calls the listener soon after something changed, until the returned function is called. Wakes may be lost: they
    * save time, looking is the guarantee.

@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { PenstockError } from '../domain/errors.ts';
+import type { IndexFacts } from '../domain/explain-run.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { Filled, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -36,6 +37,22 @@ const chunkSize = 200;
 /** An index with its connections; `close` ends them. */
 export type RedisIndex = ScheduleIndex & { close(): void };
 
+/** Lua says -1 where there is nothing. */
+const orNull = (value: number): number | null => (value < 0 ? null : value);
+
+type ExplainReply = [
+  state: IndexFacts['state'],
+  position: number,
+  inMs: number,
+  cools: number,
+  held: number,
+  cap: number,
+  tenantHeld: number,
+  tenantCap: number,
+  connectionHeld: number,
+  connectionCap: number,
+  msAgo: number,
+];
 type AdmitReply = [nowMs: number, marker: string, token: number, more: number, waitMs: number, ...RunId[]];
 
 /** Connects in the background: methods reject with UNAVAILABLE until Redis answers. */
@@ -100,7 +117,7 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       const reply = await run('claimDue', [limit, claimLeaseMs, await clock.deadlineMs()]);
       const [nowMs, token, nextInMs, ...syncIds] = reply as [number, number, number, ...SyncId[]];
       clock.observe(nowMs);
-      return { syncIds, token, nextInMs: nextInMs < 0 ? null : nextInMs };
+      return { syncIds, token, nextInMs: orNull(nextInMs) };
     },
     postponeDue: (token, looks) =>
       runChunks('postponeDue', looks, (look) => [look.syncId, look.inMs ?? ''], [token]),
@@ -111,10 +128,26 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       clock.observe(nowMs);
       const filled = (marker === '' ? 'nothing' : marker) as Filled;
       const tickets = runIds.map((runId) => ({ runId, token }));
-      return { filled, tickets, isMore: more === 1, nextInMs: waitMs < 0 ? null : waitMs };
+      return { filled, tickets, isMore: more === 1, nextInMs: orNull(waitMs) };
     },
     confirmStarts: (tickets) => runChunks('confirmStarts', tickets, (t) => [t.runId, t.token]),
     returnTickets: (tickets) => runChunks('returnTickets', tickets, (t) => [t.runId, t.token, t.next]),
+
+    async explainRun({ runId, tenantId, connectionId }) {
+      const reply = (await run('explainRun', [runId, tenantId, connectionId])) as ExplainReply;
+      const [state, position, inMs, cools, held, cap, ...rest] = reply;
+      const [tenantHeld, tenantCap, connectionHeld, connectionCap, msAgo] = rest;
+      return {
+        state,
+        position: orNull(position),
+        inMs: orNull(inMs),
+        isCooling: cools === 1,
+        all: cap < 0 ? null : { held, cap },
+        tenant: { held: tenantHeld, cap: tenantCap },
+        connection: { held: connectionHeld, cap: connectionCap },
+        admittedMsAgo: orNull(msAgo),
+      };
+    },
 
     async check() {
       // The first connection is under way: neither is Redis away, nor does it answer yet.

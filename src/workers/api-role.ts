@@ -11,6 +11,7 @@ import type { HostGuard } from '../ports/host-guard.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { RedisIndex } from '../schedule/redis-index.ts';
 import { createControlStore } from '../storage/control-store.ts';
+import { createRunExplainer } from '../storage/run-explainer.ts';
 import { createSecretBox } from '../storage/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Adapters } from './adapters.ts';
@@ -59,6 +60,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
     async start(stopping) {
       void openIndex(stopping);
       const secretBox = createSecretBox(config.masterKey);
+      const starter = createRunStarter({ client: temporal, taskQueue: config.temporalTaskQueue });
       const access = { pool, secretBox, adapters };
       app = await createApiServer({
         store: createControlStore({
@@ -66,11 +68,16 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
           secretBox,
           logger,
           announcer: laterAnnouncer(indexNow),
-          starter: createRunStarter({ client: temporal, taskQueue: config.temporalTaskQueue }),
+          starter,
         }),
         tester: createConnectionTester(access),
         syncDestination: createSyncDestination(access),
         examiner: createSyncExaminer(access),
+        explainer: createRunExplainer({
+          pool,
+          index: { explainRun: async (run) => indexNow().explainRun(run) },
+          starter,
+        }),
         hostGuard,
         checks: createDependencyChecks({ pool, checkIndex: async () => indexNow().check(), temporal }),
         logger,

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { newId, runIdOf, workflowIdOf } from '../../src/domain/ids.ts';
 import type { RunStarter, RunToStart } from '../../src/ports/run-starter.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 export interface RunStarterFixture {
   readonly starter: RunStarter;
@@ -9,6 +10,8 @@ export interface RunStarterFixture {
   readonly unreachable: RunStarter;
   /** Ends a workflow behind the starter's back, as its completion or an operator would. */
   close(workflowId: string): Promise<void>;
+  /** Has a worker ask for work; none has before. */
+  poll(): void;
   end(): Promise<void>;
 }
 
@@ -43,6 +46,13 @@ export function describeRunStarter(name: string, createFixture: () => Promise<Ru
       starter = fixture.starter;
     });
     afterAll(() => fixture.end());
+
+    test('says whether a worker takes up runs', async () => {
+      expect(await starter.hasWorker()).toBe(false);
+      fixture.poll();
+      await waitUntil('the worker is seen', () => starter.hasWorker());
+      await expect(fixture.unreachable.hasWorker()).rejects.toMatchObject({ code: 'ENGINE_UNREACHABLE' });
+    });
 
     test('starts a run, which is open from then on', async () => {
       const run = newRunToStart();

@@ -7,11 +7,13 @@ import { createApiServer } from '../../src/api/server.ts';
 import { createHostGuard } from '../../src/config/host-guard.ts';
 import type { ApiKeyRole } from '../../src/domain/access.ts';
 import type { LoadId, TenantId } from '../../src/domain/ids.ts';
-import type { PenstockError } from '../../src/domain/errors.ts';
+import { PenstockError } from '../../src/domain/errors.ts';
 import type { SyncPlan } from '../../src/domain/sync-plan.ts';
 import type { VerifyReport } from '../../src/domain/verify-report.ts';
 import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
+import { createRunExplainer } from '../../src/storage/run-explainer.ts';
+import { createFakeRunStarter } from './fake-run-starter.ts';
 import { createKeptLogger } from './kept-logger.ts';
 
 /** An answer; `body` is parsed JSON, or undefined without one. */
@@ -129,6 +131,8 @@ export async function createApiFixture(): Promise<ApiFixture> {
     const failure = failures.shift();
     if (failure) throw failure;
   };
+  const engine = createFakeRunStarter();
+  const waiting = { explainRun: async () => Promise.reject(new PenstockError('UNAVAILABLE', 'no index')) };
   const deps: ApiDeps = {
     store: control.store,
     logger,
@@ -144,6 +148,7 @@ export async function createApiFixture(): Promise<ApiFixture> {
         return { version: 'PostgreSQL 16.1', elapsedMs: 3 };
       },
     },
+    explainer: createRunExplainer({ pool: control.pool, index: waiting, starter: engine }),
     examiner: {
       verify: async ({ id }, { maxExamples }) => {
         await ask(`verify ${id} ${maxExamples}`);

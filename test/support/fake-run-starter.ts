@@ -15,6 +15,8 @@ export interface FakeRunStarter extends RunStarter {
   close(workflowId: string): void;
   /** From now on nothing answers; or everything does again. */
   setReachable(isReachable: boolean): void;
+  /** Whether a worker is there. */
+  setWorker(isThere: boolean): void;
   /** Starts of this run are refused with the error, until it is null. */
   refuse(error: Error | null): void;
 }
@@ -26,6 +28,7 @@ export function createFakeRunStarter(): FakeRunStarter {
   const resumed = new Set<string>();
   let startCalls = 0;
   let isReachable = true;
+  let hasWorker = true;
   let refusal: Error | null = null;
   const answer = async (): Promise<void> => {
     await Promise.resolve();
@@ -55,6 +58,10 @@ export function createFakeRunStarter(): FakeRunStarter {
       await answer();
       return workflows.get(workflowId) ?? 'unknown';
     },
+    async hasWorker() {
+      await answer();
+      return hasWorker;
+    },
     async cancel(workflowId) {
       const result = await ask(workflowId);
       if (result === 'asked') cancelled.add(workflowId);
@@ -69,6 +76,9 @@ export function createFakeRunStarter(): FakeRunStarter {
     close: (workflowId) => void workflows.set(workflowId, 'closed'),
     setReachable: (value) => {
       isReachable = value;
+    },
+    setWorker: (value) => {
+      hasWorker = value;
     },
     refuse: (error) => {
       refusal = error;

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import type { connection } from '../../src/api/connection-schema.ts';
 import type { pause } from '../../src/api/pause-schema.ts';
 import type { syncPlan, verifyReport } from '../../src/api/examine-schema.ts';
-import type { run, runAttempt, runEvent } from '../../src/api/run-schema.ts';
+import type { explanation, run, runAttempt, runEvent } from '../../src/api/run-schema.ts';
 import type { reject } from '../../src/api/routes/sync-rejects.ts';
 import type { cadence, resetPreview, slot, sync } from '../../src/api/sync-schema.ts';
 import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
@@ -18,6 +18,7 @@ import type {
   RunAnswer,
   RunAttemptAnswer,
   RunEventAnswer,
+  RunExplanationAnswer,
   SlotAnswer,
   SyncAnswer,
   TenantAnswer,
@@ -43,6 +44,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof syncPlan>, SyncPlan>(true),
     same<z.output<typeof run>, RunAnswer>(true),
     same<z.output<typeof runAttempt>, RunAttemptAnswer>(true),
+    same<z.output<typeof explanation>, RunExplanationAnswer>(true),
     same<z.output<typeof runEvent>, RunEventAnswer>(true),
   ]).not.toContain(false);
 });

@@ -8,7 +8,7 @@ import { answerPage, pageRequestOf } from '../pages.ts';
 import { waitForRun, waitSecondsOf } from '../prefer-wait.ts';
 import { answerAttempt, answerRun } from '../run-answer.ts';
 import { emptyBody, idParams, pageOf, pageQuery, tenantQuery } from '../common-schema.ts';
-import { run, runChange, runAttempt, runEvent, runsQuery } from '../run-schema.ts';
+import { explanation, run, runChange, runAttempt, runEvent, runsQuery } from '../run-schema.ts';
 
 const tags = ['runs'];
 const common = { tags, params: idParams, querystring: tenantQuery };
@@ -103,6 +103,14 @@ export function addRunRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSignal): 
       );
       return answerPage(request, reply, page, answerAttempt);
     },
+  );
+  app.get(
+    '/v1/runs/:id/explain',
+    {
+      config: { access: 'viewer' },
+      schema: { ...common, summary: 'Why a run is not at work', response: { 200: explanation } },
+    },
+    async (request) => deps.explainer.explain(await scope(request), request.params.id),
   );
   app.patch(
     '/v1/runs/:id',

@@ -2,7 +2,7 @@
 -- deadline the run. A run whose connection has no room is parked, so that it hides nothing behind it. Tickets that ran
 -- out are handed to this caller; their runs hold their places already.
 -- KEYS  1-10 as in waiting.lua  11 marker  12 tickets: zset run id -> Redis ms at which the ticket runs out (which is also
---       its token)
+--       its token)  13 admission: hash 'at' -> Redis ms, 'cap': this call, for explainRun
 -- ARGV  1 limit  2 global cap  3 ticket, ms  4 Redis ms after which the caller has given up: a late call does nothing
 -- Result { Redis ms now, the marker: '', 'places' or 'all', token of these tickets, 1 if there is more to do at once,
 --        ms until something that waits for a time goes on or -1, run id... }
@@ -11,6 +11,7 @@
 local filled = redis.call('GET', KEYS[11]) or ''
 if filled == '' or now > tonumber(ARGV[4]) then return { now, filled, 0, 0, -1 } end
 
+redis.call('HSET', KEYS[13], 'at', now, 'cap', ARGV[2])
 local tickets, limit, token = KEYS[12], tonumber(ARGV[1]), now + tonumber(ARGV[3])
 -- Runs that are parked count, too: Redis serves nobody else meanwhile.
 local steps = 1000

@@ -78,6 +78,15 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
         }
       }),
     describe,
+    hasWorker: () =>
+      call(async () => {
+        const { pollers } = await client.workflowService.describeTaskQueue({
+          namespace: client.options.namespace,
+          taskQueue: { name: runQueueOf(options.taskQueue) },
+          taskQueueType: 1 /* workflow */,
+        });
+        return (pollers ?? []).some(({ lastAccessTime }) => isRecent(lastAccessTime?.seconds?.toNumber() ?? 0));
+      }),
     cancel: async (workflowId) => {
       if ((await describe(workflowId)) !== 'open') return 'unknown';
       await call(() => workflow.getHandle(workflowId).cancel());
@@ -87,6 +96,9 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
     resume: (workflowId) => update(workflowId, resumeUpdate),
   };
 }
+
+/** The engine lists a poller for minutes after its last poll, which lasts up to one. */
+const isRecent = (seconds: number): boolean => Date.now() / 1000 - seconds < 90;
 
 function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptions) {
   const input: SyncRunInput = { runId: run.runId };

@@ -203,6 +203,23 @@ describe('penstock rejects', () => {
   });
 });
 
+describe('penstock explain', () => {
+  test('says why a run waits, in words and as JSON', async () => {
+    const { run } = await fixture.store.runs.trigger(fixture.operator, 'subscribers', {
+      requestKey: 'explained',
+      priority: undefined,
+    });
+    expect((await penstock(['explain', run.id])).stdout).toMatch(/^(behind|previous_run): /);
+    expect(JSON.parse((await penstock(['explain', run.id, '--json'])).stdout)).toMatchObject({
+      runId: run.id,
+      status: 'queued',
+      holders: expect.anything(),
+    });
+    await fixture.store.runs.cancel(fixture.operator, run.id);
+    expect((await penstock(['explain', run.id])).stdout).toContain('it is cancelled and waits for nothing');
+  });
+});
+
 describe('penstock reset', () => {
   test('resets, accepts or keeps, and shows first what it would meet', async () => {
     const { id } = await fixture.store.syncs.fetch(fixture.operator, 'subscribers');

@@ -1,0 +1,53 @@
+/** `penstock explain <run>`: why a run is not at work, who has what it waits for, and until when. */
+import type { RunExplanationAnswer } from '../../client/answers.ts';
+import type { WaitingReason } from '../../domain/run-states.ts';
+import type { Command } from '../command.ts';
+import { clientConfig, connectClient } from '../connect-client.ts';
+import { print, printJson, tableOf } from '../show.ts';
+
+const sentences: Readonly<Record<WaitingReason, string>> = {
+  not_due: 'it is not due yet',
+  sync_paused: 'its sync is paused',
+  tenant_paused: 'its tenant is paused',
+  all_paused: 'everything is paused',
+  previous_run: 'another run of its sync comes first',
+  global_cap: 'all places are taken',
+  tenant_cap: 'all places of its tenant are taken',
+  connection_cap: 'as many runs as may are reading from its source',
+  rate_limited: 'its source is asked no more often',
+  cooling_down: 'its source has asked for less',
+  back_off: 'it could not be started, and is tried again',
+  behind: 'others come first',
+  no_worker: 'no worker takes it up: start one',
+  engine_unreachable: 'Temporal does not answer',
+  draining: 'no dispatcher starts runs: those that did are shutting down, or gone',
+};
+
+export const command: Command = {
+  args: [{ name: '<run>', doc: 'id of a run' }],
+  options: [],
+  config: clientConfig,
+  run: async (input) => {
+    const explanation = await connectClient(input).client.runs.explain(input.args[0] as string);
+    if (input.json) printJson(explanation);
+    else print(describe(explanation));
+  },
+};
+
+function describe({ status, reason, until, position, places, holders }: RunExplanationAnswer): string {
+  const lines = [
+    reason === null ? `it is ${status} and waits for nothing` : `${reason}: ${sentences[reason]}`,
+    ...(places ? [`${places.held} of ${places.cap} places are taken`] : []),
+    ...(position === null ? [] : [`position ${position} of those that wait`]),
+    ...(until === null ? [] : [`until ${until}`]),
+    ...(holders.length > 0 ? ['', tableOf(holders.map(rowOf))] : []),
+  ];
+  return lines.join('\n');
+}
+
+const rowOf = ({ runId, syncName, status, startedAt }: RunExplanationAnswer['holders'][number]) => ({
+  run: runId,
+  sync: syncName,
+  status,
+  'started at': startedAt ?? '',
+});
