@@ -84,6 +84,26 @@ describe('exclusions', () => {
     ]);
   });
 
+  test('towards the past, the last second of the minute before an excluded one is found', () => {
+    const exclude = { cron: ['1-58 * * * *'] };
+    const halfPast = Date.parse('2026-01-01T00:30:00Z');
+    const latest = (schedule: Schedule) => iso(latestDue(schedule, halfPast));
+    expect(latest({ cron: '*/30 * * * * *', seconds: true, timezone: 'UTC', exclude })).toBe(
+      '2026-01-01T00:00:30.000Z',
+    );
+    expect(latest({ every: '20s', exclude })).toBe('2026-01-01T00:00:40.000Z');
+  });
+
+  test('a month of excluded times is leapt over by days, not by times', () => {
+    const schedule: Schedule = {
+      cron: '*/2 * * * *',
+      timezone: 'UTC',
+      exclude: { cron: ['*/2 * 1-30 * *'] },
+    };
+    expect(fires(schedule, '2026-04-01T00:00:00Z', 2)).toEqual(['2026-05-31T00:00Z', '2026-05-31T00:02Z']);
+    expect(iso(latestDue(schedule, Date.UTC(2026, 4, 30)))).toBe('2026-03-31T23:58Z');
+  });
+
   test('a time is judged by what it is called, also where a gap moves it into an excluded hour', () => {
     // Berlin 2026-03-29: 02:00 becomes 03:00
     const at = (exclude: string) =>
