@@ -16,7 +16,7 @@ export async function pauseFailing(tx: Tx, runIds: readonly RunId[]): Promise<vo
        from unnest($1::text[], $2::text[]) given (run_id, pause_id)
        join penstock.run r on r.id = given.run_id and r.origin <> 'backfill'
        join penstock.sync s on s.id = r.sync_id and s.status <> 'deleted'
-       join penstock.sync_version v on v.sync_id = s.id and v.version = s.version
+       join penstock.sync_version v on v.sync_id = s.id and v.version = s.version and v.spec->'autoPause' is not null
        cross join lateral (
          select count(*) as failures from penstock.run o
          where o.sync_id = s.id and o.status = 'failed' and o.origin <> 'backfill'

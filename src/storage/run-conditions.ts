@@ -16,7 +16,7 @@ export const isBlocked = `(not r.overlap_allowed and (exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
     and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling'))
   or r.origin = 'schedule' and exists (
-  select from penstock.run o where o.sync_id = r.sync_id and o.origin = 'schedule' and o.status = 'queued'
+  select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null and o.origin = 'schedule' and o.status = 'queued'
     and o.nominal_at < r.nominal_at)))`;
 
 /** A paused run that was resumed: it has given its place back, and a reason to wait is what says that it wants one. */
