@@ -1,7 +1,7 @@
 /**
  * The statements that compare two databases (src/ports/comparison.ts), the same for both. `row(…)::text` prints each value
  * by its type's output function and tells NULL from the empty text. hashtextextended gives the same on servers of one byte
- * order; a deterministic collation keeps it to the bytes.
+ * order, for the same bytes; a deterministic collation keeps it to them.
  */
 import type { Client } from 'pg';
 import { bucketBits, type BucketSum, type RowHash, type RowsPart } from '../ports/comparison.ts';
@@ -47,6 +47,14 @@ export function listRows(
   return compared(client, sql, signal);
 }
 
+/**
+ * The text whose bytes are in UTF-8, whatever the database's encoding: hashes are of bytes. In an encoding of single bytes each
+ * byte is a character; of the others, that all are is not said, and the server refuses what is none.
+ */
+const inUtf8 = (text: string): string =>
+  `case when pg_catalog.getdatabaseencoding() = 'UTF8' then ${text}
+     else pg_catalog.convert_from(pg_catalog.convert_to(${text}, 'UTF8'), pg_catalog.getdatabaseencoding()) end collate "C"`;
+
 function hashedRows({ from, where, columns, key }: ComparedRelation, part: RowsPart): string {
   const rowOf = (names: readonly ResultColumn[]): string =>
     `row(${names.map(({ name, typeName }) => printed(`q.${ident(name)}`, typeName)).join(', ')})::text collate "C"`;
@@ -56,10 +64,10 @@ function hashedRows({ from, where, columns, key }: ComparedRelation, part: RowsP
   const conditions = [...where, ...inRange(keyColumns[0], part)];
   return `(select h.key, h.hash, ((h.place >> ${shift}) & ${2 ** bucketBits - 1})::int as bucket
     from (select ${keyColumns.length === 0 ? 'null::text' : 'r.key'} as key, r.hash,
-        ${keyColumns.length === 0 ? 'r.hash' : 'pg_catalog.hashtextextended(r.key, 0)'} as place
-      from (select ${keyColumns.length === 0 ? 'null' : rowOf(keyColumns)} as key,
-          pg_catalog.hashtextextended(${rowOf(columns)}, 1) as hash
-        from ${from}${conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`}) as r) as h
+        ${keyColumns.length === 0 ? 'r.hash' : `pg_catalog.hashtextextended(${inUtf8('r.key')}, 0)`} as place
+      from (select t.key, pg_catalog.hashtextextended(${inUtf8('t.text')}, 1) as hash
+        from (select ${keyColumns.length === 0 ? 'null' : rowOf(keyColumns)} as key, ${rowOf(columns)} as text
+          from ${from}${conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`}) as t) as r) as h
     where (h.place & ${(1n << BigInt(shift)) - 1n}) = ${prefix}) as b`;
 }
 

@@ -1,8 +1,16 @@
 /** Verify finds every kind of difference, and none where there is none. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
 import { newId } from '../../../src/domain/ids.ts';
 import type { VerifyReport } from '../../../src/domain/verify-report.ts';
-import { createPipeRoom, type PipeRoom, type SyncInput, type TestSync } from '../../support/pipe-room.ts';
+import {
+  createPipeRoom,
+  urlOf,
+  type PipeRoom,
+  type SyncInput,
+  type TestSync,
+} from '../../support/pipe-room.ts';
+import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
 import { awkwardValues, createTypes } from '../../support/type-corpus.ts';
 import { verifySync } from '../../support/verify-sync.ts';
 
@@ -150,6 +158,30 @@ describe('verify does not mind', () => {
        create table target (tag text, at timestamptz, weight float8, note text default 'ours', name text, id integer primary key)`,
     );
     expect(await verifySync(room, await copied())).toMatchObject(alike);
+  });
+
+  test('a source in another encoding, whose bytes are others', async () => {
+    const { database } = room.sourceAccess;
+    const latin = `${database}_latin`;
+    await room.from.query(`create database ${latin} encoding 'LATIN1' locale 'C' template template0`);
+    const access = { ...room.sourceAccess, database: latin };
+    const client = new Client({ connectionString: urlOf(access) });
+    await client.connect();
+    const source = openPostgresSource(access, room.memory);
+    try {
+      await client.query(`create table item as select 'schl\u00fcssel ' || i as id, repeat('\u00e9', i) as name from generate_series(1, 300) as i;
+        alter table item add primary key (id)`);
+      const sync = room.sync({ query: 'select * from item', key: ['id'], mode: 'upsert' });
+      await room.run(sync, { source });
+      const report = await verifySync({ ...room, source }, sync);
+      expect(report).toMatchObject({ ...alike, sourceRows: 300, destinationRows: 300 });
+      await room.to.query(`update target set name = '\u00e8' where name = '\u00e9'`);
+      expect(await verifySync({ ...room, source }, sync)).toMatchObject({ equal: false, different: 1 });
+    } finally {
+      await source.close();
+      await client.end();
+      await room.from.query(`drop database ${latin}`);
+    }
   });
 
   test('any type and value of the corpus', async () => {
