@@ -85,10 +85,16 @@ function violationOf({ scenario }: ClaimConfig, state: ClaimState): string | und
   if (state.broken !== null) return state.broken;
   const atWork = state.runs.filter(isAtWork).length;
   if (atWork > scenario.cap + state.slack) return 'more runs are at work than there are places';
+  const { source } = scenario;
+  const readers = (of: number): number =>
+    state.runs.filter((row, run) => isAtWork(row) && source?.of[run] === of).length;
+  if (source?.of.some((each) => readers(each) > source.cap + state.slack))
+    return 'more runs read from a source than it may have';
+  if (state.redis.parked.some((run) => state.redis.ready.includes(run))) return 'a run waits twice';
   if (state.runs.some((row) => row.slots > 1)) return 'a due time has two slots';
   const syncs = scenario.slots.flatMap(({ sync }, run) => (isAtWork(state.runs[run]) ? [sync] : []));
   if (new Set(syncs).size < syncs.length) return 'two runs of a sync are at work';
-  if (state.redis.ready.some((run) => state.redis.places.includes(run)))
+  if ([...state.redis.ready, ...state.redis.parked].some((run) => state.redis.places.includes(run)))
     return 'a run that holds a place waits for one';
   const isLate = state.redis.due.some((entry, sync) => {
     const due = nextDueOf(scenario, state, sync);

@@ -14,7 +14,15 @@ import {
   withRedis,
   withRun,
 } from './state.ts';
-import type { ClaimConfig, ClaimState, Operation, OperationKind, Redis, RunRow } from './state.ts';
+import type {
+  ClaimConfig,
+  ClaimScenario,
+  ClaimState,
+  Operation,
+  OperationKind,
+  Redis,
+  RunRow,
+} from './state.ts';
 
 const idle: Omit<Operation, 'kind' | 'at'> = { token: 0, sync: -1, run: -1, read: [], next: null };
 
@@ -37,9 +45,37 @@ function offer({ rules }: ClaimConfig, state: ClaimState, runs: readonly number[
   let { ready } = state.redis;
   for (const run of runs) {
     if (rules.offerSkipsHolders && state.redis.places.includes(run)) continue;
+    if (rules.offerKeepsParked && state.redis.parked.includes(run)) continue;
     ready = withAdded(ready, run);
   }
   return withRedis(state, { ready });
+}
+
+/** How many more runs may read from the source of this one. */
+function roomOf({ source }: ClaimScenario, { places }: Redis, run: number): number {
+  if (!source) return never;
+  return source.cap - places.filter((other) => source.of[other] === source.of[run]).length;
+}
+
+/** Parked runs that have room are let go, the least first. */
+function unpark({ scenario }: ClaimConfig, state: ClaimState): ClaimState {
+  const isNext = (run: number): boolean => {
+    const rivals = state.redis.parked.filter(
+      (other) => scenario.source?.of[other] === scenario.source?.of[run],
+    );
+    return rivals.indexOf(run) < roomOf(scenario, state.redis, run);
+  };
+  const gone = state.redis.parked.filter(isNext);
+  return withRedis(state, {
+    parked: state.redis.parked.filter((run) => !gone.includes(run)),
+    ready: gone.reduce(withAdded, state.redis.ready),
+  });
+}
+
+/** Places are given back; whoever waited for them goes on. */
+function freePlaces(config: ClaimConfig, state: ClaimState, runs: readonly number[]): ClaimState {
+  const next = withRedis(state, { places: state.redis.places.filter((run) => !runs.includes(run)) });
+  return config.rules.freeUnparks ? unpark(config, next) : next;
 }
 
 /** Due slots of a sync become runs; the next due time moves on. Returns the runs. */
@@ -92,17 +128,17 @@ function launch({ scenario, rules }: ClaimConfig, state: ClaimState, run: number
 
 /** Ends a ticket, with or without its place. */
 function endTicket(
-  { rules }: ClaimConfig,
+  config: ClaimConfig,
   state: ClaimState,
   operation: Operation,
   freesPlace: boolean,
 ): ClaimState {
   const { run, token } = operation;
   const ticket = state.redis.tickets[run];
-  if (rules.answersCarryToken && ticket?.token !== token) return state;
+  if (config.rules.answersCarryToken && ticket?.token !== token) return state;
   const tickets = state.redis.tickets.with(run, null);
   if (!freesPlace) return withRedis(state, { tickets });
-  const next = withRedis(state, { tickets, places: without(state.redis.places, run) });
+  const next = freePlaces(config, withRedis(state, { tickets }), [run]);
   const isWrong = isAtWork(state.runs[run]) && state.redis.places.includes(run);
   return isWrong ? withClaimBroken(next, 'a refusal frees the place of a run at work') : next;
 }
@@ -180,20 +216,29 @@ const places: Steps = {
     state,
     { at: 'free', read: read.filter((run) => !isAtWork(state.runs[run])) },
   ],
-  free: ({ rules }, state, { read }) => {
+  free: (config, state, { read }) => {
+    const { rules } = config;
     const isSpared = (run: number): boolean => rules.sweepSparesTickets && state.redis.tickets[run] !== null;
     const freed = read.filter((run) => !isSpared(run));
-    const left = state.redis.places.filter((run) => !freed.includes(run));
-    return [rules.sweepFrees ? withRedis(state, { places: left }) : state, { at: 'holders', read: [] }];
+    return [rules.sweepFrees ? freePlaces(config, state, freed) : state, { at: 'holders', read: [] }];
   },
   holders: (_, state) => [state, { at: 'hold', read: runsWhere(state, isAtWork) }],
-  hold: ({ rules }, state, { read }) => [rules.sweepHolds ? hold(state, read) : state, null],
+  hold: ({ rules, scenario }, state, { read }) => [
+    rules.sweepHolds ? hold(state, read) : state,
+    scenario.source ? { at: 'unpark', read: [] } : null,
+  ],
+  unpark: (config, state) => [config.rules.sweepUnparks ? unpark(config, state) : state, null],
 };
 
 /** Writes places, whatever the cap. */
 function hold(state: ClaimState, runs: readonly number[]): ClaimState {
   const held = runs.reduce(withAdded, state.redis.places);
-  return withRedis(state, { places: held, ready: state.redis.ready.filter((run) => !runs.includes(run)) });
+  const others = (waiting: readonly number[]) => waiting.filter((run) => !runs.includes(run));
+  return withRedis(state, {
+    places: held,
+    ready: others(state.redis.ready),
+    parked: others(state.redis.parked),
+  });
 }
 
 const advance = (
@@ -242,14 +287,15 @@ const programs: Readonly<Record<OperationKind, Steps>> = {
   },
   stuck: { launch: (config, state, { run }) => [launch(config, state, run), null] },
   release: {
-    release: (_, state, { run }) => [
-      withRedis(state, {
-        places: without(state.redis.places, run),
-        ready: without(state.redis.ready, run),
-        tickets: state.redis.tickets.with(run, null),
-      }),
-      null,
-    ],
+    release: (config, state, { run }) => {
+      const { ready, parked, tickets } = state.redis;
+      const next = withRedis(state, {
+        ready: without(ready, run),
+        parked: without(parked, run),
+        tickets: tickets.with(run, null),
+      });
+      return [freePlaces(config, next, [run]), null];
+    },
   },
 };
 
@@ -351,6 +397,11 @@ function admissions({ scenario, rules }: ClaimConfig, state: ClaimState, add: Ad
   if (redis.places.length >= scenario.cap) return steps;
   for (const run of redis.ready) {
     const left = withRedis(state, { ready: without(redis.ready, run) });
+    if (rules.admitKeepsCaps && roomOf(scenario, redis, run) <= 0) {
+      const parked = withAdded(redis.parked, run);
+      steps.push({ label: `run ${run} is parked`, next: withRedis(left, { parked }) });
+      continue;
+    }
     const next = rules.admitTakesPlace ? takePlace(left, run, token) : left;
     const at = rules.admitTakesPlace ? 'ask' : 'place';
     steps.push({

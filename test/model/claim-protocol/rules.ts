@@ -9,6 +9,10 @@ export const claimRules = {
   offerSkipsHolders: 'A run that holds a place is not offered.',
   admitWaitsForPlaces: 'Nothing is admitted before the places of running work have been counted.',
   admitTakesPlace: 'A run leaves the waiting order and takes its place in one step.',
+  admitKeepsCaps: 'A run whose source has no room is parked, and not admitted.',
+  offerKeepsParked: 'A parked run that is offered again stays where it is.',
+  freeUnparks: 'Whoever frees a place lets the least run go that is parked for it.',
+  sweepUnparks: 'The sweep lets go who is parked where there is room.',
   ticketsRunOut: 'A ticket that runs out is handed to whoever asks next.',
   slowAskersGiveUp: 'Whoever has held a ticket for too long leaves it alone: it may have been handed on.',
   answersCarryToken:

@@ -60,6 +60,13 @@ export const claimScenarios = {
     parallel: { admit: 1, places: 1, stuck: 1 },
     faults: { crash: 1 },
   },
+  /** Two runs and room for both, of one source that takes one. */
+  sources: {
+    ...queued,
+    cap: 2,
+    source: { cap: 1, of: [0, 0] },
+    parallel: { admit: 1, places: 1, offer: 1 },
+  },
   /** Redis is empty, a run is at work, another waits for its place; and Redis is emptied again. */
   refilled: {
     ...queued,

@@ -21,6 +21,8 @@ export interface ClaimScenario {
   readonly slots: readonly SlotPlan[];
   readonly syncs: number;
   readonly cap: number;
+  /** Places of all runs that read from one source, and the source of each run; by default nothing bounds them. */
+  readonly source?: { readonly cap: number; readonly of: readonly number[] };
   /** How far Redis' clock is ahead of the database's. */
   readonly ahead: number;
   /** Runs that are queued at the beginning, and such as are running. */
@@ -69,6 +71,8 @@ export interface Redis {
   readonly due: readonly (DueEntry | null)[];
   readonly places: readonly number[];
   readonly ready: readonly number[];
+  /** They wait for a place of their source. */
+  readonly parked: readonly number[];
   /** By run. */
   readonly tickets: readonly (Ticket | null)[];
 }
@@ -107,6 +111,7 @@ const emptyRedis = ({ syncs, slots }: ClaimScenario): Redis => ({
   due: Array<null>(syncs).fill(null),
   places: [],
   ready: [],
+  parked: [],
   tickets: slots.map(() => null),
 });
 
