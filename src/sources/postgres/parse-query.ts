@@ -98,17 +98,18 @@ const forbidden: Readonly<Record<string, string>> = {
   ParamRef: 'a parameter',
 };
 
-/** Visits every node; keys of the tree are both node types and field names. */
-function walk(value: unknown, found: Findings): void {
-  if (Array.isArray(value)) {
-    for (const item of value) walk(item, found);
-    return;
-  }
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, child] of Object.entries(value)) {
-    if (forbidden[key]) throw refuse(`The query contains ${forbidden[key]}`);
-    note(key, child as Node, found);
-    walk(child, found);
+/** Visits every node; keys of the tree are both node types and field names. Iterative: a query may be nested deeply. */
+function walk(tree: unknown, found: Findings): void {
+  const pending = [tree];
+  while (pending.length > 0) {
+    const value = pending.pop();
+    if (typeof value !== 'object' || value === null) continue;
+    if (!Array.isArray(value))
+      for (const [key, child] of Object.entries(value)) {
+        if (forbidden[key]) throw refuse(`The query contains ${forbidden[key]}`);
+        note(key, child as Node, found);
+      }
+    pending.push(...Object.values(value).toReversed());
   }
 }
 

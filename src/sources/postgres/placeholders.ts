@@ -127,10 +127,12 @@ export async function checkPlaces(query: string): Promise<void> {
 const misplaced = (what: string): PenstockError =>
   new PenstockError('QUERY_NOT_ALLOWED', `${what}.`, { pointer: '/source/query' });
 
-function collectParameters(node: unknown, found: Set<number>): void {
-  if (typeof node !== 'object' || node === null) return;
-  for (const [key, child] of Object.entries(node)) {
-    if (key === 'ParamRef') found.add((child as { number: number }).number);
-    collectParameters(child, found);
+function collectParameters(tree: unknown, found: Set<number>): void {
+  const pending = [tree];
+  while (pending.length > 0) {
+    const node = pending.pop();
+    if (typeof node !== 'object' || node === null) continue;
+    if ('ParamRef' in node) found.add((node.ParamRef as { number: number }).number);
+    pending.push(...(Object.values(node) as unknown[]));
   }
 }
