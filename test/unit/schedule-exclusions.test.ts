@@ -94,6 +94,18 @@ describe('exclusions', () => {
     expect(latest({ every: '20s', exclude })).toBe('2026-01-01T00:00:40.000Z');
   });
 
+  test('no leap over months goes past a time that the clock shows again', () => {
+    // Berlin 2026-10-25T01:00Z: 03:00 becomes 02:00
+    const hourly = { cron: '30 * * * *', timezone: 'Europe/Berlin' };
+    const on = { ...hourly, exclude: { cron: ['* 3-23 * * *'], dates: ['2026-10-26/2027-06-30'] } };
+    expect(fires(on, '2026-10-25T00:30:00Z', 1)).toEqual(['2026-10-25T01:30Z']);
+    const back = {
+      ...hourly,
+      exclude: { cron: ['* 0-1 * * *', '* 3-23 * * *'], dates: ['2025-06-01/2026-10-24'] },
+    };
+    expect(iso(latestDue(back, Date.parse('2026-10-25T01:10:00Z')))).toBe('2026-10-25T00:30Z');
+  });
+
   test('a month of excluded times is leapt over by days, not by times', () => {
     const schedule: Schedule = {
       cron: '*/2 * * * *',
