@@ -69,7 +69,7 @@ export const slotOutcomes = [
 ] as const;
 export type SlotOutcome = (typeof slotOutcomes)[number];
 
-/** Why a run is waiting. Those from `tenant_cap` on are not given yet. */
+/** Why a run is waiting. Rows keep those that a place would not end; `explain` finds any (src/domain/explain-run.ts). */
 export const waitingReasons = [
   'not_due',
   'sync_paused',
