@@ -180,6 +180,10 @@ const versions: readonly string[] = [
   alter table _penstock.load add column target_columns jsonb not null default '[]';
   alter table _penstock.load add column columns_state text not null default '';
   `,
+  `
+  -- since when a reject is of no use any more
+  create index reject_over_since on _penstock.reject ((case when stopped then last_seen_at else settled_at end));
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

@@ -335,6 +335,15 @@ describe('a load that was closed long ago', () => {
     },
   );
 
+  test('is looked for among its rejects by an index: they may be many', async () => {
+    await room.to.query('begin; set local enable_seqscan = off');
+    const { rows } = await room.to.query<{ 'QUERY PLAN': string }>(
+      `explain select id from _penstock.reject where case when stopped then last_seen_at else settled_at end < now() - interval '30 days'`,
+    );
+    await room.to.query('rollback');
+    expect(rows.map((row) => row['QUERY PLAN']).join()).toContain('reject_over_since');
+  });
+
   test('takes its shadow with it, if something has left one', async () => {
     const sync = room.sync({ query: 'select * from events limit 500', key: [] });
     const { load } = await beginRun(sync);
