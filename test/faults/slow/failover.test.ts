@@ -106,12 +106,13 @@ describe('a destination that fails over to a replica which lacks the newest batc
       proxy.intercept('toServer', (chunk) =>
         begunPartition(chunk.toString('latin1')) === undefined ? 'pass' : (between[++begun]?.() ?? 'pass'),
       );
-      const attempt = await room.attempt(run, load, { destination, limits });
+      const attempt = await room.attempt(run, load, { destination, limits }).finally(async () => {
+        await destination.close();
+        await proxy.close();
+        await pooler.stop();
+        await way.close();
+      });
       expect(attempt).toMatchObject({ outcome: 'fenced', rows: 700 });
-      await destination.close();
-      await proxy.close();
-      await pooler.stop();
-      await way.close();
       await expectWhole();
     },
     120_000,
