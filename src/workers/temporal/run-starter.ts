@@ -85,7 +85,9 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
           taskQueue: { name: runQueueOf(options.taskQueue) },
           taskQueueType: 1 /* workflow */,
         });
-        return (pollers ?? []).some(({ lastAccessTime }) => isRecent(lastAccessTime?.seconds?.toNumber() ?? 0));
+        return (pollers ?? []).some(({ lastAccessTime }) =>
+          isRecent(lastAccessTime?.seconds?.toNumber() ?? 0),
+        );
       }),
     cancel: async (workflowId) => {
       if ((await describe(workflowId)) !== 'open') return 'unknown';
