@@ -11,6 +11,8 @@ export interface DestinationTimeouts {
   statementMs: number;
   lockMs: number;
   idleMs: number;
+  /** The same of bookkeeping, whose statements follow each other at once: who is frozen in it holds rows that others need. */
+  bookkeepingIdleMs: number;
   answerMs: number;
   /** How long a blocker of ours may go on before it is ended. */
   graceMs: number;
@@ -25,6 +27,7 @@ export const defaultTimeouts: DestinationTimeouts = {
   statementMs: 60_000,
   lockMs: 10_000,
   idleMs: 60_000,
+  bookkeepingIdleMs: 5_000,
   answerMs: 75_000,
   graceMs: 1_000,
   publishMs: 5 * 3_600_000,
@@ -97,7 +100,7 @@ export interface Sql extends SqlRows {
  */
 export const beginStatement = (
   { timeouts }: Pick<DestinationContext, 'timeouts'>,
-  more: Record<string, string> = {},
+  more: Record<string, string | number> = {},
 ): string =>
   `begin isolation level read committed; ${setLocal({
     statement_timeout: timeouts.statementMs,
@@ -141,7 +144,10 @@ interface Transaction<T> {
 
 async function transact<T>(context: DestinationContext, { client, work, load }: Transaction<T>): Promise<T> {
   const { timeouts } = context;
-  const more = load === undefined ? {} : { application_name: `penstock:${load}:finish` };
+  const more =
+    load === undefined
+      ? { idle_in_transaction_session_timeout: timeouts.bookkeepingIdleMs }
+      : { application_name: `penstock:${load}:finish` };
   const statementMs = load === undefined ? timeouts.statementMs : timeouts.publishMs;
   const answerMs = statementMs + timeouts.answerMs - timeouts.statementMs;
   const begin = `${beginStatement({ timeouts: { ...timeouts, statementMs } }, more)};

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
+import { defaultTimeouts, inTransaction } from '../../../src/destinations/postgres/destination-session.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
 import { createPipeRoom, nextEpoch, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
 
@@ -112,6 +113,22 @@ test('a writer that freezes in mid-COPY is seen by no time-out of the server: wh
   await expect(writer.commit(noRows)).rejects.toThrow();
   await Promise.all([writer.close(), replacement.close()]);
   await Promise.all([frozen.close(), quick.close()]);
+});
+
+test('bookkeeping that freezes between two statements is ended by the server before what needs its rows gives up', async () => {
+  const context = {
+    access: room.destinationAccess,
+    timeouts: { ...defaultTimeouts, bookkeepingIdleMs: 100 },
+    idle: null,
+  };
+  const lockLoad = (mode: string) => `select from _penstock.load where id = '${load.loadId}' ${mode}`;
+  const frozen = inTransaction(context, 'Testing', async (sql) => {
+    await sql(lockLoad('for update'));
+    await room.to.query(lockLoad('for update'));
+    await sql('select 1');
+  });
+  await expect(frozen).rejects.toMatchObject({ code: 'DESTINATION_UNREACHABLE' });
+  expect(defaultTimeouts.bookkeepingIdleMs).toBeLessThan(defaultTimeouts.lockMs);
 });
 
 test('a target that somebody else has locked is an error after the lock time-out, not a wait for ever', async () => {
