@@ -24,7 +24,6 @@ interface ClaimedTarget {
 interface RelationFacts {
   relation: string;
   kind: string;
-  isEmpty: boolean;
 }
 
 /**
@@ -43,17 +42,18 @@ export async function claimTarget(
   const ddl = columns === null ? await targetDdl(sql, plan) : [];
   for (const statement of ddl) await asRole(sql, role, () => sql(statement));
   const [facts] = await sql<RelationFacts>(
-    `select c.oid::text as relation, c.relkind as kind, not exists (select from ${name}) as "isEmpty"
-       from pg_class c where c.oid = to_regclass($1)`,
+    'select oid::text as relation, relkind as kind from pg_class where oid = to_regclass($1)',
     [name],
   );
   if (!facts) throw mismatch(plan, 'is not a table');
   const checked = { sync, plan, ...fitting, ...facts, columns, prepared: true };
   for (const check of targetChecks(sql, checked)) await check();
   await own(sql, { sync, relation: facts.relation }, plan);
+  // Only now: to look into a view is to run what somebody has put there.
+  const isEmpty = (await sql(`select from ${name} limit 1`)).length === 0;
   // Last: a table that is another sync's is not changed.
   const schemaChange = columns && (await fitColumns(sql, { ...fitting, plan, present: columns }, role));
-  return { ...facts, schemaChange };
+  return { ...facts, isEmpty, schemaChange };
 }
 
 /** What the target of a load that is gone on with must still be, as when it was opened. TARGET_OWNED, TARGET_MISMATCH, SCHEMA_CHANGED. */
