@@ -10,7 +10,15 @@ beforeAll(async () => {
   acme = await fixture.as((await fixture.addTenant('acme')).tenantId, 'admin');
   globex = await fixture.as((await fixture.addTenant('globex')).tenantId, 'admin');
   const { body } = await acme('GET', '/v1/connections/warehouse');
-  const { id: _id, tenantId: _tenant, version: _v, createdAt: _c, updatedAt: _u, ...settings } = body;
+  const {
+    id: _id,
+    tenantId: _t,
+    version: _v,
+    createdAt: _c,
+    updatedAt: _u,
+    coolUntil: _cool,
+    ...settings
+  } = body;
   for (const name of ['app-db', 'shared-db'])
     await fixture.asOperator('POST', '/v1/connections', { ...settings, name, password: 'hush' });
   const grant = (connection: string, tenant: string, body: object) =>
