@@ -14,22 +14,25 @@ const migrationsDir = fileURLToPath(new URL('../../src/storage/migrations', impo
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /**
- * Applies what is missing.
+ * Applies what is missing, or the first `count` of it.
  * @returns names of the applied migrations, in order; empty when the schema was current
  */
-export async function migrate(databaseUrl: string): Promise<string[]> {
-  const applied = await runner({
-    databaseUrl,
-    dir: migrationsDir,
-    direction: 'up',
-    migrationsTable: 'migration',
-    migrationsSchema: 'penstock',
-    createMigrationsSchema: true,
-    advisoryLockMode: 'wait',
-    logger: silent,
+export const migrate = (databaseUrl: string, count?: number): Promise<string[]> =>
+  withClient(databaseUrl, async (dbClient) => {
+    const applied = await runner({
+      // Of its own the runner would let go without waiting until it is closed.
+      dbClient,
+      dir: migrationsDir,
+      direction: 'up',
+      ...(count !== undefined && { count }),
+      migrationsTable: 'migration',
+      migrationsSchema: 'penstock',
+      createMigrationsSchema: true,
+      advisoryLockMode: 'wait',
+      logger: silent,
+    });
+    return applied.map(({ name }) => name);
   });
-  return applied.map(({ name }) => name);
-}
 
 /** Names of the migrations that this version brings, in order. Throws CONFIG when the numbers have a gap or a double. */
 export async function listMigrations(dir: string = migrationsDir): Promise<string[]> {
@@ -46,16 +49,21 @@ export async function listMigrations(dir: string = migrationsDir): Promise<strin
 }
 
 /** Names of the migrations that this version brings and the database lacks. */
-export async function listPendingMigrations(databaseUrl: string): Promise<string[]> {
-  const client = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
-  await client.connect();
-  try {
+export const listPendingMigrations = (databaseUrl: string): Promise<string[]> =>
+  withClient(databaseUrl, async (client) => {
     const { rows } = await client.query<{ known: boolean }>(
       `select to_regclass('penstock.migration') is not null as known`,
     );
-    if (!rows[0]?.known) return await listMigrations();
+    if (!rows[0]?.known) return listMigrations();
     const { rows: done } = await client.query<{ name: string }>('select name from penstock.migration');
     return (await listMigrations()).filter((name) => !done.some((row) => row.name === name));
+  });
+
+async function withClient<T>(databaseUrl: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    return await work(client);
   } finally {
     await client.end();
   }

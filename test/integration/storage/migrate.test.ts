@@ -1,9 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runner } from 'node-pg-migrate';
 import { Client } from 'pg';
 import { listMigrations, listPendingMigrations, migrate } from '../../../src/storage/migrate.ts';
 import { createDatabase, type TestDatabase } from '../../support/stack.ts';
@@ -60,16 +58,7 @@ describe('migrate', () => {
       'app.users': 'app.users',
       'app.a%b': 'app.a*b',
     };
-    await runner({
-      databaseUrl: before.url,
-      dir: fileURLToPath(new URL('../../../src/storage/migrations', import.meta.url)),
-      direction: 'up',
-      count: 3,
-      migrationsTable: 'migration',
-      migrationsSchema: 'penstock',
-      createMigrationsSchema: true,
-      log: () => {},
-    });
+    await migrate(before.url, 3);
     const client = new Client({ connectionString: before.url });
     await client.connect();
     try {
