@@ -9,6 +9,12 @@ export const pausedReason = `(select case when p.tenant_id is null then 'all_pau
   order by p.tenant_id is not null, p.sync_id is not null limit 1)`;
 
 /**
+ * Of an open run `o`. Not as `status = 'queued'`: while the table is new to the planner, the index of all queued runs would
+ * look as good to it as that of the sync's, and a herd would be compared with itself.
+ */
+const isQueuedStill = `o.status not in ('starting', 'running', 'pausing', 'paused', 'cancelling')`;
+
+/**
  * Another run of the sync is past `queued` and not final, and this one may not overlap it; or one of an earlier due time
  * waits as well: due times run in their order.
  */
@@ -16,8 +22,8 @@ export const isBlocked = `(not r.overlap_allowed and (exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
     and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling'))
   or r.origin = 'schedule' and exists (
-  select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null and o.origin = 'schedule' and o.status = 'queued'
-    and o.nominal_at < r.nominal_at)))`;
+  select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null and o.origin = 'schedule'
+    and ${isQueuedStill} and o.nominal_at < r.nominal_at)))`;
 
 /** A paused run that was resumed: it has given its place back, and a reason to wait is what says that it wants one. */
 export const waitsToGoOn = `(r.status = 'paused' and r.waiting_reason is not null)`;
