@@ -33,7 +33,8 @@
  *  beginBatch   (this file)    leased → in a batch. Read committed, since an older snapshot would not see a newer checkpoint.
  *               Locks the lease `for share`, where run and epoch are its own: no other attempt can take it before this
  *               transaction ends. Compares the newest checkpoint: a destination that lost its tail in a failover is
- *               noticed here. No row is sent before both are known.
+ *               noticed here. No row is sent before both are known, and without the
+ *               lease the server opens no COPY.
  *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip; where the next rows are at
  *               hand, beginBatch goes in the same. The primary key refuses a batch that is there already; the oid of the
  *               target and its columns must be the frozen ones.
@@ -70,6 +71,14 @@ export function beginBatch(context: DestinationContext, lease: LeaseRequest, sch
     `select coalesce(max(batch), 0) as newest from _penstock.checkpoint where ${whereMine(lease)}`,
   ].join('; ');
 }
+
+/**
+ * Fails unless the lease is held: what follows in the same round trip is not begun. No time-out ends a COPY that waits for
+ * bytes, and nobody who needs the lease would meet one without it.
+ */
+export const stopUnlessHeld = (lease: LeaseRequest): string =>
+  `select 1 / count(*) as held from _penstock.lease where ${whereMine(lease)}
+     and run = ${literal(lease.run)} and epoch = ${literal(lease.epoch)}::bigint`;
 
 type Results = readonly { command: string; rows: unknown[] }[];
 

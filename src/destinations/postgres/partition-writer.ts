@@ -18,7 +18,14 @@ import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { sqlstateOf } from '../../postgres-client/driver-errors.ts';
 import { classifyDestinationError } from './classify-error.ts';
 import { BatchInParts } from './batch-in-parts.ts';
-import { beginBatch, checkBegun, commitBatch, hasBegun, rejectedRows } from './commit-protocol.ts';
+import {
+  beginBatch,
+  checkBegun,
+  commitBatch,
+  hasBegun,
+  rejectedRows,
+  stopUnlessHeld,
+} from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
 import { inTransaction, type DestinationContext, type SqlRows } from './destination-session.ts';
 import { fetchSameKey } from './key-index.ts';
@@ -114,7 +121,7 @@ class Writer implements PartitionWriter {
 
   begin(): Promise<void> {
     return this.#classified(async () => {
-      const copy = this.#next ?? this.#copyAfter(`${this.#beginning()}; `);
+      const copy = this.#next ?? this.#copyOfBatch();
       this.#next = null;
       this.#copy = copy;
       const failure = await copy.open().then(
@@ -189,10 +196,11 @@ class Writer implements PartitionWriter {
   }
 
   /** The statements that begin a batch: what they answer goes to `checkBegun` before any row is sent. */
-  #beginning(): string {
+  #beginning(more: readonly string[] = []): string {
     const role = this.#parts.context.access.databaseRole;
     return [
       this.#takeHold(),
+      ...more,
       ...(role === undefined ? [] : [`set local role ${ident(role)}`]),
       ...(this.#route.prepare === undefined ? [] : [this.#route.prepare]),
     ].join('; ');
@@ -202,6 +210,11 @@ class Writer implements PartitionWriter {
   #takeHold(): string {
     const { context, taken } = this.#parts;
     return beginBatch(context, taken.lease, ident(taken.load.plan.target.schema));
+  }
+
+  /** A batch from its first statement on; the server itself opens no COPY for a writer that was replaced. */
+  #copyOfBatch(before = ''): CopyIn {
+    return this.#copyAfter(`${before}${this.#beginning([stopUnlessHeld(this.#parts.taken.lease)])}; `);
   }
 
   /** @param before statements that go in the same round trip */
@@ -259,7 +272,7 @@ class Writer implements PartitionWriter {
       columnsState: taken.load.columnsState,
     });
     const commit = context.access.databaseRole === undefined ? sql : `set local role none; ${sql}`;
-    const next = end.goesOn ? this.#copyAfter(`${commit}; ${this.#beginning()}; `) : null;
+    const next = end.goesOn ? this.#copyOfBatch(`${commit}; `) : null;
     try {
       await (next ? next.open() : this.#run(commit));
     } catch (error) {

@@ -148,3 +148,27 @@ test.each([
   await expect(commit()).rejects.toMatchObject({ code: 'COMMIT_UNKNOWN' });
   await expectLeft(left);
 });
+
+test('for a writer that was replaced the server opens no COPY, which nobody would end', async () => {
+  await room.to.query(
+    `create sequence copies;
+     create function note_copy() returns trigger language plpgsql as
+       $$ begin perform nextval('copies'); return null; end $$;
+     create trigger noted before insert on target execute function note_copy()`,
+  );
+  const replacement = await room.destination.takeLease({
+    run,
+    load: load.loadId,
+    partition: 1,
+    epoch: nextEpoch(),
+  });
+  await expect(writer.begin()).rejects.toMatchObject({ code: 'FENCED' });
+  await writer.rollback();
+  expect((await room.to.query('select is_called from copies')).rows).toEqual([{ is_called: false }]);
+  await replacement.begin();
+  await waitUntil('the replacement copies', async () => {
+    const { rows } = await room.to.query<{ is_called: boolean }>('select is_called from copies');
+    return rows[0]!.is_called;
+  });
+  await replacement.close();
+});
