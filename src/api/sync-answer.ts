@@ -7,6 +7,10 @@ import { parseBody } from './validation.ts';
 
 export const answerSync = ({ spec, ...known }: Sync) => ({ ...known, ...spec });
 
+export const answerFireTimes = (timesMs: readonly number[]) => ({
+  items: timesMs.map((ms) => new Date(ms).toISOString()),
+});
+
 /**
  * Looks at the schedule before the body's schema does: of a union of shapes a schema can only say that none fits, and
  * this says which member is wrong and what to write. A hook before validation.

@@ -1,6 +1,6 @@
 /** What a schedule means, before a sync has it. */
 import type { ApiApp } from '../api-app.ts';
-import { checkScheduleFirst } from '../sync-answer.ts';
+import { answerFireTimes, checkScheduleFirst } from '../sync-answer.ts';
 import { fireTimes, previewBody } from '../sync-schema.ts';
 import { checkSchedule } from '../../domain/check-schedule.ts';
 import { nextTimes } from '../../domain/schedule.ts';
@@ -21,8 +21,7 @@ export function addScheduleRoutes(app: ApiApp): void {
     },
     ({ body: { schedule, from, count } }) => {
       checkSchedule(schedule);
-      const times = nextTimes(schedule, from === undefined ? Date.now() : Date.parse(from), count);
-      return { items: times.map((ms) => new Date(ms).toISOString()) };
+      return answerFireTimes(nextTimes(schedule, from === undefined ? Date.now() : Date.parse(from), count));
     },
   );
 }

@@ -27,7 +27,7 @@ import {
   sync,
 } from '../sync-schema.ts';
 import { isFinal } from '../../domain/run-states.ts';
-import { answerSync } from '../sync-answer.ts';
+import { answerFireTimes, answerSync } from '../sync-answer.ts';
 
 const tags = ['syncs'];
 const common = { tags, params: refParams, querystring: tenantQuery };
@@ -165,8 +165,7 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
     },
     async (request) => {
       const { spec } = await syncs.fetch(await scope(request), request.params.ref);
-      const times = nextTimes(spec.schedule, Date.now(), request.query.count);
-      return { items: times.map((ms) => new Date(ms).toISOString()) };
+      return answerFireTimes(nextTimes(spec.schedule, Date.now(), request.query.count));
     },
   );
   app.get(

@@ -52,8 +52,11 @@ import { beginStatement, type DestinationContext } from './destination-session.t
 /** What a batch transaction is called in pg_stat_activity; who waits ends transactions with such names only. */
 const batchName = ({ load, partition }: LeaseRequest): string => `penstock:${load}:${partition}`;
 
-const whereMine = ({ load, partition }: LeaseRequest): string =>
+const wherePartition = ({ load, partition }: LeaseRequest): string =>
   `load = ${literal(load)} and partition = ${partition}`;
+
+const whereHeld = (lease: LeaseRequest): string =>
+  `${wherePartition(lease)} and run = ${literal(lease.run)} and epoch = ${literal(lease.epoch)}::bigint`;
 
 /**
  * Begins a batch in one round trip. Its two selects tell whether the lease is held and which checkpoint is the newest:
@@ -66,9 +69,8 @@ export function beginBatch(context: DestinationContext, lease: LeaseRequest, sch
     beginStatement(context, { application_name: batchName(lease) }),
     `set local search_path to ${schema}, pg_temp`,
     'set constraints all immediate',
-    `select true as mine from _penstock.lease where ${whereMine(lease)}
-        and run = ${literal(lease.run)} and epoch = ${literal(lease.epoch)}::bigint for share`,
-    `select coalesce(max(batch), 0) as newest from _penstock.checkpoint where ${whereMine(lease)}`,
+    `select true as mine from _penstock.lease where ${whereHeld(lease)} for share`,
+    `select coalesce(max(batch), 0) as newest from _penstock.checkpoint where ${wherePartition(lease)}`,
   ].join('; ');
 }
 
@@ -77,8 +79,7 @@ export function beginBatch(context: DestinationContext, lease: LeaseRequest, sch
  * bytes, and nobody who needs the lease would meet one without it.
  */
 export const stopUnlessHeld = (lease: LeaseRequest): string =>
-  `select 1 / count(*) as held from _penstock.lease where ${whereMine(lease)}
-     and run = ${literal(lease.run)} and epoch = ${literal(lease.epoch)}::bigint`;
+  `select 1 / count(*) as held from _penstock.lease where ${whereHeld(lease)}`;
 
 type Results = readonly { command: string; rows: unknown[] }[];
 
