@@ -4,7 +4,7 @@
  *
  *   npm run bench dispatch-alone [-- --schedules=1000000 --herd=100000 --seconds=40]: 500 of them due per second
  */
-import { atMost, type Bar, type SubjectResult } from './support/bench-report.ts';
+import { atMost } from './support/bench-report.ts';
 import { measureClaims, onDispatchStage } from './support/dispatch-stage.ts';
 import { numberFlag } from './support/flags.ts';
 import { plantSchedules } from './support/planted-schedules.ts';
@@ -17,7 +17,7 @@ const idleSeconds = 15;
 /** Until the index is full and idle processes were watched; planting and refilling take longer the more there are. */
 const settlingMs = 25_000 + schedules * 0.16;
 
-await onDispatchStage('dispatch-alone', schedules, async (stage) => {
+await onDispatchStage(async (stage) => {
   const firstMs = Date.now() + settlingMs;
   const herdMs = firstMs + (seconds + 10) * 1_000;
   stage.log(`planting ${schedules.toLocaleString('en-US')} schedules …`);
@@ -37,9 +37,8 @@ await onDispatchStage('dispatch-alone', schedules, async (stage) => {
   const emptyMiB = await stage.readIndexMiB();
   const dispatcher = await stage.startDispatcher();
   const indexMiB = (await stage.readIndexMiB()) - emptyMiB;
-  stage.log(
-    `filled in ${dispatcher.filledSeconds.toFixed(1)} s; ${(firstMs - Date.now()) / 1_000} s to spare`,
-  );
+  const { filledSeconds } = dispatcher;
+  stage.log(`filled in ${filledSeconds.toFixed(1)} s; ${(firstMs - Date.now()) / 1_000} s to spare`);
   if (Date.now() + idleSeconds * 1_000 > firstMs)
     throw new Error('it took too long: the first were due meanwhile');
   const idle = await dispatcher.watchCpu(idleSeconds);
@@ -52,41 +51,20 @@ await onDispatchStage('dispatch-alone', schedules, async (stage) => {
   const usage = dispatcher.readMemory();
   await dispatcher.stop();
   const claims = await measureClaims(stage, herd);
-  return { bars: barsOf(), subjects: subjectsOf() };
 
-  function subjectsOf(): SubjectResult[] {
-    const ours = { rssMiB: usage?.peakMiB ?? null, rssIdleMiB: null, cpuSeconds: null };
-    return [
-      { subject: `penstock (${perSecond} a second)`, runs: 1, ...even.figures, seconds: [seconds], ...ours },
-      {
-        subject: `penstock (${herd} at once)`,
-        runs: 1,
-        ...rushed.figures,
-        seconds: [rushed.seconds],
-        ...ours,
-      },
-      {
-        subject: 'claim script alone',
-        runs: 1,
-        startsPerSecond: herd / claims,
-        seconds: [claims],
-        rssMiB: null,
-        rssIdleMiB: null,
-        cpuSeconds: null,
-      },
-      {
-        subject: 'refill',
-        runs: 1,
-        startsPerSecond: schedules / dispatcher.filledSeconds,
-        seconds: [dispatcher.filledSeconds],
-        ...ours,
-      },
-    ];
-  }
-
-  function barsOf(): Bar[] {
-    const { startsPerSecond } = rushed.figures;
-    return [
+  const single = { runs: 1, rssMiB: null, rssIdleMiB: null, cpuSeconds: null };
+  const ours = { ...single, rssMiB: usage?.peakMiB ?? null };
+  const { startsPerSecond } = rushed.figures;
+  return {
+    name: 'dispatch-alone',
+    rows: schedules,
+    subjects: [
+      { ...ours, subject: `penstock (${perSecond} a second)`, ...even.figures, seconds: [seconds] },
+      { ...ours, subject: `penstock (${herd} at once)`, ...rushed.figures, seconds: [rushed.seconds] },
+      { ...single, subject: 'claim script alone', startsPerSecond: herd / claims, seconds: [claims] },
+      { ...ours, subject: 'refill', startsPerSecond: schedules / filledSeconds, seconds: [filledSeconds] },
+    ],
+    bars: [
       atMost('p99 of start − due, ms', 250, even.figures.lagMs.p99),
       {
         bar: 'runs/s in the herd',
@@ -97,6 +75,6 @@ await onDispatchStage('dispatch-alone', schedules, async (stage) => {
       atMost('index, MiB', 250, indexMiB),
       atMost('idle CPU of the dispatcher, %', 2, idle.dispatcher),
       atMost('idle CPU of Redis, %', 2, idle.redis),
-    ];
-  }
+    ],
+  };
 });

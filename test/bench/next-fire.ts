@@ -6,9 +6,9 @@
  */
 import { Cron } from 'croner';
 import { nextDue } from '../../src/domain/schedule.ts';
-import { describeCommit, describeMachine, saveResult, type SubjectResult } from './support/bench-report.ts';
+import type { Findings } from './support/bench-report.ts';
 import { numberFlag } from './support/flags.ts';
-import { renderResult, updatePage } from './support/render-result.ts';
+import { publishResult } from './support/publish-result.ts';
 import { medianOf, takeTurns, type Turn } from './support/take-turns.ts';
 
 const calls = numberFlag('calls', 100_000);
@@ -85,13 +85,11 @@ const subjects = [
 ];
 
 const measured = await takeTurns(subjects, turns, (line) => void process.stderr.write(`${line}\n`));
-const result = saveResult({
+const findings: Findings = {
   name: 'next-fire',
-  commit: describeCommit(),
   rows: calls,
   rowsAre: 'calls',
-  machine: describeMachine({ postgres: 'none', redis: 'none', temporal: 'none' }),
-  subjects: [...measured].map(([subject, ofSubject]): SubjectResult => {
+  subjects: [...measured].map(([subject, ofSubject]) => {
     const seconds = ofSubject.map((turn) => turn.seconds);
     const callsPerSecond = calls / medianOf(seconds)!;
     return {
@@ -104,8 +102,6 @@ const result = saveResult({
       cpuSeconds: null,
     };
   }),
-  ratios: {},
   bars: [],
-});
-updatePage(result);
-process.stdout.write(`\n${renderResult(result)}\n`);
+};
+publishResult(findings, { postgres: 'none', redis: 'none', temporal: 'none' });

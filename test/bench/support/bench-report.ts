@@ -1,9 +1,4 @@
-/** What a benchmark finds: medians, ratios and bars, kept in `bench-results/<name>.json`. */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { packageDir } from '../../../src/dev/stack.ts';
+/** What a benchmark finds: medians and bars, and where and when it found them. */
 import type { ServerCpu } from './server-cpu.ts';
 import { medianOf, type Turn } from './take-turns.ts';
 
@@ -47,19 +42,24 @@ export interface Bar {
   readonly holds: boolean | null;
 }
 
-export interface BenchResult {
+/** What a benchmark finds. */
+export interface Findings {
   readonly name: string;
-  /** Of the checkout; `-dirty` when files differ from it. */
-  readonly commit: string;
   /** Rows copied in each run, by each subject that does not say otherwise; of schedules, how many there are. */
   readonly rows: number;
   /** What `rows` counts, where it is neither rows nor schedules. */
   readonly rowsAre?: string;
-  readonly machine: Machine;
   readonly subjects: readonly SubjectResult[];
+  readonly bars: readonly Bar[];
+}
+
+/** As it is kept, in `bench-results/<name>.json`. */
+export interface BenchResult extends Findings {
+  /** Of the checkout; `-dirty` when files differ from it. */
+  readonly commit: string;
+  readonly machine: Machine;
   /** Ours divided by theirs. */
   readonly ratios: Readonly<Record<string, number>>;
-  readonly bars: readonly Bar[];
 }
 
 /** Medians of one subject's runs. */
@@ -89,7 +89,7 @@ export function summarize(subject: string, rows: number, turns: readonly Turn[])
   };
 }
 
-const rateOf = (subjects: readonly SubjectResult[], name: string): number | undefined =>
+export const rateOf = (subjects: readonly SubjectResult[], name: string): number | undefined =>
   subjects.find(({ subject }) => subject === name)?.rowsPerSecond;
 
 /** Our rows/s divided by a peer's. A peer that was not measured leaves the bar open. */
@@ -123,40 +123,4 @@ export function memoryBar(subjects: readonly SubjectResult[]): Bar {
     rssMiB === null || rssIdleMiB === null ? [] : [rssMiB - rssIdleMiB],
   );
   return atMost('worker RSS above idle, MiB', 100, growths.length > 0 ? Math.max(...growths) : null);
-}
-
-/** Our rate divided by each other subject's. A subject `x (where)` is compared with `penstock (where)`. */
-export function ratiosOf(subjects: readonly SubjectResult[]): Record<string, number> {
-  const ours = (name: string): string => `penstock${/ \(.*\)$/.exec(name)?.[0] ?? ''}`;
-  return Object.fromEntries(
-    subjects.flatMap(({ subject, rowsPerSecond }) => {
-      const rate = subject.startsWith('penstock') ? undefined : rateOf(subjects, ours(subject));
-      return rate === undefined || rowsPerSecond === undefined ? [] : [[subject, rate / rowsPerSecond]];
-    }),
-  );
-}
-
-export const describeMachine = (servers: Pick<Machine, 'postgres' | 'redis' | 'temporal'>): Machine => ({
-  cpus: availableParallelism(),
-  memoryMiB: Math.round(totalmem() / 1024 / 1024),
-  node: process.versions.node,
-  ...servers,
-});
-
-/** Writes `bench-results/<name>.json` and returns the result. */
-export function saveResult(result: BenchResult): BenchResult {
-  const folder = join(packageDir, 'bench-results');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${result.name}.json`), `${JSON.stringify(result, null, 2)}\n`);
-  return result;
-}
-
-/** Of the checkout; `-dirty` when files differ from it, but for what benchmarks write themselves. */
-export function describeCommit(): string {
-  const git = (...args: string[]) => spawnSync('git', args, { cwd: packageDir }).stdout?.toString().trim();
-  const commit = git('rev-parse', '--short=12', 'HEAD');
-  if (!commit) return 'unknown';
-  return git('status', '--porcelain', '--', '.', ':!bench-results', ':!docs/performance.md')
-    ? `${commit}-dirty`
-    : commit;
 }

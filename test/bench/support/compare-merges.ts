@@ -1,6 +1,6 @@
 /** A load into a table that holds the rows already, in this version or in another: ours and the hand-written one. */
-import { memoryBar, rateBar, summarize } from './bench-report.ts';
-import { type CopyStage, type Findings, penstockOn, type Work } from './copy-stage.ts';
+import { type Findings, memoryBar, rateBar, summarize } from './bench-report.ts';
+import { type CopyStage, penstockOn, type Work } from './copy-stage.ts';
 import { handWritten, upsertStaged } from './hand-written.ts';
 import { createVersions, digest, keyedTable, lineitemKey, swapVersions } from './keyed-lineitem.ts';
 import { execute } from './servers.ts';

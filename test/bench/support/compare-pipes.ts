@@ -1,6 +1,6 @@
 /** An append of a whole table, ours and the two psql pipes: the same bars whatever the rows are like. */
-import { memoryBar, rateBar, summarize } from './bench-report.ts';
-import { type CopyStage, emptyTables, type Findings, penstockOn, psqlOn } from './copy-stage.ts';
+import { type Findings, memoryBar, rateBar, summarize } from './bench-report.ts';
+import { type CopyStage, emptyTables, penstockOn, psqlOn } from './copy-stage.ts';
 import { type Subject, takeTurns } from './take-turns.ts';
 
 interface PipedRows {

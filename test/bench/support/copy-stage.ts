@@ -8,18 +8,11 @@ import { createClient, type RunHandle } from '../../../src/client/index.ts';
 import { type DevStack, startDevStack } from '../../../src/dev/dev-stack.ts';
 import { takeOwnFolder } from '../../../src/dev/own-folder.ts';
 import { cacheDir } from '../../../src/dev/stack.ts';
-import {
-  type Bar,
-  describeCommit,
-  describeMachine,
-  ratiosOf,
-  saveResult,
-  type SubjectResult,
-} from './bench-report.ts';
+import type { Findings } from './bench-report.ts';
 import { numberFlag } from './flags.ts';
 import { createSync, linkBench, type Penstock, type PenstockCopy, runSync } from './penstock-subject.ts';
 import { type PsqlPipe, requirePsql, runPsqlPipe } from './psql-pipe.ts';
-import { renderResult, updatePage } from './render-result.ts';
+import { publishResult } from './publish-result.ts';
 import { execute, readVersions } from './servers.ts';
 import type { Subject, Turn } from './take-turns.ts';
 
@@ -36,15 +29,7 @@ export interface CopyStage {
   readonly around?: (copy: () => Promise<Turn>) => Promise<Turn>;
 }
 
-/** What a benchmark of copies finds. */
-export interface Findings {
-  readonly name: string;
-  readonly rows: number;
-  readonly subjects: readonly SubjectResult[];
-  readonly bars: readonly Bar[];
-}
-
-/** Starts everything, measures, keeps and prints the result, and takes everything down. */
+/** Starts everything, measures, publishes the result, and takes everything down. */
 export async function onCopyStage(measure: (stage: CopyStage) => Promise<Findings>): Promise<void> {
   requirePsql();
   const turns = numberFlag('turns', 3);
@@ -59,14 +44,7 @@ export async function onCopyStage(measure: (stage: CopyStage) => Promise<Finding
     const [source, destination] = [postgres.urlOf('bench_source'), postgres.urlOf('bench_destination')];
     await warmUp(penstock, destination);
     const findings = await measure({ stack, penstock, source, destination, turns, log });
-    const result = saveResult({
-      ...findings,
-      commit: describeCommit(),
-      machine: describeMachine(await readVersions(stack.servers)),
-      ratios: ratiosOf(findings.subjects),
-    });
-    updatePage(result);
-    process.stdout.write(`\n${renderResult(result)}\n`);
+    publishResult(findings, await readVersions(stack.servers));
   } finally {
     await stack.stop();
     await rm(dataDir, { recursive: true, force: true });

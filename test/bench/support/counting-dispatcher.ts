@@ -16,8 +16,8 @@ export interface CountedStart {
   readonly atMs: number;
 }
 
+/** The answer to `report` is a list of `CountedStart`, those since the last. */
 export type ToDispatcher = 'stop' | 'report';
-export type FromDispatcher = 'stopped' | { readonly starts: readonly CountedStart[] };
 
 const [controlUrl, redisUrl] = process.argv.slice(2);
 /** A run that stays `starting` for longer would be started again. */
@@ -32,7 +32,6 @@ const index = createRedisIndex({
   ticketMs,
 });
 let starts: CountedStart[] = [];
-const tell = (message: FromDispatcher): void => void process.send!(message);
 
 const dispatcher = createDispatcher({
   index,
@@ -55,7 +54,7 @@ await dispatcher.start();
 process.once('disconnect', () => process.exit());
 process.on('message', (message: ToDispatcher) => {
   if (message === 'report') {
-    tell({ starts });
+    process.send!(starts);
     starts = [];
   } else void stop();
 });
@@ -64,6 +63,5 @@ async function stop(): Promise<void> {
   await dispatcher.stop();
   index.close();
   await pool.end();
-  tell('stopped');
   process.disconnect();
 }

@@ -9,16 +9,9 @@ import { cacheDir, startStack } from '../../../src/dev/stack.ts';
 import { createRedisIndex } from '../../../src/schedule/redis-index.ts';
 import { migrate } from '../../../src/storage/migrate.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
-import {
-  type Bar,
-  describeCommit,
-  describeMachine,
-  ratiosOf,
-  saveResult,
-  type SubjectResult,
-} from './bench-report.ts';
+import type { Findings } from './bench-report.ts';
 import { type MeasuredDispatcher, startDispatcher } from './measured-dispatcher.ts';
-import { renderResult, updatePage } from './render-result.ts';
+import { publishResult } from './publish-result.ts';
 import { execute, readPostgresVersion, readRedisVersion } from './servers.ts';
 
 export interface DispatchStage {
@@ -33,14 +26,8 @@ export interface DispatchStage {
   readonly log: (line: string) => void;
 }
 
-type Findings = Pick<{ subjects: readonly SubjectResult[]; bars: readonly Bar[] }, 'subjects' | 'bars'>;
-
-/** Starts the servers, measures, keeps and prints the result, and takes everything down. */
-export async function onDispatchStage(
-  name: string,
-  rows: number,
-  measure: (stage: DispatchStage) => Promise<Findings>,
-): Promise<void> {
+/** Starts the servers, measures, publishes the result, and takes everything down. */
+export async function onDispatchStage(measure: (stage: DispatchStage) => Promise<Findings>): Promise<void> {
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const dataDir = await takeOwnFolder(join(cacheDir, '..', 'bench'), log);
   const servers = await startStack({ dataDir, log, servers: ['postgres', 'redis'] });
@@ -60,20 +47,11 @@ export async function onDispatchStage(
       until: (ms) => sleep(Math.max(0, ms - Date.now())),
       log,
     });
-    const result = saveResult({
-      name,
-      rows,
-      ...findings,
-      commit: describeCommit(),
-      machine: describeMachine({
-        postgres: await readPostgresVersion(postgres.url),
-        redis: await readRedisVersion(redis.url),
-        temporal: 'none',
-      }),
-      ratios: ratiosOf(findings.subjects),
+    publishResult(findings, {
+      postgres: await readPostgresVersion(postgres.url),
+      redis: await readRedisVersion(redis.url),
+      temporal: 'none',
     });
-    updatePage(result);
-    process.stdout.write(`\n${renderResult(result)}\n`);
   } finally {
     client.disconnect();
     await servers.stop();

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { SubjectResult } from './bench-report.ts';
-import type { CountedStart, FromDispatcher, ToDispatcher } from './counting-dispatcher.ts';
+import type { CountedStart, ToDispatcher } from './counting-dispatcher.ts';
 import { readCpuSeconds, readMemory } from './process-usage.ts';
 
 export interface MeasuredDispatcher {
@@ -46,16 +46,15 @@ export async function startDispatcher({
   const pid = child.pid!;
   while (!(await isFilled(client))) await sleep(50);
   const filledSeconds = (performance.now() - startedMs) / 1_000;
-  const takeStarts = async (): Promise<CountedStart[]> => [...(await ask(child, 'report')).starts];
   return {
     filledSeconds,
     watchCpu: (seconds) => watchCpu({ dispatcher: pid, redis: redisPid }, seconds),
-    takeStarts: async () => summarizeStarts(await takeStarts()),
+    takeStarts: async () => summarizeStarts(await takeStarts(child)),
     async takeStartsUntil(count, dueFromMs) {
       const starts: CountedStart[] = [];
       while (starts.length < count) {
         await sleep(500);
-        starts.push(...(await takeStarts()).filter(({ dueMs }) => dueMs >= dueFromMs));
+        starts.push(...(await takeStarts(child)).filter(({ dueMs }) => dueMs >= dueFromMs));
       }
       return summarizeStarts(starts.slice(0, count));
     },
@@ -72,11 +71,10 @@ async function isFilled(client: Redis): Promise<boolean> {
   return marker !== undefined && (await client.get(marker)) === 'all';
 }
 
-async function ask(child: ChildProcess, question: ToDispatcher): Promise<Exclude<FromDispatcher, string>> {
-  child.send(question);
-  const [answer] = (await once(child, 'message')) as [FromDispatcher];
-  if (typeof answer === 'string') throw new Error(`the dispatcher answered ${answer}`);
-  return answer;
+async function takeStarts(child: ChildProcess): Promise<readonly CountedStart[]> {
+  child.send('report' satisfies ToDispatcher);
+  const [starts] = (await once(child, 'message')) as [readonly CountedStart[]];
+  return starts;
 }
 
 async function watchCpu<Name extends string>(
