@@ -50,7 +50,7 @@ export interface DispatcherOptions {
   readonly overdueMs?: number;
   /** As the index's: a run `starting` for longer has lost its dispatcher. Default 30 s. */
   readonly ticketMs?: number;
-  /** A run whose row has not moved for longer is looked up in the engine. Default 60 s. */
+  /** A run whose row has not moved for longer is looked up in the engine. Default 45 s: its status is right within a minute. */
   readonly silentMs?: number;
 }
 
@@ -67,7 +67,7 @@ const defaults = {
   sweepEveryMs: 5_000,
   overdueMs: 5_000,
   ticketMs: defaultTicketMs,
-  silentMs: 60_000,
+  silentMs: 45_000,
 };
 type Settings = Required<DispatcherOptions>;
 

@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import { closeGoneRun } from '../activities/close-gone-run.ts';
 import type { RoleConfig } from '../config/load-config.ts';
-import { createDispatcher, type Dispatcher } from '../schedule/dispatcher.ts';
+import { createDispatcher, type Dispatcher, type DispatcherOptions } from '../schedule/dispatcher.ts';
 import { fetchFormerDestinations } from '../storage/connection-access.ts';
 import { createScheduleStore } from '../storage/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -17,10 +17,13 @@ interface DispatcherRoleOptions {
   parts: SharedParts;
   adapters: Pick<Adapters, 'openDestination'>;
   logger: Logger;
+  /** For tests that cannot wait for what takes a minute. */
+  timings?: Omit<DispatcherOptions, 'globalCap'>;
 }
 
 /** A dispatcher of this process; any number of processes may have one. */
-export function createDispatcherRole({ config, parts, adapters, logger }: DispatcherRoleOptions): Service {
+export function createDispatcherRole(options: DispatcherRoleOptions): Service {
+  const { config, parts, adapters, logger, timings } = options;
   let client: Client | undefined;
   let dispatcher: Dispatcher | undefined;
   return {
@@ -52,7 +55,7 @@ export function createDispatcherRole({ config, parts, adapters, logger }: Dispat
           }
           logger.info({ sync: syncId }, 'a deleted sync has given up its tables');
         },
-        options: { globalCap: config.workerSlots },
+        options: { globalCap: config.workerSlots, ...timings },
       });
       await starting.start();
       dispatcher = starting;

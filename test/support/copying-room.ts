@@ -18,6 +18,7 @@ import { syncSpecSchema, type SyncSpecInput } from '../../src/domain/sync-spec.t
 import type { ControlStore } from '../../src/ports/control-store.ts';
 import type { Run } from '../../src/ports/run-control.ts';
 import type { RunToStart } from '../../src/ports/run-starter.ts';
+import type { ScheduleAnnouncer } from '../../src/ports/schedule-index.ts';
 import type { Scope } from '../../src/ports/scope.ts';
 import { createControlStore } from '../../src/storage/control-store.ts';
 import { createScheduleStore } from '../../src/storage/schedule-store.ts';
@@ -37,6 +38,10 @@ export interface CopyingRoom {
   readonly destination: Pool;
   readonly temporal: { readonly address: string; readonly namespace: string };
   readonly client: Client;
+  /** Options of a role of this installation. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Tells this index from now on what the API would. */
+  tell(index: ScheduleAnnouncer): void;
   /** The password of both connections. */
   readonly password: string;
   /** A sync from `source` to `destination`; the table is made by its first load unless it is there. */
@@ -56,10 +61,12 @@ export interface CopyingRoom {
   compare(query: string, table: string, key: string): Promise<Differences>;
   /** Everything that the workers logged. */
   logs(): Promise<string>;
+  /** Whether a worker has logged this of that run. */
+  saysOf(runId: string, words: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
-interface StartedRun extends RunToStart {
+export interface StartedRun extends RunToStart {
   readonly handle: WorkflowHandle;
   /** The run's row, as the API shows it. */
   fetch(): Promise<Run>;
@@ -80,13 +87,18 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
   const guard = new Guard();
   const client = connectClient(temporal);
   const starter = createRunStarter({ client, taskQueue });
-  const hear = async () => {};
+  let index: ScheduleAnnouncer | undefined;
   const masterKey = randomBytes(32);
   const store = createControlStore({
     pool: control.pool,
     secretBox: createSecretBox([{ id: 'test', key: masterKey }]),
     logger: createKeptLogger().logger,
-    announcer: { publishDue: hear, offerRuns: hear, releaseRuns: hear, saveLimits: hear },
+    announcer: {
+      publishDue: async (entries) => index?.publishDue(entries),
+      offerRuns: async (runs) => index?.offerRuns(runs),
+      releaseRuns: async (runIds) => index?.releaseRuns(runIds),
+      saveLimits: async (limits) => index?.saveLimits(limits),
+    },
     starter,
   });
   const { id: tenantId } = await store.tenants.create(
@@ -117,6 +129,11 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
   const schedule = createScheduleStore(control.pool);
   let workers = 0;
 
+  const logs = async (): Promise<string> => {
+    const files = await readdir(folder);
+    return (await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))).join('\n');
+  };
+
   /** Starts a queued run as a dispatcher does. */
   async function begin(runId: RunId): Promise<StartedRun> {
     const [verdict] = await schedule.startRuns([runId]);
@@ -134,6 +151,8 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
     destination: destination!,
     temporal,
     client,
+    environment: env,
+    tell: (heard) => (index = heard),
     password,
     addSync: async (spec) => {
       const complete = syncSpecSchema.parse({
@@ -182,10 +201,9 @@ export async function createCopyingRoom(): Promise<CopyingRoom> {
         destination: { url: destinationDb.url, query: `select * from ${table}` },
         key: [key],
       }),
-    logs: async () => {
-      const files = await readdir(folder);
-      return (await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')))).join('\n');
-    },
+    logs,
+    saysOf: async (runId, words) =>
+      (await logs()).split('\n').some((line) => line.includes(words) && line.includes(runId)),
     close: async () => {
       await guard.kill();
       await Promise.all([source!.end(), destination!.end(), client.connection.close()]);

@@ -1,6 +1,5 @@
 /** P1, P7: a run that cannot go on by itself says why, and the next one goes on where it was. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Connection } from '@temporalio/client';
 import { execute } from '../../support/execute.ts';
 import { rollDice } from '../../support/dice.ts';
 import { startProduct, type Product } from '../../support/product.ts';
@@ -27,27 +26,6 @@ async function startAppend(seed: number): Promise<CopyUnderFault> {
 const administer = (sql: string): Promise<unknown> => execute(product.servers.postgres.url, sql);
 const endSessions = (login: string): Promise<unknown> =>
   administer(`select pg_terminate_backend(pid) from pg_stat_activity where usename = '${login}'`);
-
-describe('a workflow that is terminated in the middle of a copy', () => {
-  test.each(faultSeeds)(
-    'leaves a failed run, whose load the next run finishes (seed %i)',
-    async (seed) => {
-      const copy = await startAppend(seed);
-      const connection = await Connection.connect({ address: product.servers.temporal.address });
-      await connection.workflowService.terminateWorkflowExecution({
-        namespace: 'default',
-        workflowExecution: { workflowId: copy.workflowId },
-        reason: 'by the test',
-      });
-      await connection.close();
-      expect(await copy.untilEnd()).toMatchObject({ status: 'failed', error: { code: 'WORKFLOW_GONE' } });
-      await copy.runAgain();
-      await copy.expectWhole();
-      await copy.close();
-    },
-    300_000,
-  );
-});
 
 describe.each(['source', 'destination'] as const)(
   'a password of the %s that is changed during a copy',

@@ -1,12 +1,12 @@
 /** Runs from the trigger to the receipt: real databases, a real Temporal, and workers that are processes. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { PoolClient } from 'pg';
 import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
 import type { GuardedProcess } from '../../../src/dev/guard.ts';
 import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
 import { accessOf } from '../../support/pipe-room.ts';
+import { gateRow, type RowGate } from '../../support/row-gate.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -20,7 +20,7 @@ let room: CopyingRoom;
 const workers: GuardedProcess[] = [];
 /** Stays from test to test, until one starts workers of its own. */
 let standing: GuardedProcess | undefined;
-let gates: PoolClient[] = [];
+const gates: RowGate[] = [];
 
 beforeAll(async () => {
   room = await createCopyingRoom();
@@ -28,8 +28,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await kill(workers.splice(0));
-  for (const gate of gates) gate.release(true);
-  gates = [];
+  for (const gate of gates.splice(0)) gate.close();
 });
 afterAll(() => room?.close());
 
@@ -60,42 +59,16 @@ async function plantSync(name: string): Promise<void> {
   await room.addSync({ name, mode: 'append', key: ['id'], limits: { batchRows } });
 }
 
-/** The target stops in the middle of the batch with this row, until `release`. */
-async function blockAtRow(
-  table: string,
-  id: number,
-): Promise<{ reached(): Promise<boolean>; release(): Promise<void> }> {
-  const client = await room.destination.connect();
-  gates.push(client);
-  await client.query(`
-    create table synced.${table} (id int primary key, label text, amount numeric, at timestamptz);
-    create function synced.${table}_gate() returns trigger language plpgsql as
-      $$ begin perform pg_advisory_xact_lock_shared(${id}); return new; end $$;
-    create trigger gate before insert on synced.${table} for each row when (new.id = ${id})
-      execute function synced.${table}_gate();
-    select pg_advisory_lock(${id})`);
-  return {
-    reached: async () => {
-      const { rowCount } = await client.query(
-        `select from pg_locks where locktype = 'advisory' and not granted and objid = $1
-           and database = (select oid from pg_database where datname = current_database())`,
-        [id],
-      );
-      return rowCount! > 0;
-    },
-    release: async () => {
-      await client.query(`select pg_advisory_unlock(${id})`);
-    },
-  };
+/** The target stops in the middle of the batch with this row, until the gate is opened. */
+async function blockAtRow(table: string, id: number): Promise<RowGate> {
+  const columns = 'id int primary key, label text, amount numeric, at timestamptz';
+  const gate = await gateRow(room.destination, { table, columns, id });
+  gates.push(gate);
+  return gate;
 }
 
-/** The running attempt has noticed that it should stop. */
 const untilToldToStop = (runId: string): Promise<void> =>
-  waitUntil('the attempt is told to stop', async () =>
-    (await room.logs())
-      .split('\n')
-      .some((line) => line.includes('attempt: told to stop') && line.includes(runId)),
-  );
+  waitUntil('the attempt is told to stop', () => room.saysOf(runId, 'attempt: told to stop'));
 
 const expectEqual = async (name: string): Promise<void> => {
   expect(await room.compare(`select * from ${name}`, `synced.${name}`, 'id')).toMatchObject({
@@ -187,7 +160,7 @@ describe('a run', () => {
     first.signal('SIGKILL');
     await first.exited;
     await startWorker();
-    await gate.release();
+    await gate.open();
     expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
     await expectEqual('killed');
     const { receipt, attempts } = await run.fetch();
@@ -210,7 +183,7 @@ describe('a run', () => {
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     first.signal('SIGTERM');
     await untilToldToStop(run.runId);
-    await gate.release();
+    await gate.open();
     expect(await first.exited).toEqual({ code: 0, signal: null });
     const { rows: found } = await room.control.query(
       'select outcome, rows from penstock.run_attempt where run_id = $1',
@@ -222,56 +195,6 @@ describe('a run', () => {
     await expectEqual('drained');
   });
 
-  test('is paused after the batch in hand, rests without a source connection, and is resumed', async () => {
-    await haveWorker();
-    await plantSync('paused');
-    const gate = await blockAtRow('paused', gatedRow);
-    const run = await room.startRun('paused');
-    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
-    expect((await room.store.runs.pause(room.scope, run.runId)).status).toBe('pausing');
-    await untilToldToStop(run.runId);
-    await gate.release();
-    await waitUntil('it is paused', async () => (await run.fetch()).status === 'paused');
-    const { rows: open } = await room.source.query(
-      `select from pg_stat_activity where datname = current_database() and usename like 'copier%'`,
-    );
-    expect(open).toEqual([]);
-    const { rows: found } = await room.destination.query<{ n: number }>(
-      'select count(*)::int as n from synced.paused',
-    );
-    expect(found[0]!.n).toBeGreaterThanOrEqual(gatedRow);
-    expect(found[0]!.n).toBeLessThan(rows);
-    await room.resumeRun(run);
-    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
-    await expectEqual('paused');
-  });
-
-  test('whose copy is paused in the Web UI rests after the batch in hand, and goes on when it is unpaused', async () => {
-    await haveWorker();
-    await plantSync('held');
-    const gate = await blockAtRow('held', gatedRow);
-    const run = await room.startRun('held');
-    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
-    const { workflowService } = room.client;
-    const activity = {
-      namespace: room.temporal.namespace,
-      execution: { workflowId: run.workflowId },
-      type: 'copyPartition',
-    };
-    await workflowService.pauseActivity({ ...activity, identity: 'an operator', reason: 'by the test' });
-    await untilToldToStop(run.runId);
-    const before = await committedBatches();
-    await gate.release();
-    await waitUntil('it rests', async () => {
-      const { raw } = await run.handle.describe();
-      return raw.pendingActivities?.[0]?.lastFailure?.applicationFailureInfo?.type === 'ActivityPause';
-    });
-    expect(await committedBatches()).toBeGreaterThan(before);
-    await workflowService.unpauseActivity(activity);
-    expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
-    await expectEqual('held');
-  });
-
   test('whose workflow is reset to its beginning goes on at once, though its calls are counted anew', async () => {
     await haveWorker();
     await plantSync('reset');
@@ -280,7 +203,7 @@ describe('a run', () => {
     await waitUntil('the copy is in the middle of a batch', () => gate.reached());
     await room.store.runs.pause(room.scope, run.runId);
     await untilToldToStop(run.runId);
-    await gate.release();
+    await gate.open();
     await waitUntil('it is paused', async () => (await run.fetch()).status === 'paused');
     // As after forty calls more.
     await room.destination.query(
@@ -304,26 +227,6 @@ describe('a run', () => {
       [run.runId],
     );
     expect(fenced).toEqual([]);
-  });
-
-  test('is cancelled: final in both databases, its load left for the next run, which finishes it', async () => {
-    await haveWorker();
-    await plantSync('cancelled');
-    const gate = await blockAtRow('cancelled', gatedRow);
-    const run = await room.startRun('cancelled');
-    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
-    await room.store.runs.cancel(room.scope, run.runId);
-    await untilToldToStop(run.runId);
-    await gate.release();
-    await expect(run.handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
-    expect((await run.fetch()).status).toBe('cancelled');
-    const { rows: closed } = await room.destination.query('select final from _penstock.run where id = $1', [
-      run.runId,
-    ]);
-    expect(closed).toEqual([{ final: true }]);
-    const next = await room.startRun('cancelled');
-    expect(await next.handle.result()).toMatchObject({ status: 'succeeded' });
-    await expectEqual('cancelled');
   });
 
   test('whose destination loses its newest batches before the finish copies them again', async () => {
@@ -351,22 +254,6 @@ describe('a run', () => {
     await room.destination.query('drop trigger lose_tail on _penstock.checkpoint');
   });
 
-  test('that is terminated behind our back stops at once, also in a batch that the destination holds up', async () => {
-    await haveWorker();
-    await plantSync('terminated');
-    const gate = await blockAtRow('terminated', gatedRow);
-    const run = await room.startRun('terminated');
-    await waitUntil('the copy is in the middle of a batch', () => gate.reached());
-    const before = await committedBatches();
-    await run.handle.terminate('by the test');
-    const attempts = async () =>
-      (await room.control.query('select outcome from penstock.run_attempt where run_id = $1', [run.runId]))
-        .rows;
-    await waitUntil('the attempt has ended', async () => (await attempts())[0]?.outcome === 'cancelled');
-    await gate.release();
-    expect(await committedBatches()).toBe(before);
-  });
-
   test('waits for a control database that is away: UNAVAILABLE in the history, one line in the log', async () => {
     const { hostname, port } = new URL(room.control.options.connectionString!);
     const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
@@ -383,7 +270,7 @@ describe('a run', () => {
       const before = await loudLines();
       proxy.intercept('toServer', () => 'cut');
       proxy.cut('reset');
-      await gate.release();
+      await gate.open();
       await waitUntil('its end cannot be recorded', async () => {
         const { raw } = await run.handle.describe();
         const [pending] = raw.pendingActivities ?? [];

@@ -1,0 +1,231 @@
+/**
+ * What users do to a running run through the API, and operators behind its back in Temporal: afterwards destination,
+ * control database, places and API are of one mind.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { GuardedProcess } from '../../../src/dev/guard.ts';
+import { expectRunInOrder } from '../../support/expect-run-in-order.ts';
+import { gateRow, type RowGate } from '../../support/row-gate.ts';
+import { createScheduledRoom, type ScheduledRoom, type ScheduledRun } from '../../support/scheduled-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const rows = 2_000;
+const batchRows = 100;
+/** In the middle of the eleventh batch. */
+const gatedRow = 1_050;
+/** Rows committed before that batch. */
+const gatedBatchAt = 1_000;
+
+let room: ScheduledRoom;
+let standing: GuardedProcess;
+let gate: RowGate;
+let run: ScheduledRun;
+let syncs = 0;
+let name = '';
+
+beforeAll(async () => {
+  room = await createScheduledRoom();
+  await room.destination.query('create schema synced');
+  await room.source
+    .query(`create table numbered as select id, 'user ' || id as label from generate_series(1, ${rows}) id;
+    alter table numbered add primary key (id)`);
+  standing = await room.startWorker();
+});
+afterAll(() => room?.close());
+
+/** Each test gets a run that stands in the middle of a batch. */
+beforeEach(async () => {
+  name = `steered_${++syncs}`;
+  gate = await gateRow(room.destination, {
+    table: name,
+    columns: 'id int primary key, label text',
+    id: gatedRow,
+  });
+  await room.addSync({
+    name,
+    mode: 'append',
+    key: ['id'],
+    source: { connection: 'source', query: 'select * from numbered' },
+    limits: { batchRows, ...(name === 'steered_1' && { maxDuration: '3s' }) },
+  });
+  run = await room.startRun(name);
+  await waitUntil('the copy stands in the middle of a batch', () => gate.reached());
+  expect(await room.fetchPlaces()).toContain(run.runId);
+});
+afterEach(() => gate.close());
+
+const untilToldToStop = (): Promise<void> =>
+  waitUntil('the attempt is told to stop', () => room.saysOf(run.runId, 'attempt: told to stop'));
+
+const committed = async (): Promise<number> => {
+  const { rows: found } = await room.destination.query<{ n: number }>(
+    `select count(*)::int as n from synced.${name}`,
+  );
+  return found[0]!.n;
+};
+
+/** The next run of the sync finishes what this one has left. */
+async function expectNextRunFinishes(): Promise<void> {
+  const next = await room.startRun(name);
+  await expectRunInOrder(room, next, 'succeeded');
+  expect(await committed()).toBe(rows);
+}
+
+describe('a run that works for longer than it may', () => {
+  test('is cancelled by itself after the batch in hand', async () => {
+    await untilToldToStop();
+    await gate.open();
+    await expectRunInOrder(room, run, 'cancelled');
+    expect(await run.fetch()).toMatchObject({ endReason: 'max_duration' });
+    expect(await committed()).toBeGreaterThan(gatedRow);
+  });
+});
+
+describe('a run that is paused', () => {
+  test('commits the batch in hand, gives back its place, and another worker goes on when it is resumed', async () => {
+    await room.store.runs.pause(room.scope, run.runId);
+    expect((await run.fetch()).status).toBe('pausing');
+    await untilToldToStop();
+    await gate.open();
+    await expectRunInOrder(room, run, 'paused');
+    const before = await committed();
+    expect(before).toBeGreaterThan(gatedRow);
+    expect(before).toBeLessThan(rows);
+    const former = standing;
+    standing = await room.startWorker();
+    former.signal('SIGTERM');
+    await former.exited;
+    await room.store.runs.resume(room.scope, run.runId);
+    await expectRunInOrder(room, run, 'succeeded');
+    expect(await committed()).toBe(rows);
+    const { items } = await room.store.runs.listAttempts(room.scope, run.runId, { limit: 10 });
+    expect(new Set(items.map(({ worker }) => worker)).size).toBe(2);
+  });
+
+  test('is cancelled, and keeps the count of what it has committed', async () => {
+    await room.store.runs.pause(room.scope, run.runId);
+    await untilToldToStop();
+    await gate.open();
+    await expectRunInOrder(room, run, 'paused');
+    await room.store.runs.cancel(room.scope, run.runId);
+    await expectRunInOrder(room, run, 'cancelled');
+    expect((await run.fetch()).progress.rows).toBe(await committed());
+    await expectNextRunFinishes();
+  });
+});
+
+describe('a run that is cancelled', () => {
+  test('commits the batch in hand, and the next one goes on there', async () => {
+    expect((await room.store.runs.cancel(room.scope, run.runId)).status).toBe('cancelling');
+    await untilToldToStop();
+    await gate.open();
+    await expectRunInOrder(room, run, 'cancelled');
+    expect((await run.fetch()).progress.rows).toBe(await committed());
+    await expectNextRunFinishes();
+  });
+
+  test('in the Temporal Web UI ends the same', async () => {
+    await run.handle.cancel();
+    await untilToldToStop();
+    await gate.open();
+    await expectRunInOrder(room, run, 'cancelled');
+    await expectNextRunFinishes();
+  });
+});
+
+describe('behind our back, a workflow that is', () => {
+  test('terminated leaves a failed run, and what it committed to the next one', async () => {
+    await run.handle.terminate('by the test');
+    await untilToldToStop();
+    await expectRunInOrder(room, run, 'failed');
+    expect((await run.fetch()).error).toMatchObject({ code: 'WORKFLOW_GONE' });
+    expect(await committed()).toBe(gatedBatchAt);
+    await gate.open();
+    await expectNextRunFinishes();
+  });
+
+  test('terminated while it is paused leaves a failed run, too', async () => {
+    await room.store.runs.pause(room.scope, run.runId);
+    await untilToldToStop();
+    await gate.open();
+    await expectRunInOrder(room, run, 'paused');
+    await run.handle.terminate('by the test');
+    await expectRunInOrder(room, run, 'failed');
+    await expectNextRunFinishes();
+  });
+
+  test('reset in the middle of a batch goes on by itself, and the attempt that it had commits nothing more', async () => {
+    await resetWorkflow();
+    await untilToldToStop();
+    await expectTakenOver();
+  });
+
+  test('reset after its end changes nothing', async () => {
+    await gate.open();
+    await expectRunInOrder(room, run, 'succeeded');
+    const { receipt } = await run.fetch();
+    await resetWorkflow();
+    await waitUntil(
+      'it has ended again',
+      async () => (await run.handle.describe()).status.name === 'COMPLETED',
+    );
+    await expectRunInOrder(room, run, 'succeeded');
+    expect((await run.fetch()).receipt).toEqual(receipt);
+  });
+});
+
+describe('behind our back, a copy that is', () => {
+  const activity = () => ({
+    namespace: room.temporal.namespace,
+    execution: { workflowId: run.workflowId },
+    type: 'copyPartition',
+  });
+
+  test('paused commits the batch in hand and rests, and goes on when it is unpaused', async () => {
+    const { workflowService } = room.client;
+    await workflowService.pauseActivity({ ...activity(), identity: 'an operator', reason: 'by the test' });
+    await untilToldToStop();
+    await gate.open();
+    await waitUntil('it rests', async () => {
+      const { raw } = await run.handle.describe();
+      return raw.pendingActivities?.[0]?.lastFailure?.applicationFailureInfo?.type === 'ActivityPause';
+    });
+    expect(await committed()).toBeGreaterThan(gatedRow);
+    await workflowService.unpauseActivity(activity());
+    await expectRunInOrder(room, run, 'succeeded');
+    expect(await committed()).toBe(rows);
+  });
+
+  test('reset begins again after the newest checkpoint, and the attempt before commits nothing more', async () => {
+    await room.client.workflowService.resetActivity(activity());
+    await untilToldToStop();
+    await expectTakenOver();
+  });
+});
+
+/** The second attempt does what the first had not committed when it stood at the gate. */
+async function expectTakenOver(): Promise<void> {
+  await waitUntil('a second attempt', async () => (await run.fetch()).attempts === 2);
+  await gate.open();
+  await expectRunInOrder(room, run, 'succeeded');
+  expect(await committed()).toBe(rows);
+  const { items } = await room.store.runs.listAttempts(room.scope, run.runId, { limit: 10 });
+  expect(items.map(({ outcome, rows: done }) => [outcome, done])).toEqual([
+    ['finished', rows - gatedBatchAt],
+    ['cancelled', gatedBatchAt],
+  ]);
+}
+
+/** To its first task, as `temporal workflow reset --type FirstWorkflowTask` does. */
+async function resetWorkflow(): Promise<void> {
+  const { events } = await run.handle.fetchHistory();
+  const first = events!.find((event) => event.workflowTaskCompletedEventAttributes)!;
+  await room.client.workflowService.resetWorkflowExecution({
+    namespace: room.temporal.namespace,
+    workflowExecution: { workflowId: run.workflowId },
+    workflowTaskFinishEventId: first.eventId!,
+    reason: 'by the test',
+    requestId: randomUUID(),
+  });
+}
