@@ -1,14 +1,18 @@
 /** A sync as the API answers it, and specs as it takes them. */
 import { parseSchedule } from '../domain/check-schedule.ts';
 import { checkSyncSpec } from '../domain/check-sync-spec.ts';
+import { nextTimes } from '../domain/schedule.ts';
+import type { Schedule } from '../domain/schedule-spec.ts';
 import { syncSpecSchema, type SyncSpec } from '../domain/sync-spec.ts';
 import type { Sync } from '../ports/sync-store.ts';
 import { parseBody } from './validation.ts';
 
 export const answerSync = ({ spec, ...known }: Sync) => ({ ...known, ...spec });
 
-export const answerFireTimes = (timesMs: readonly number[]) => ({
-  items: timesMs.map((ms) => new Date(ms).toISOString()),
+/** What a schedule's next times are asked for with. */
+export const answerFireTimes = (schedule: Schedule, fromMs: number, count: number) => ({
+  items: nextTimes(schedule, fromMs, count).map((ms) => new Date(ms).toISOString()),
+  after: 'after' in schedule ? schedule.after : null,
 });
 
 /**

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { cursorIsFor, resetWays } from '../domain/reset-ways.ts';
 import { slotOutcomes } from '../domain/run-states.ts';
 import { receipt } from './run-schema.ts';
-import { scheduleSchema } from '../domain/schedule-spec.ts';
+import { scheduleSchema, upstreamEnds } from '../domain/schedule-spec.ts';
 import { syncSpecSchema } from '../domain/sync-spec.ts';
 import { instant, pageQuery, ref, tenantQuery, tenantRef, timestamp } from './common-schema.ts';
 
@@ -96,7 +96,13 @@ export const previewBody = z.strictObject({
   count: z.int().min(1).max(1_000).default(5),
 });
 
-export const fireTimes = z.object({ items: z.array(timestamp) });
+export const fireTimes = z.object({
+  items: z.array(timestamp),
+  after: z
+    .object({ sync: z.string(), when: z.enum(upstreamEnds) })
+    .nullable()
+    .describe('The sync after whose runs it is due: nobody knows when.'),
+});
 
 export const slot = z
   .object({

@@ -220,7 +220,7 @@ const syncsOf = (send: Send) => ({
       body: { maxExamples, maxSeconds },
       ...(maxSeconds !== undefined && { waitS: maxSeconds }),
     }),
-  /** Its next due times. */
+  /** Its next due times; none for one that comes after another, or is only triggered. */
   next: async (ref: string, { count, ...of }: Whose & { count?: number } = {}) =>
     (
       await send<{ items: string[] }>('GET', `${at('syncs', ref)}/schedule/next`, {

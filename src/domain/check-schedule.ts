@@ -22,6 +22,7 @@ const examples = {
   every: '{every: "15m"}',
   at: '{at: "2030-01-31T06:00:00Z"}',
   anyOf: '{anyOf: [{cron: "0 6 * * *"}, {every: "90m"}]}',
+  after: '{after: {sync: "orders"}}',
   manual: '{manual: true}',
 };
 const bounds =

@@ -62,6 +62,17 @@ const whole = {
     .optional()
     .describe('After so many runs it is over; counted anew when the schedule is changed.'),
 };
+export const upstreamEnds = ['succeeded', 'finished'] as const;
+/** It has no fire times of its own. */
+const afterSpec = z.strictObject({
+  after: z.strictObject({
+    sync: z.string().min(1).max(80).describe('Id or name: due whenever a run of that sync ends.'),
+    when: z
+      .enum(upstreamEnds)
+      .default('succeeded')
+      .describe('Which ends count: of runs that have succeeded, or of all that were started.'),
+  }),
+});
 const manualSpec = z.strictObject({ manual: z.literal(true).describe('Only when it is triggered.') });
 
 export const scheduleSchema = z.union([
@@ -69,6 +80,7 @@ export const scheduleSchema = z.union([
   everySpec.extend(whole),
   atSpec,
   anyOfSpec.extend(whole),
+  afterSpec,
   manualSpec,
 ]);
 export type Schedule = z.infer<typeof scheduleSchema>;

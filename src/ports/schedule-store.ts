@@ -12,6 +12,8 @@ import type { DueEntry, Limits, RunOffer } from './schedule-index.ts';
 export interface SettledSync extends DueEntry {
   /** Whether a due time had passed (or next times were missing); false: it was looked at too early. */
   readonly wasDue: boolean;
+  /** It comes after another sync, a run of which may end at any moment: only who claimed it may say that it is not due. */
+  readonly follows: boolean;
   /** The instant at which it was judged, ms by the control database's clock. */
   readonly settledAtMs: number;
   readonly offered: readonly RunOffer[];
@@ -77,7 +79,7 @@ export interface RunAtWork {
 
 /** What the sweeps compare with the index and the engine. */
 export interface SweepStore {
-  /** Syncs whose due time passed more than `lateMs` ago, longest due first. */
+  /** Syncs whose due time, or end of a run that they come after, passed more than `lateMs` ago, longest due first. */
   fetchOverdueSyncs(lateMs: number, after?: PageKey): Promise<Page<SyncId>>;
   /** Due queued runs that wait for nothing but a place, longest due first. */
   fetchWaitingRuns(after?: PageKey): Promise<Page<RunOffer>>;

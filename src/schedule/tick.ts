@@ -7,7 +7,7 @@ import { codeOf, hasCode } from '../domain/errors.ts';
 import type { SyncId } from '../domain/ids.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { DueClaim, DueIndex, ScheduleAnnouncer } from '../ports/schedule-index.ts';
-import type { ScheduleStore, Settlement } from '../ports/schedule-store.ts';
+import type { ScheduleStore, SettledSync, Settlement } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { lockedMs } from './timings.ts';
 
@@ -36,11 +36,15 @@ export async function tick({ index, store, starter, log }: TickDeps, lookEveryMs
 /** Tells the index when to look at settled syncs next, and offers their new runs. */
 export async function announceSettled(index: TickDeps['index'], { settled }: Settlement): Promise<void> {
   const wereDue = settled.filter((sync) => sync.wasDue);
+  const published = wereDue.filter((sync) => !restsUntilTold(sync));
   await Promise.all([
-    index.publishDue(wereDue.map(({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }))),
+    index.publishDue(published.map(({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }))),
     index.offerRuns(wereDue.flatMap((sync) => sync.offered)),
   ]);
 }
+
+/** Whoever ends a run that it comes after publishes it, perhaps at this moment. */
+const restsUntilTold = ({ follows, nextDueAtMs }: SettledSync): boolean => follows && nextDueAtMs === null;
 
 /** Tells runs that a due time has overlapped; those that do not hear it are told again by reconcile. */
 async function cancelOverlapped(
@@ -89,6 +93,7 @@ async function postpone(index: DueIndex, { token }: DueClaim, settlement: Settle
   const early = settlement.settled.filter((sync) => !sync.wasDue && sync.nextDueAtMs !== null);
   await index.postponeDue(token, [
     ...early.map((sync) => ({ syncId: sync.syncId, inMs: sync.nextDueAtMs! - sync.settledAtMs })),
+    ...settlement.settled.filter(restsUntilTold).map(({ syncId }) => ({ syncId, inMs: null })),
     ...settlement.lockedIds.map((syncId) => ({ syncId, inMs: lockedMs })),
     ...settlement.unknownIds.map((syncId) => ({ syncId, inMs: null })),
   ]);

@@ -21,8 +21,8 @@ const isQueuedStill = `o.status not in ('starting', 'running', 'pausing', 'pause
 export const isBlocked = `(not r.overlap_allowed and (exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
     and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling'))
-  or r.origin = 'schedule' and exists (
-  select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null and o.origin = 'schedule'
+  or r.nominal_at is not null and exists (
+  select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null
     and ${isQueuedStill} and o.nominal_at < r.nominal_at)))`;
 
 /** A paused run that was resumed: it has given its place back, and a reason to wait is what says that it wants one. */

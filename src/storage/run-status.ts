@@ -6,6 +6,7 @@ import type { LoadId, RunId } from '../domain/ids.ts';
 import { runChanges, type Receipt, type RunChange, type RunStatus } from '../domain/run-states.ts';
 import { pauseFailing } from './auto-pause.ts';
 import type { Tx } from './transaction.ts';
+import { recordUpstreamEnds } from './upstream-ends.ts';
 
 /** Columns that a change may set beside the status. Absent members leave the column as it is. */
 export interface RunPatch {
@@ -73,7 +74,10 @@ export async function changeRuns(
     ],
   );
   const changed = rows.map((row) => row.id);
-  if (change === 'fail' && changed.length > 0) await pauseFailing(tx, changed);
+  if (changed.length === 0) return changed;
+  if (change === 'fail') await pauseFailing(tx, changed);
+  if (change === 'fail' || change === 'succeed' || change === 'settleCancel')
+    await recordUpstreamEnds(tx, changed);
   return changed;
 }
 

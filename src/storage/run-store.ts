@@ -17,12 +17,13 @@ import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-
 import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
 import { noteFingerprint } from './source-fingerprint.ts';
 import { asEngine, type Tx } from './transaction.ts';
+import { fetchDueAfter } from './upstream-ends.ts';
 
 interface RunStoreDeps {
   /** Of a login that may take the role penstock_engine. */
   pool: Pool;
   secretBox: SecretBox;
-  announcer: Pick<ScheduleAnnouncer, 'releaseRuns' | 'saveLimits'>;
+  announcer: Pick<ScheduleAnnouncer, 'publishDue' | 'releaseRuns' | 'saveLimits'>;
   logger: Logger;
 }
 
@@ -46,11 +47,17 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
 
   /** Makes a change if the run allows it. */
   async function change(runId: RunId, name: RunChange, patch?: RunPatch): Promise<RunStatus> {
-    const status = await asEngine(pool, async (tx) => {
+    const { status, due } = await asEngine(pool, async (tx) => {
       await changeRun(tx, runId, name, patch);
-      return currentStatus(tx, runId);
+      return { status: await currentStatus(tx, runId), due: await fetchDueAfter(tx, runId) };
     });
     await release(runId, status);
+    if (due.length > 0)
+      await announcer
+        .publishDue(due)
+        .catch((err: unknown) =>
+          logger.warn({ err, run: runId }, 'the sweep finds the syncs that come after'),
+        );
     return status;
   }
 

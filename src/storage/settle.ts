@@ -13,6 +13,7 @@ import { runIdOf, workflowIdOf, type RunId, type SyncId } from '../domain/ids.ts
 import { dueTimesOf } from '../domain/due-time.ts';
 import { readyScore, slackMsOf } from '../domain/priority.ts';
 import { nextDue } from '../domain/schedule.ts';
+import type { Schedule } from '../domain/schedule-spec.ts';
 import {
   catchUpDeadline,
   isRunSlot,
@@ -33,6 +34,7 @@ import {
   type SyncFacts,
 } from './slots.ts';
 import type { Tx } from './transaction.ts';
+import { deleteUpstreamEnds } from './upstream-ends.ts';
 
 /**
  * Settles syncs, waiting for whoever holds their rows, until nothing of the past is left. Ids that are not there (for this
@@ -78,6 +80,13 @@ async function settleLocked(tx: Tx, syncIds: readonly SyncId[]): Promise<Settled
   const settled = facts.map((sync) => judge(sync, judgement));
   if (judgement.advances.length > 0) await saveJudgement(tx, judgement);
   const cancelled = await cancelOverlapped(tx, judgement.overlapped);
+  await deleteUpstreamEnds(
+    tx,
+    facts.flatMap(({ syncId, endsMs }, n) => {
+      const leftMs = settled[n]!.nextDueAtMs ?? Infinity;
+      return endsMs.filter((ms) => ms < leftMs).map((nominalMs) => ({ syncId, nominalMs }));
+    }),
+  );
   return settled.map((sync) => ({ ...sync, cancelled: cancelled.get(sync.syncId) ?? [] }));
 }
 
@@ -85,7 +94,10 @@ async function settleLocked(tx: Tx, syncIds: readonly SyncId[]): Promise<Settled
 function judge(sync: SyncFacts, judgement: Judgement): SettledSync {
   if (sync.status !== 'active') return settledAs(sync, null, []);
   try {
-    return sync.nextNominalMs === null ? plan(sync, judgement) : advance(sync, judgement);
+    if ('after' in sync.spec.schedule) return follow(sync, judgement);
+    return sync.nextNominalMs === null
+      ? plan(sync, judgement)
+      : advance(sync, { schedule: sync.spec.schedule, nextNominalMs: sync.nextNominalMs }, judgement);
   } catch (error) {
     const brokenReason = `${codeOf(error)}: ${error instanceof Error ? error.message : String(error)}`;
     const { syncId, scheduledRuns } = sync;
@@ -111,16 +123,29 @@ function runsLeftOf({ spec: { schedule }, scheduledRuns }: SyncFacts): number | 
   return maxRuns === undefined ? null : Math.max(0, maxRuns - scheduledRuns);
 }
 
-function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
-  const { schedule, catchUp, overlap } = sync.spec;
+/** The due times of a sync that comes after another are the ends of the other's runs, one by one. */
+function follow(sync: SyncFacts, judgement: Judgement): SettledSync {
+  const [nextNominalMs] = sync.endsMs;
+  if (nextNominalMs === undefined) return { ...settledAs(sync, null, []), wasDue: false };
+  const schedule = { anyOf: sync.endsMs.map((ms) => ({ at: new Date(ms).toISOString() })) };
+  return advance(sync, { schedule, nextNominalMs }, judgement);
+}
+
+/** What names the sync's due times, and the first of them that has no slot. */
+interface DueTimes {
+  readonly schedule: Schedule;
+  readonly nextNominalMs: number;
+}
+
+function advance(sync: SyncFacts, times: DueTimes, judgement: Judgement): SettledSync {
+  const { catchUp, overlap } = sync.spec;
   const { syncId, openRuns, pauses, nowMs, moved, skippedMs } = sync;
   const windowMs = parseDurationMs(catchUp.window)!;
   const { slots, nextNominalMs, nextDueMs } = settleSlots({
     syncId,
-    schedule,
+    ...times,
     terms: { moved, skippedMs, runsLeft: runsLeftOf(sync) },
     overlap,
-    nextNominalMs: sync.nextNominalMs,
     nowMs,
     openRuns,
     pauses,
@@ -129,12 +154,14 @@ function advance(sync: SyncFacts, judgement: Judgement): SettledSync {
   if (slots.length === 0 && nextDueMs === sync.nextDueMs)
     return { ...settledAs(sync, nextDueMs, []), wasDue: false };
   const scheduledRuns = sync.scheduledRuns + slots.filter(isRunSlot).length;
-  judgement.advances.push({ syncId, nextNominalMs, nextDueMs, scheduledRuns, brokenReason: null });
+  const next = isFollower(sync) ? { nextNominalMs: null, nextDueMs: null } : { nextNominalMs, nextDueMs };
+  judgement.advances.push({ syncId, ...next, scheduledRuns, brokenReason: null });
   const first = slots.find(isRunSlot);
   const isBehind = openRuns.queued + openRuns.atWork > 0;
   if (first && overlap === 'cancel_other' && openRuns.atWork > 0) judgement.overlapped.push(syncId);
   for (const [n, slot] of slots.entries())
     if (isRunSlot(slot)) queue(sync, slot, { windowMs, isBehind: isBehind || slot !== first }, judgement);
+    else if (isFollower(sync)) judgement.slots.push(...rowOfEach(sync, slot));
     else judgement.slots.push(runlessRow(sync, slot, n === 0));
   return settledAs(sync, nextDueMs, first ? [offerOf(sync, first)] : []);
 }
@@ -146,8 +173,16 @@ function runlessRow(sync: SyncFacts, { fromMs, toMs, outcome }: RunlessSlots, is
   return { syncId, tenantId, version, runId: null, outcome, fromMs: continues ? last.fromMs : fromMs, toMs };
 }
 
-const runIdAt = ({ syncId }: SyncFacts, nominalMs: number): RunId =>
-  runIdOf(syncId, 'schedule', new Date(nominalMs).toISOString());
+/** No schedule could say again which times lay between the first and the last, so each is a row. */
+const rowOfEach = (sync: SyncFacts, { fromMs, toMs, outcome }: RunlessSlots): SlotRow[] =>
+  sync.endsMs
+    .filter((ms) => ms >= fromMs && ms <= toMs)
+    .map((ms) => runlessRow(sync, { fromMs: ms, toMs: ms, outcome }, false));
+
+const isFollower = ({ spec }: SyncFacts): boolean => 'after' in spec.schedule;
+const originOf = (sync: SyncFacts) => (isFollower(sync) ? 'after' : 'schedule');
+const runIdAt = (sync: SyncFacts, nominalMs: number): RunId =>
+  runIdOf(sync.syncId, originOf(sync), new Date(nominalMs).toISOString());
 
 /** A run and its slot. One that is behind others waits until they have ended, and is not offered before. */
 function queue(
@@ -160,6 +195,7 @@ function queue(
   const runId = runIdAt(sync, nominalMs);
   judgement.runs.push({
     runId,
+    origin: originOf(sync),
     tenantId,
     syncId,
     version,
@@ -198,6 +234,7 @@ const settledAs = (
   version: sync.version,
   nextDueAtMs,
   wasDue: true,
+  follows: isFollower(sync),
   settledAtMs: sync.nowMs,
   offered,
   cancelled: [],

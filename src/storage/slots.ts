@@ -34,6 +34,8 @@ export interface SyncFacts {
   readonly pauses: readonly PauseInterval[];
   /** The newest row without a run, which equal slots that follow continue; null when the newest row has a run. */
   readonly lastRunless: { fromMs: number; outcome: string; version: number } | null;
+  /** Ends of runs that it comes after, and that no slot stands for yet, in their order. */
+  readonly endsMs: readonly number[];
 }
 
 /** Locks sync rows in the order of their ids. With `wait: false` rows that somebody else holds are left out. */
@@ -77,11 +79,15 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
             'untilMs', (extract(epoch from p.until_at) * 1000)::float8)), '[]')
         from penstock.pause p
         where (p.sync_id = s.id or (p.sync_id is null and (p.tenant_id = s.tenant_id or p.tenant_id is null)))
-          and (p.until_at is null or p.until_at > s.next_nominal_at)) as pauses,
+          and (p.until_at is null or p.until_at > coalesce(s.next_nominal_at,
+            (select min(e.nominal_at) from penstock.upstream_end e where e.sync_id = s.id)))) as pauses,
        (select json_build_object('fromMs', (extract(epoch from l.nominal_at) * 1000)::float8,
             'outcome', l.outcome, 'version', l.sync_version)
         from (select * from penstock.slot where sync_id = s.id order by nominal_at desc limit 1) l
-        where l.run_id is null) as "lastRunless"
+        where l.run_id is null) as "lastRunless",
+       (select coalesce(json_agg(ms order by ms), '[]')
+        from penstock.upstream_end e, lateral (select (extract(epoch from e.nominal_at) * 1000)::float8 as ms) at
+        where e.sync_id = s.id and ms <= i.now_ms) as "endsMs"
      from instant i, penstock.sync s
      join penstock.tenant t on t.id = s.tenant_id
      join penstock.sync_version v on v.sync_id = s.id and v.version = s.version
@@ -111,9 +117,10 @@ export interface SlotRow {
   readonly outcome: string | null;
 }
 
-/** A scheduled run to be queued. */
+/** A run of a slot, to be queued. */
 interface NewRun {
   readonly runId: RunId;
+  readonly origin: 'schedule' | 'after';
   readonly tenantId: TenantId;
   readonly syncId: SyncId;
   readonly version: number;
@@ -155,12 +162,12 @@ export async function saveJudgement(tx: Tx, { advances, slots, runs }: Judgement
      ), made as (
        insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, nominal_at, priority, due_at, queued_at,
          start_before, workflow_id, waiting_reason)
-       select "runId", "tenantId", "syncId", version, 'schedule', ${fromMs('"nominalMs"')}, priority,
+       select "runId", "tenantId", "syncId", version, origin, ${fromMs('"nominalMs"')}, priority,
          ${fromMs('"dueMs"')}, ${fromMs('"queuedMs"')}, ${fromMs('"startBeforeMs"')}, "workflowId",
          "waitingReason"
        from jsonb_to_recordset($2) r
-         ("runId" text, "tenantId" text, "syncId" text, version integer, "nominalMs" float8, priority smallint,
-          "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8, "workflowId" text, "waitingReason" text)
+         ("runId" text, "tenantId" text, "syncId" text, version integer, origin text, "nominalMs" float8,
+          priority smallint, "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8, "workflowId" text, "waitingReason" text)
        on conflict (id) do nothing
        returning id, tenant_id, sync_id
      ), recorded as (

@@ -31,11 +31,11 @@ export async function fetchOverdueSyncs(
 ): Promise<Page<SyncId>> {
   const size = 100;
   const { rows } = await tx.query<Keyed>(
-    `select next_due_at::text as key0, id as key1
-     from penstock.sync
-     where next_due_at < (select clock_timestamp() - $1 * interval '1 millisecond')
-       and (next_due_at, id) > ($2::timestamptz, $3)
-     order by next_due_at, id limit $4`,
+    `select at::text as key0, id as key1
+     from (select next_due_at as at, id from penstock.sync where next_due_at is not null
+       union all select nominal_at, sync_id from penstock.upstream_end) due
+     where at < (select clock_timestamp() - $1 * interval '1 millisecond') and (at, id) > ($2::timestamptz, $3)
+     order by at, id limit $4`,
     [lateMs, ...after, size],
   );
   return toPage(rows, size, (row) => row.key1 as SyncId);

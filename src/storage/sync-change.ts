@@ -9,8 +9,13 @@ export interface SyncChange {
   news: IndexNews;
 }
 
-/** The last settling says when to look next; all of them may have queued runs. */
+/**
+ * The last settling says when to look next; all of them may have queued runs. A sync that comes after another is looked at
+ * now: a run of the other may have ended since, and nobody but who claims it may say that it is not due.
+ */
 export const newsOf = (...settled: readonly SettledSync[][]): IndexNews => ({
-  due: settled.at(-1) ?? [],
+  due: (settled.at(-1) ?? []).map((sync) =>
+    sync.follows ? { ...sync, nextDueAtMs: sync.nextDueAtMs ?? sync.settledAtMs } : sync,
+  ),
   offered: settled.flat().flatMap((sync) => sync.offered),
 });

@@ -21,6 +21,7 @@ import { newsOf, type SyncChange } from './sync-change.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
 import { checkPace } from './tenant-pace.ts';
 import type { Tx } from './transaction.ts';
+import { resolveUpstream } from './upstream.ts';
 
 /** The spec with its connections by id, checked to be there, the tenant's to use, and granted for the table. */
 async function resolveConnections(tx: Tx, tenantId: TenantId, spec: SyncSpec): Promise<SyncSpec> {
@@ -80,6 +81,7 @@ export async function checkSync(
     });
   const source = await orRefused(resolveSource(tx, tenantId, spec));
   const destination = await orRefused(resolveDestination(tx, tenantId, spec));
+  await orRefused(resolveUpstream(tx, tenantId, { id, schedule: spec.schedule }));
   await orRefused(checkPace(tx, tenantId, { id, schedule: spec.schedule }));
   const named = await tx.query(
     `select from penstock.sync
@@ -104,6 +106,12 @@ const insertVersion = (
     JSON.stringify(row.spec),
   ]);
 
+/** What of the spec is a column of the sync's row, too. */
+const columnsOf = ({ name, source, destination, schedule }: SyncSpec): (string | null)[] => {
+  const upstream = 'after' in schedule ? schedule.after : null;
+  return [name, source.connection, destination.connection, upstream?.sync ?? null, upstream?.when ?? null];
+};
+
 /** Inserts a sync and computes its next times. */
 export async function insertSync(
   tx: Tx,
@@ -112,12 +120,14 @@ export async function insertSync(
 ): Promise<SyncChange> {
   const { tenantId } = scope;
   const id = newId('sync');
-  const spec = await resolveConnections(tx, tenantId, given);
-  await checkPace(tx, tenantId, { id: null, schedule: spec.schedule });
+  const schedule = await resolveUpstream(tx, tenantId, { id: null, schedule: given.schedule });
+  const spec = { ...(await resolveConnections(tx, tenantId, given)), schedule };
+  await checkPace(tx, tenantId, { id: null, schedule });
   await tx.query(
-    `insert into penstock.sync (id, tenant_id, name, source_connection_id, destination_connection_id)
-     values ($1, $2, $3, $4, $5)`,
-    [id, tenantId, spec.name, spec.source.connection, spec.destination.connection],
+    `insert into penstock.sync (id, tenant_id, name, source_connection_id, destination_connection_id, after_sync_id,
+       after_when)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [id, tenantId, ...columnsOf(spec)],
   );
   // The foreign keys hold the connections from here on; whoever deleted one before has committed.
   await resolveConnections(tx, tenantId, spec);
@@ -156,7 +166,8 @@ export async function replaceSync(
   const before = await lockSync(tx, scope, change.ref);
   const { id, tenantId } = before;
   checkVersion(`sync ${before.spec.name}`, before.version, change.ifVersion);
-  const spec = await resolveConnections(tx, tenantId, change.spec);
+  const schedule = await resolveUpstream(tx, tenantId, { id, schedule: change.spec.schedule });
+  const spec = { ...(await resolveConnections(tx, tenantId, change.spec)), schedule };
   if ((await isSame(tx, spec, before.spec)) && before.status === 'active') return { sync: before, news: {} };
   const keepsSchedule = await isSame(tx, spec.schedule, before.spec.schedule);
   await checkPace(tx, tenantId, { id, schedule: spec.schedule });
@@ -165,10 +176,10 @@ export async function replaceSync(
   await insertVersion(tx, { id, version, tenantId, spec });
   await tx.query(
     `update penstock.sync
-     set version = $2, name = $3, source_connection_id = $4, destination_connection_id = $5, status = 'active',
-       broken_reason = null, updated_at = clock_timestamp()
+     set version = $2, name = $3, source_connection_id = $4, destination_connection_id = $5, after_sync_id = $6,
+       after_when = $7, status = 'active', broken_reason = null, updated_at = clock_timestamp()
      where id = $1`,
-    [id, version, spec.name, spec.source.connection, spec.destination.connection],
+    [id, version, ...columnsOf(spec)],
   );
   if (!keepsSchedule) await forgetTimes(tx, id);
   await resolveConnections(tx, tenantId, spec);

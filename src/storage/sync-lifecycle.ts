@@ -15,6 +15,7 @@ import { settle } from './settle.ts';
 import { newsOf, type SyncChange } from './sync-change.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
 import type { Tx } from './transaction.ts';
+import { refuseWhileFollowed } from './upstream.ts';
 
 /**
  * Ends a sync: settles it a last time, drops its queued runs and asks the active ones to cancel. Its tables are given up
@@ -27,9 +28,11 @@ export async function deleteSync(
 ): Promise<{ news: IndexNews; cancelled: string[] }> {
   const { id, tenantId, version, spec } = await lockSync(tx, scope, ref);
   checkVersion(`sync ${spec.name}`, version, ifVersion);
+  await refuseWhileFollowed(tx, { id, tenantId, name: spec.name });
   await settle(tx, [id]);
   await tx.query(
-    `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null,
+    `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null, after_sync_id = null,
+       after_when = null,
        release_at = clock_timestamp(), updated_at = clock_timestamp()
      where id = $1`,
     [id],

@@ -151,7 +151,7 @@ describe('other schedules are refused with a pointer to the member:', () => {
     [null, '/schedule', 'is not an object'],
     ['@daily', '/schedule', 'is not an object'],
     [[], '/schedule', 'is not an object'],
-    [{}, '/schedule', 'has none of cron, every, at, anyOf, manual'],
+    [{}, '/schedule', 'has none of cron, every, at, anyOf, after, manual'],
     [{ cron: '* * * * *', every: '5m' }, '/schedule', 'has cron and every'],
     [{ cron: 5 }, '/schedule/cron', 'expected string'],
     [{ cron: '0 0 * * *', timezone: 5 }, '/schedule/timezone', 'expected string'],
@@ -195,6 +195,11 @@ describe('other schedules are refused with a pointer to the member:', () => {
     [{ anyOf: [] }, '/schedule/anyOf', '{anyOf: [{cron: "0 6 * * *"}'],
     [{ anyOf: [{ cron: '@daily' }, {}] }, '/schedule/anyOf/1', 'has none of cron, every, at;'],
     [{ anyOf: [{ manual: true }] }, '/schedule/anyOf/0', 'has manual; write one of {cron:'],
+    [{ anyOf: [{ after: { sync: 'orders' } }] }, '/schedule/anyOf/0', 'has after; write one of {cron:'],
+    [{ after: 'orders' }, '/schedule/after', '{after: {sync: "orders"}}'],
+    [{ after: { sync: '' } }, '/schedule/after/sync', '{after: {sync: "orders"}}'],
+    [{ after: { sync: 'orders', when: 'failed' } }, '/schedule/after/when', '"succeeded"|"finished"'],
+    [{ after: { sync: 'orders' }, jitter: '1m' }, '/schedule/jitter', 'has no member'],
     [{ anyOf: [{ anyOf: [] }] }, '/schedule/anyOf/0', 'has anyOf; write one of {cron:'],
     [{ anyOf: [{ every: '1s' }, { every: '0s' }] }, '/schedule/anyOf/1/every', 'from 1s to 3650d'],
     [{ anyOf: [{ cron: '5' }] }, '/schedule/anyOf/0/cron', 'has 1 field;'],
@@ -218,6 +223,9 @@ test('what is accepted comes back with its defaults', () => {
   expect(parseSchedule({ every: '1s' })).toEqual({ every: '1s' });
   expect(parseSchedule({ at: '2030-01-01T00:00:00+05:30' })).toEqual({ at: '2030-01-01T00:00:00+05:30' });
   expect(parseSchedule({ manual: true })).toEqual({ manual: true });
+  expect(parseSchedule({ after: { sync: 'orders' } })).toEqual({
+    after: { sync: 'orders', when: 'succeeded' },
+  });
 });
 
 test('a schedule that already has the shape is checked at the same places', () => {

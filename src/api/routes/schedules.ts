@@ -3,7 +3,6 @@ import type { ApiApp } from '../api-app.ts';
 import { answerFireTimes, checkScheduleFirst } from '../sync-answer.ts';
 import { fireTimes, previewBody } from '../sync-schema.ts';
 import { checkSchedule } from '../../domain/check-schedule.ts';
-import { nextTimes } from '../../domain/schedule.ts';
 
 export function addScheduleRoutes(app: ApiApp): void {
   app.post(
@@ -21,7 +20,7 @@ export function addScheduleRoutes(app: ApiApp): void {
     },
     ({ body: { schedule, from, count } }) => {
       checkSchedule(schedule);
-      return answerFireTimes(nextTimes(schedule, from === undefined ? Date.now() : Date.parse(from), count));
+      return answerFireTimes(schedule, from === undefined ? Date.now() : Date.parse(from), count);
     },
   );
 }

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { PenstockError } from '../../domain/errors.ts';
 import { resetWays } from '../../domain/reset-ways.ts';
-import { nextTimes } from '../../domain/schedule.ts';
 import { planTrigger } from '../../domain/trigger.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
@@ -165,7 +164,7 @@ export function addSyncVerbRoutes(app: ApiApp, deps: ApiDeps, closing: AbortSign
     },
     async (request) => {
       const { spec } = await syncs.fetch(await scope(request), request.params.ref);
-      return answerFireTimes(nextTimes(spec.schedule, Date.now(), request.query.count));
+      return answerFireTimes(spec.schedule, Date.now(), request.query.count);
     },
   );
   app.get(

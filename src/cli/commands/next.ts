@@ -23,7 +23,9 @@ export const command: Command = {
     const schedule = scheduleOf(input);
     const count = integerOf('--count', input.options['count'], { least: 1, most: 1_000 })!;
     const times = nextTimes(schedule, fromOf(input), count);
-    if (input.json) printJson({ items: times.map((ms) => new Date(ms).toISOString()) });
+    const after = 'after' in schedule ? schedule.after : null;
+    if (input.json) printJson({ items: times.map((ms) => new Date(ms).toISOString()), after });
+    else if (after) print(`after sync ${after.sync}, when a run of it has ${after.when}`);
     else print(times.length === 0 ? 'no time is left' : tableOf(times.map((ms) => rowOf(schedule, ms))));
     return Promise.resolve();
   },

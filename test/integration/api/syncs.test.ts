@@ -156,7 +156,10 @@ describe('a sync', () => {
     const { body } = await acme('GET', `/v1/syncs/${sync.id}/schedule/next?count=2`);
     expect(body.items.map((time: string) => time.slice(4))).toEqual(Array(2).fill('-02-29T00:00:00.000Z'));
     const manual = await made();
-    expect((await acme('GET', `/v1/syncs/${manual.id}/schedule/next`)).body).toEqual({ items: [] });
+    expect((await acme('GET', `/v1/syncs/${manual.id}/schedule/next`)).body).toEqual({
+      items: [],
+      after: null,
+    });
     expect((await acme('GET', `/v1/syncs/${manual.id}/slots`)).body).toEqual({ items: [], next: null });
   });
 
@@ -187,12 +190,20 @@ describe('a sync', () => {
     };
     const preview = (body: object) => acme('POST', '/v1/schedules/preview', body);
     const asked = await preview({ schedule, from: '2030-03-28T22:00:00-05:00', count: 2 });
-    expect(asked.body).toEqual({ items: ['2030-03-31T01:00:00.000Z', '2030-04-01T00:30:00.000Z'] });
+    expect(asked.body).toEqual({
+      items: ['2030-03-31T01:00:00.000Z', '2030-04-01T00:30:00.000Z'],
+      after: null,
+    });
     const { body } = await preview({ schedule });
     const sync = await made({ schedule });
     expect(body.items).toHaveLength(5);
     expect((await acme('GET', `/v1/syncs/${sync.id}/schedule/next`)).body).toEqual(body);
     expect(sync.nextDueAt).toBe(body.items[0]);
+    const follower = await made({ schedule: { after: { sync: sync.id } } });
+    expect((await acme('GET', `/v1/syncs/${follower.id}/schedule/next`)).body).toEqual({
+      items: [],
+      after: { sync: sync.id, when: 'succeeded' },
+    });
     expect(await preview({ schedule: { anyOf: [{ every: '5m' }, { cron: 'H * * * *' }] } })).toMatchObject({
       status: 400,
       body: { code: 'SCHEDULE_INVALID', pointer: '/schedule/anyOf/1/cron' },

@@ -57,6 +57,7 @@ beforeAll(async () => {
     secretBox,
     logger,
     announcer: {
+      publishDue: async () => {},
       releaseRuns: async (ids) => {
         if (indexIsAway) throw new Error('redis is away');
         released.push(...ids);

@@ -47,7 +47,7 @@ test('an expression’s next times are printed for people by both clocks', async
 
 test('programs get one line', async () => {
   expect(await next('--every', '90m', '--from', '2026-01-01T00:00:00Z', '--count', '2', '--json')).toBe(0);
-  expect(printed).toBe('{"items":["2026-01-01T01:30:00.000Z","2026-01-01T03:00:00.000Z"]}\n');
+  expect(printed).toBe('{"items":["2026-01-01T01:30:00.000Z","2026-01-01T03:00:00.000Z"],"after":null}\n');
   printed = '';
   await next(
     '--cron',
@@ -59,7 +59,7 @@ test('programs get one line', async () => {
     '1',
     '--json',
   );
-  expect(printed).toBe('{"items":["2026-01-01T00:00:20.000Z"]}\n');
+  expect(printed).toBe('{"items":["2026-01-01T00:00:20.000Z"],"after":null}\n');
 });
 
 test('a file holds a sync spec or a schedule', async () => {
@@ -67,10 +67,19 @@ test('a file holds a sync spec or a schedule', async () => {
   for (const content of [schedule, { name: 'subscribers', schedule }]) {
     printed = '';
     expect(await next('--spec', fileOf(content), '--from', '2029-01-01T00:00:00Z', '--json')).toBe(0);
-    expect(printed).toBe('{"items":["2030-01-30T06:00:00.000Z","2030-01-31T06:00:00.000Z"]}\n');
+    expect(printed).toBe('{"items":["2030-01-30T06:00:00.000Z","2030-01-31T06:00:00.000Z"],"after":null}\n');
   }
   await next('--spec', fileOf(schedule), '--from', '2031-01-01T00:00:00Z');
   expect(printed).toContain('no time is left');
+});
+
+test('a sync that comes after another has no times to show, and it is said after which', async () => {
+  const spec = fileOf({ after: { sync: 'orders', when: 'finished' } });
+  await next('--spec', spec);
+  expect(printed).toBe('after sync orders, when a run of it has finished\n');
+  printed = '';
+  await next('--spec', spec, '--json');
+  expect(printed).toBe('{"items":[],"after":{"sync":"orders","when":"finished"}}\n');
 });
 
 test.each([
