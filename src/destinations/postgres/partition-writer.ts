@@ -40,6 +40,12 @@ import { fetchTargetColumns, maySwallowRows, nameUnwritten } from './target-colu
 import { findHolder, targetLocked } from './target-locked.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
+/**
+ * So many batches in a row may begin with the commit before. Between two such the connection is never without a
+ * transaction, and a pooler gives its server connection to nobody else.
+ */
+const maxChained = 9;
+
 /** Takes the lease and connects the writer. */
 export async function openWriter(context: DestinationContext, lease: LeaseRequest): Promise<PartitionWriter> {
   const taken = await takeLease(context, lease);
@@ -90,6 +96,8 @@ class Writer implements PartitionWriter {
   #inParts: BatchInParts | null = null;
   /** Of the next batch, when it began with the last commit. */
   #next: CopyIn | null = null;
+  /** Batches in a row that began with the commit before. */
+  #chained = 0;
   #rejected: number;
   #isOver = false;
 
@@ -272,7 +280,8 @@ class Writer implements PartitionWriter {
       columnsState: taken.load.columnsState,
     });
     const commit = context.access.databaseRole === undefined ? sql : `set local role none; ${sql}`;
-    const next = end.goesOn ? this.#copyOfBatch(`${commit}; `) : null;
+    const next = end.goesOn && this.#chained < maxChained ? this.#copyOfBatch(`${commit}; `) : null;
+    this.#chained = next ? this.#chained + 1 : 0;
     try {
       await (next ? next.open() : this.#run(commit));
     } catch (error) {

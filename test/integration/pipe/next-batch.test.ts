@@ -94,6 +94,19 @@ test('the commit leaves the server waiting for rows; when none come, it leaves n
   await expectLeft(200);
 });
 
+test('after ten batches the connection is without a transaction for once, so that a pooler may lend it to others', async () => {
+  const states: string[] = [];
+  for (let from = 1; from <= 231; from += 10) {
+    const commit = await fill(from, from + 9);
+    await commit();
+    const sql = `select from pg_stat_activity where application_name = $1`;
+    const open = await room.to.query(sql, [`penstock:${load.loadId}:1`]);
+    states.push(open.rowCount === 0 ? '_' : 'x');
+  }
+  expect(states.join('')).toBe('xxxxxxxxx_xxxxxxxxx_xxxx');
+  await expectLeft(260);
+});
+
 test('a batch counts as committed although the next cannot begin', async () => {
   const commit = await fill(1, 100);
   const locker = new Client(room.destinationAccess);
