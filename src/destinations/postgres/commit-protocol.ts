@@ -36,8 +36,10 @@
  *               noticed here. No row is sent before both are known, and without the
  *               lease the server opens no COPY.
  *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip; where the next rows are at
- *               hand, beginBatch goes in the same. The primary key refuses a batch that is there already; the oid of the
- *               target and its columns must be the frozen ones.
+ *               hand, beginBatch goes in the same. Then the answer to COMMIT lies in the server until that has its locks,
+ *               a lock time-out at most, or has failed: progress is told late, and a connection lost meanwhile leaves
+ *               the commit unknown, as it does anywhere. The primary key refuses a batch that is there already; the oid
+ *               of the target and its columns must be the frozen ones.
  *  finishLoad   (finish-load.ts) loading → done. Takes every lease, proves invariant 1, publishes what is staged, moves the
  *               cursor, stores the receipt. A publisher bears a name as a batch does, and is ended like one by who waits.
  *  closeRun     (close-run.ts) Marks the run final and clears its leases: from then on beginBatch and takeLease refuse it.

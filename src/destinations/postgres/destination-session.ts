@@ -151,10 +151,11 @@ async function transact<T>(context: DestinationContext, { client, work, load }: 
   const statementMs = load === undefined ? timeouts.statementMs : timeouts.publishMs;
   const answerMs = statementMs + timeouts.answerMs - timeouts.statementMs;
   const begin = `${beginStatement({ timeouts: { ...timeouts, statementMs } }, more)};
-    set local search_path = pg_catalog; select pg_backend_pid() as pid`;
-  const { pid } = (await runAll(client, begin, timeouts.answerMs)).at(-1)!.rows[0] as { pid: number };
+    set local search_path = pg_catalog;
+    select pg_backend_pid() as pid, ${microsecondsOf('now()')} as since`;
+  const me = (await runAll(client, begin, timeouts.answerMs)).at(-1)!.rows[0] as Omit<Waiter, 'prefix'>;
   const prefix = load === undefined ? 'penstock:' : `penstock:${load}:`;
-  const blocked = <R>(work: Promise<R>): Promise<R> => endingBlockers(context, { pid, prefix }, work);
+  const blocked = <R>(work: Promise<R>): Promise<R> => endingBlockers(context, { ...me, prefix }, work);
   const sql: Sql = Object.assign(
     <Row>(statement: string, values?: readonly unknown[]) =>
       blocked(rowsOf<Row>(client, answerMs, statement, values)),
@@ -170,37 +171,52 @@ async function transact<T>(context: DestinationContext, { client, work, load }: 
 
 interface Waiter {
   pid: number;
+  /** When its transaction began. */
+  since: string;
   /** Of the names of the transactions that it may end. */
   prefix: string;
 }
 
-/** Settles as the work does. When it waits longer than the grace, ends what blocks it of ours, on another connection. */
+const microsecondsOf = (time: string): string => `(extract(epoch from ${time}) * 1000000)::bigint`;
+
+/**
+ * Settles as the work does. When it waits longer than the grace, ends what blocks it of ours, on another connection. That is
+ * not waited for: with a server that answers slowly the transaction would idle for longer than it may.
+ */
 async function endingBlockers<T>(context: DestinationContext, waiter: Waiter, work: Promise<T>): Promise<T> {
-  const { graceMs } = context.timeouts;
-  let ending: Promise<unknown> = Promise.resolve();
+  let isEnding = false;
   const timer = setInterval(() => {
-    ending = endBlockers(context, waiter).catch(() => {});
-  }, graceMs);
+    if (isEnding) return;
+    isEnding = true;
+    endBlockers(context, waiter)
+      .catch(() => {})
+      .finally(() => (isEnding = false));
+  }, context.timeouts.graceMs);
   try {
     return await work;
   } finally {
     clearInterval(timer);
-    await ending;
   }
 }
 
 /**
- * Finds and ends in one statement: a process id that was looked up before may belong to somebody else by now. Only batches
- * and publishers carry the name, and whoever waits for one has the right to replace it.
+ * Finds and ends in one statement: a process id that was looked up before may belong to somebody else by now, and so may the
+ * waiter's own, when this comes late. Only batches and publishers carry the name, and whoever waits for a row of theirs has
+ * the right to replace them. Who waits for a table has not: others may write it as well.
  */
-const endBlockers = (context: DestinationContext, { pid, prefix }: Waiter): Promise<unknown> =>
-  withDestination(context, 'Ending a replaced writer', (client) =>
-    rowsOf(
+async function endBlockers(context: DestinationContext, { pid, since, prefix }: Waiter): Promise<void> {
+  const client = await connect(context.access);
+  try {
+    await rowsOf(
       client,
       context.timeouts.answerMs,
       `select pg_catalog.pg_terminate_backend(a.pid)
-         from pg_catalog.pg_stat_activity a
-        where a.pid = any (pg_catalog.pg_blocking_pids($1)) and pg_catalog.starts_with(a.application_name, $2)`,
-      [pid, prefix],
-    ),
-  );
+         from pg_catalog.pg_stat_activity a, pg_catalog.pg_stat_activity w
+        where w.pid = $1 and ${microsecondsOf('w.xact_start')} = $2 and w.wait_event in ('transactionid', 'tuple')
+          and a.pid = any (pg_catalog.pg_blocking_pids($1)) and pg_catalog.starts_with(a.application_name, $3)`,
+      [pid, since, prefix],
+    );
+  } finally {
+    await disconnect(client);
+  }
+}

@@ -9,6 +9,7 @@ import type { ResultColumn } from '../../ports/source.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
 import type { Sql } from './destination-session.ts';
+import { orTargetLocked } from './target-locked.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
 export interface Fitting {
@@ -24,7 +25,7 @@ export interface Fitting {
 export async function fitColumns(sql: Sql, fitting: Fitting, role?: string): Promise<SchemaChange | null> {
   const { missing, gone } = checkFit(fitting);
   requirePlannedTypes(fitting);
-  if (missing.length > 0) await asRole(sql, role, () => addColumns(sql, fitting.plan, missing));
+  if (missing.length > 0) await addColumns(sql, fitting.plan, missing, role);
   return missing.length + gone.length === 0 ? null : { added: missing.map(({ name }) => name), gone };
 }
 
@@ -98,13 +99,23 @@ const changed = ({ target }: LoadPlan, faults: readonly string[]): PenstockError
 /** How long readers and writers of the table may wait behind the lock that a new column needs. */
 const lockMs = 1_000;
 
-/** Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. */
-async function addColumns(sql: Sql, plan: LoadPlan, columns: readonly ResultColumn[]): Promise<void> {
+/**
+ * Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. TARGET_LOCKED:
+ * others may be writing the table, and are not ended for it.
+ */
+async function addColumns(
+  sql: Sql,
+  plan: LoadPlan,
+  columns: readonly ResultColumn[],
+  role: string | undefined,
+): Promise<void> {
   const [{ before } = { before: '' }] = await sql<{ before: string }>(
     `select current_setting('lock_timeout') as before, set_config('lock_timeout', $1, true)`,
     [`${lockMs}ms`],
   );
-  await sql(await addingDdl(sql, plan, columns));
+  await orTargetLocked(sql, plan.target, 'altered', () =>
+    asRole(sql, role, async () => sql(await addingDdl(sql, plan, columns))),
+  );
   await sql(`select set_config('lock_timeout', $1, true)`, [before]);
 }
 

@@ -5,7 +5,12 @@
 import type { Client } from 'pg';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { PenstockError } from '../../domain/errors.ts';
-import { withDestination, type DestinationContext, type SqlRows } from './destination-session.ts';
+import {
+  beginStatement,
+  withDestination,
+  type DestinationContext,
+  type SqlRows,
+} from './destination-session.ts';
 
 const versions: readonly string[] = [
   `
@@ -217,11 +222,9 @@ export const ensureSchema = (context: DestinationContext): Promise<void> =>
     const { answerMs } = context.timeouts;
     await requireOwnSchema((sql, values) => rowsOf(client, answerMs, sql, values));
     if ((await appliedVersions(client, answerMs)) === versions.length) return;
-    await runAll(
-      client,
-      `begin isolation level read committed; select pg_advisory_xact_lock(${advisoryKey})`,
-      answerMs,
-    );
+    const idle = { idle_in_transaction_session_timeout: context.timeouts.bookkeepingIdleMs };
+    const begin = beginStatement(context, idle);
+    await runAll(client, `${begin}; select pg_advisory_xact_lock(${advisoryKey})`, answerMs);
     const applied = await appliedVersions(client, answerMs);
     for (const [i, sql] of versions.entries()) {
       if (i < applied) continue;

@@ -11,10 +11,13 @@ export interface Holder {
   holds: string;
 }
 
+/** What could not be done to it. */
+type Done = 'swapped' | 'written' | 'altered';
+
 /** TARGET_LOCKED; who held it may have let go by now. */
 export function targetLocked(
   { schema, table }: TableName,
-  done: 'swapped' | 'written',
+  done: Done,
   { pid, name, holds }: Holder = { pid: null, name: null, holds: 'a lock on it that is gone by now' },
 ): PenstockError {
   const who = pid === null ? 'a prepared transaction' : `session ${pid} (application_name "${name ?? ''}")`;
@@ -50,4 +53,21 @@ export async function findHolder(
     [qualifiedName(target), isWriting, load ?? null],
   );
   return holder;
+}
+
+/** Work that takes a lock on the target, after the savepoint `unlocked`; TARGET_LOCKED when its lock time-out is over. */
+export async function orTargetLocked(
+  sql: SqlRows,
+  target: TableName,
+  done: Done,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  await sql('savepoint unlocked');
+  try {
+    await work();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== '55P03') throw error;
+    await sql('rollback to savepoint unlocked');
+    throw targetLocked(target, done, await findHolder(sql, target, { isWriting: false }));
+  }
 }

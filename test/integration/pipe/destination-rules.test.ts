@@ -2,9 +2,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
-import { defaultTimeouts, inTransaction } from '../../../src/destinations/postgres/destination-session.ts';
+import {
+  defaultTimeouts,
+  inTransaction,
+  type DestinationContext,
+} from '../../../src/destinations/postgres/destination-session.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
 import { createPipeRoom, nextEpoch, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
 let run: RunId;
@@ -57,6 +63,18 @@ test('the schema is created once, by however many at the same time, with however
   await Promise.all(many.map((destination) => destination.ensureSchema()));
   await Promise.all(many.map((destination) => destination.close()));
   await fresh.run(fresh.sync({ query: 'select 1 as id', key: ['id'] }));
+  await fresh.close();
+});
+
+test('who prepares the schema waits for another who does no longer than a lock time-out', async () => {
+  const fresh = await createPipeRoom();
+  // Whoever holds all that there is of advisory locks in it: another version of the product.
+  await fresh.to.query(`begin; select pg_advisory_xact_lock(7305411902155)`);
+  const impatient = fresh.openDestination({ timeouts: { lockMs: 100 } });
+  await expect(impatient.ensureSchema()).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  await fresh.to.query('commit');
+  await impatient.ensureSchema();
+  await impatient.close();
   await fresh.close();
 });
 
@@ -129,6 +147,44 @@ test('bookkeeping that freezes between two statements is ended by the server bef
   });
   await expect(frozen).rejects.toMatchObject({ code: 'DESTINATION_UNREACHABLE' });
   expect(defaultTimeouts.bookkeepingIdleMs).toBeLessThan(defaultTimeouts.lockMs);
+});
+
+test('who looks for what blocks bookkeeping is not waited for, and ends nobody when it comes too late', async () => {
+  await room.to.query('create table held (id integer); insert into held values (1), (2)');
+  const lockRow = (id: number) => `select from public.held where id = ${id} for update`;
+  const batches = [1, 2].map(
+    (id) => new Client({ ...room.destinationAccess, application_name: `penstock:lod_${id}:1` }),
+  );
+  for (const [i, batch] of batches.entries()) {
+    await batch.connect();
+    await batch.query(`begin; ${lockRow(i + 1)}`);
+  }
+  const proxy = await startTcpProxy(room.destinationAccess);
+  let mayLook = () => {};
+  const looking = new Promise<void>((resolve) => (mayLook = resolve));
+  proxy.intercept('toServer', (_, connection) => (connection === 2 ? looking : 'pass'));
+  const access = { ...room.destinationAccess, port: proxy.port };
+  const context: DestinationContext = { access, timeouts: { ...defaultTimeouts, graceMs: 50 }, idle: null };
+  const first = inTransaction(context, 'Testing', async (sql) => {
+    await sql(lockRow(1));
+    return sql('select pg_backend_pid() as pid');
+  });
+  await waitUntil('somebody looks', async () => proxy.connections === 2);
+  await batches[0]!.query('commit');
+  const [me] = (await first) as { pid: number }[];
+  const patient = { ...context, timeouts: defaultTimeouts };
+  const second = inTransaction(patient, 'Testing', (sql) => sql(lockRow(2)));
+  await waitUntil('the same session waits again', async () => {
+    const waiting = await room.from.query('select from pg_locks where pid = $1 and not granted', [me!.pid]);
+    return waiting.rowCount! > 0;
+  });
+  mayLook();
+  await waitUntil('it has looked', async () => !proxy.isOpen(2));
+  await batches[1]!.query('commit');
+  await second;
+  await Promise.all(batches.map((batch) => batch.end()));
+  await patient.idle?.end();
+  await proxy.close();
 });
 
 test('a target that somebody else has locked is an error after the lock time-out, not a wait for ever', async () => {

@@ -159,7 +159,7 @@ test('a new column waits a second at most for its lock, and readers behind it no
   await room.from.query('alter table goods add column weight integer');
   await room.to.query('begin; lock table target in access share mode');
   const quick = room.openDestination({ timeouts: { lockMs: 50_000 } });
-  await expect(room.run(sync, { destination: quick })).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  await expect(room.run(sync, { destination: quick })).rejects.toMatchObject({ code: 'TARGET_LOCKED' });
   await room.to.query('commit');
   await room.run(sync);
   await quick.close();

@@ -4,6 +4,7 @@ import { planSync } from '../../../src/copy/plan-sync.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import {
   createPipeRoom,
+  nextEpoch,
   rowsAsText,
   type PipeRoom,
   type SyncInput,
@@ -49,6 +50,30 @@ const planOf = ({ id, spec }: TestSync) =>
   planSync({ source: room.source, destination: room.destination }, { sync: id, syncVersion: 1, spec });
 
 const small = { limits: { rows: 15, bytes: 1 << 20, timeMs: 5_000 } };
+
+test('a tenant that adds a column waits a moment for another’s batch, and is told of it; the batch goes on', async () => {
+  const [acme, globex] = [syncOf('acme', { onSchemaChange: 'add_columns' }), syncOf('globex')];
+  await room.run(acme);
+  const run = newId('run');
+  const load = await room.prepare(globex, run);
+  const lease = { run, load: load.loadId, partition: 1, epoch: nextEpoch() };
+  const writer = await room.destination.takeLease(lease);
+  await writer.begin();
+  await room.from.query('alter table acme add column weight integer');
+  const wider = {
+    ...acme,
+    spec: { ...acme.spec, source: { ...acme.spec.source, query: 'select * from acme' } },
+  };
+  const quick = room.openDestination({ timeouts: { graceMs: 50 } });
+  await expect(room.prepare(wider, newId('run'), { destination: quick })).rejects.toMatchObject({
+    code: 'TARGET_LOCKED',
+    message: expect.stringContaining(`could not be altered: session`),
+  });
+  await writer.commit({ keyHi: null, rows: 0, bytes: 0, final: true });
+  await writer.close();
+  await room.run(wider, { destination: quick });
+  await quick.close();
+});
 
 describe('two tenants with the same keys share a table', () => {
   const created = (keyed: string) =>

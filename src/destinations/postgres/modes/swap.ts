@@ -6,7 +6,7 @@ import type { LoadId } from '../../../domain/ids.ts';
 import type { TableName } from '../../../ports/destination.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import type { Sql } from '../destination-session.ts';
-import { findHolder, targetLocked, type Holder } from '../target-locked.ts';
+import { orTargetLocked, targetLocked, type Holder } from '../target-locked.ts';
 import { qualifiedName } from '../target-name.ts';
 import { shadowOf } from './shadow.ts';
 
@@ -148,17 +148,8 @@ export async function lockExclusively(sql: Sql, target: TableName, lockMs: numbe
   await sql(`set local lock_timeout = ${frozenMs}`);
 }
 
-async function lock(sql: Sql, target: TableName, mode: string): Promise<void> {
-  await sql('savepoint unlocked');
-  try {
-    await sql(`lock table ${qualifiedName(target)} in ${mode} mode`);
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== '55P03') throw error;
-    await sql('rollback to savepoint unlocked');
-    const holder = await findHolder(sql, target, { isWriting: false });
-    throw targetLocked(target, 'swapped', holder);
-  }
-}
+const lock = (sql: Sql, target: TableName, mode: string): Promise<void> =>
+  orTargetLocked(sql, target, 'swapped', () => sql(`lock table ${qualifiedName(target)} in ${mode} mode`));
 
 /**
  * TARGET_LOCKED while a transaction goes on whose snapshot is older than the rows of the load: it would find the new table
