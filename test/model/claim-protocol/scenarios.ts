@@ -67,6 +67,74 @@ export const claimScenarios = {
     source: { cap: 1, of: [0, 0] },
     parallel: { admit: 1, places: 1, offer: 1 },
   },
+  /** Two runs and room for both, of one tenant that may have one at work. */
+  tenants: {
+    ...queued,
+    cap: 2,
+    tenant: { cap: 1, of: [0, 0] },
+    parallel: { admit: 1, places: 1, offer: 1 },
+  },
+  /** Two runs of one source that may start one at a time. */
+  rates: {
+    ...queued,
+    cap: 2,
+    source: { cap: 2, of: [0, 0], gap: 1 },
+    parallel: { admit: 1, places: 1 },
+  },
+  /** A sync is paused and resumed, before its due time or after it. */
+  pauses: { ...one, parallel: { tick: 1, admit: 1, offer: 1 }, faults: { pause: 1, resume: 1 } },
+  /** A sync is edited: what is ahead comes sooner. Who should tell the index may have died. */
+  edits: {
+    ...one,
+    slots: [
+      { sync: 0, due: 1 },
+      { sync: 0, due: 3 },
+      { sync: 0, due: 2, isOfEdit: true },
+    ],
+    parallel: { tick: 2, overdue: 1 },
+    mayDie: ['change'],
+    faults: { edit: 1, crash: 1 },
+  },
+  /** A sync is deleted, at any step of its only run. */
+  deletes: {
+    ...one,
+    parallel: { tick: 1, admit: 1, offer: 1, reconcile: 1, stuck: 1 },
+    mayDie: ['change', 'admit'],
+    faults: { delete: 1, crash: 1 },
+  },
+  /** A due time cancels the run at work; the dispatcher that should say so dies. */
+  cancels: {
+    ...one,
+    slots: [
+      { sync: 0, due: 0 },
+      { sync: 0, due: 1 },
+    ],
+    queued: [0],
+    cancelsOther: true,
+    parallel: { tick: 1, admit: 1, offer: 1, overdue: 1, reconcile: 1 },
+    mayDie: ['tick'],
+    faults: { crash: 1 },
+  },
+  /** Somebody terminates the workflow of a run. */
+  terminated: {
+    ...one,
+    slots: [{ sync: 0, due: 0 }],
+    queued: [0],
+    parallel: { admit: 1, stuck: 1, reconcile: 1, places: 1 },
+    faults: { terminate: 1 },
+  },
+  /** Redis fails over to a server that is behind: what waits and what is at work. */
+  older: {
+    ...queued,
+    parallel: { admit: 1, places: 1 },
+    faults: { keep: 1, restore: 1 },
+  },
+  /** The same of due times. */
+  olderDue: {
+    ...one,
+    parallel: { tick: 1, admit: 1, overdue: 1, offer: 1 },
+    faults: { keep: 1, restore: 1 },
+  },
   /** Redis is empty, a run is at work, another waits for its place; and Redis is emptied again. */
   refilled: {
     ...queued,
