@@ -12,7 +12,7 @@
  *     · place of a final run → the sweep frees it · the whole index → refill.ts writes it from the rows
  */
 import type { RunId, SyncId } from '../domain/ids.ts';
-import type { RunStarter } from '../ports/run-starter.ts';
+import type { RunStarter, RunToStart } from '../ports/run-starter.ts';
 import type { ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { RefillStore, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -83,7 +83,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const settings: Settings = { ...defaults, ...deps.options };
   let loops: Record<'tick' | 'admit' | 'later' | 'sweep' | 'reconcile' | 'refill', Loop> | undefined;
   let stopListening: (() => void) | undefined;
-  const launcher = createLauncher(deps, settings.startConcurrency, () => {
+  const met = new Map<RunId, RunToStart>();
+  const onMet = (run: RunToStart): void => void met.set(run.runId, run);
+  const launcher = createLauncher({ ...deps, onMet }, settings.startConcurrency, () => {
     // Not for each start that ended: a batch is worth its round trips.
     if (launcher.room() >= settings.startConcurrency / 2) loops?.admit.wake();
   });
@@ -118,7 +120,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
           step: () => offerComeDue(deps, settings.lookEveryMs),
         }),
         sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
-        reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings) }),
+        reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings, met) }),
       };
       stopListening = deps.index.onWake(onWake);
     },
@@ -180,11 +182,18 @@ async function sweepStep(deps: DispatcherDeps, { settings, launcher }: StepConte
   return settings.sweepEveryMs;
 }
 
-async function reconcileStep(deps: DispatcherDeps, settings: Settings): Promise<number> {
+/** @param runs whose workflow was there already: looked up once, and again when the sweep has started them again */
+async function reconcileStep(
+  deps: DispatcherDeps,
+  settings: Settings,
+  runs: Map<RunId, RunToStart>,
+): Promise<number> {
   const { overdueMs: cancelAgainMs, silentMs, sweepEveryMs } = settings;
+  const met = [...runs.values()];
+  runs.clear();
   await reconcile(
     { ...deps, closeRun: deps.closeRun, releaseSync: deps.releaseSync },
-    { cancelAgainMs, silentMs },
+    { cancelAgainMs, silentMs, met },
   );
   return sweepEveryMs;
 }

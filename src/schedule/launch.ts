@@ -1,6 +1,6 @@
 /**
- * Starts the workflows of runs that are `starting`, many at once, and tells those of resumed runs to go on. Starting twice is harmless, so a run whose start has
- * no answer is started again. While the engine is unreachable nothing new is admitted: runs stay queued.
+ * Starts the workflows of runs that are `starting`, many at once, and tells those of resumed runs to go on. Starting
+ * twice is harmless, so a run whose start has no answer is started again; what was there already is somebody else's to look at. While the engine is unreachable nothing new is admitted: runs stay queued.
  */
 import { codeOf, errorTable, hasCode } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -14,6 +14,8 @@ export interface LaunchDeps {
   readonly index: Pick<AdmissionIndex, 'confirmStarts'> & Pick<ScheduleAnnouncer, 'releaseRuns'>;
   readonly store: Pick<ScheduleStore, 'failStart'>;
   readonly log: Logger;
+  /** Called with a run whose workflow was there already: it may have ended without making its run final. */
+  readonly onMet?: (run: RunToStart) => void;
 }
 
 export interface Launcher {
@@ -40,7 +42,7 @@ const repeatLineMs = 60_000;
 
 /** @param onRoom called when a start has ended, so that more may be admitted */
 export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: () => void): Launcher {
-  const { starter, index, store, log } = deps;
+  const { starter, index, store, log, onMet } = deps;
   const underWay = new Map<RunId, Promise<void>>();
   const stalled = new Map<RunId, Start>();
   let loggedAtMs = -Infinity;
@@ -69,7 +71,7 @@ export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: ()
     const { run, ticket } = start;
     if (start.goesOn) return await tell(start);
     try {
-      await starter.start(run);
+      if ((await starter.start(run)) === 'already_started') onMet?.(run);
       unstall(run.runId);
       if (ticket) confirm(ticket);
     } catch (error) {

@@ -1,7 +1,7 @@
 /**
- * Reconciles rows with the engine: runs that should be cancelling are asked again, and runs that have been silent are
- * looked up; one whose workflow is gone is made final. Deleted syncs give up their tables. Apart from the sweep, because a destination that does not
- * answer may hold it up.
+ * Reconciles rows with the engine: runs that should be cancelling are asked again; runs that have been silent, and those
+ * whose workflow was there before they were started, are looked up, and made final when their workflow is gone. Deleted
+ * syncs give up their tables. Apart from the sweep, because a destination that does not answer may hold it up.
  */
 import { codeOf } from '../domain/errors.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
@@ -32,6 +32,8 @@ interface ReconcileOptions {
   readonly cancelAgainMs: number;
   /** A run whose row has not moved for longer is looked up in the engine. */
   readonly silentMs: number;
+  /** Runs `starting` whose workflow was there already. */
+  readonly met: readonly RunAtWork[];
 }
 
 /** Runs looked up, or made final, at once: one destination that is away does not hold up the others. */
@@ -42,7 +44,9 @@ export async function reconcile(deps: ReconcileDeps, options: ReconcileOptions):
   const { store, starter } = deps;
   const cancelling = await store.fetchCancelling(options.cancelAgainMs);
   await inParallel(cancelling, async ({ workflowId }) => void (await starter.cancel(workflowId)));
-  await inParallel(await store.fetchSilentRuns(options.silentMs), (run) => lookUp(deps, run));
+  const met = options.met.map((run): SilentRun => ({ ...run, status: 'starting' }));
+  const silent = await store.fetchSilentRuns(options.silentMs);
+  await inParallel([...met, ...silent], (run) => lookUp(deps, run));
   await releaseSyncs(deps, options.silentMs);
 }
 
@@ -61,7 +65,10 @@ async function releaseSyncs({ store, releaseSync, log }: ReconcileDeps, againMs:
 }
 
 async function lookUp(deps: ReconcileDeps, run: SilentRun): Promise<void> {
-  const isOpen = (await deps.starter.describe(run.workflowId)) === 'open';
+  const found = await deps.starter.describe(run.workflowId);
+  // Unknown to the engine, a run that is starting is started (sweep.ts) and never made final.
+  if (run.status === 'starting' && found !== 'closed') return;
+  const isOpen = found === 'open';
   if (isOpen) await tellAgain(deps, run);
   // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
   if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run.runId);

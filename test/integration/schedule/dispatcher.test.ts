@@ -340,23 +340,26 @@ describe('the engine', () => {
     await started(1);
   });
 
-  test('lost a workflow: its run is made final and its place freed', async () => {
-    const planted = await plantDue();
-    const closed: RunId[] = [];
-    await room.startDispatcher({
-      closeRun: async (runId) => {
-        closed.push(runId);
-        await asEngine(room.pool, (tx) => changeRun(tx, runId, 'settleCancel'));
-      },
-    });
-    await started(1);
-    const runId = runOfSlot(planted);
-    await asEngine(room.pool, (tx) => changeRun(tx, runId, 'prepare'));
-    room.starter.close(room.starter.started[0]!.workflowId);
-    await waitUntil('the run is final', async () => (await statusOf(runId)) === 'cancelled');
-    expect(closed).toEqual([runId]);
-    await waitUntil('its place is free', async () => (await index.fetchPlaces()).length === 0);
-  });
+  test.each(['starting', 'running'])(
+    'lost a workflow: its run, %s, is made final and its place freed',
+    async (status) => {
+      const planted = await plantDue();
+      const closed: RunId[] = [];
+      await room.startDispatcher({
+        closeRun: async (runId) => {
+          closed.push(runId);
+          await asEngine(room.pool, (tx) => changeRun(tx, runId, 'settleCancel'));
+        },
+      });
+      await started(1);
+      const runId = runOfSlot(planted);
+      if (status === 'running') await asEngine(room.pool, (tx) => changeRun(tx, runId, 'prepare'));
+      room.starter.close(room.starter.started[0]!.workflowId);
+      await waitUntil('the run is final', async () => (await statusOf(runId)) === 'cancelled');
+      expect(closed).toEqual([runId]);
+      await waitUntil('its place is free', async () => (await index.fetchPlaces()).length === 0);
+    },
+  );
 
   test('lost workflows whose destination is away: they are tried again, and hold up nobody', async () => {
     const planted = await plantDue(12);
