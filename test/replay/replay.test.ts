@@ -44,35 +44,58 @@ describe('a replay notices', () => {
     [
       'an activity that was renamed',
       'success',
-      { file: 'sync-run.ts', from: 'prepareRun', to: 'prepareTheRun' },
+      { file: 'sync-run.ts', changes: [['prepareRun', 'prepareTheRun']] },
     ],
     [
       'a step that is left out',
       'success',
-      { file: 'sync-run.ts', from: "publishStatus(run, 'running');", to: '' },
+      { file: 'sync-run.ts', changes: [["publishStatus(run, 'running');", '']] },
     ],
     [
       'an order that changed',
       'pause',
       {
         file: 'sync-run.ts',
-        from: 'if (run.pauseAsked) await holdPause(run);\n    const prepared = await prepare(run);',
-        to: 'const prepared = await prepare(run);\n    if (run.pauseAsked) await holdPause(run);',
+        changes: [
+          [
+            'if (run.pauseAsked) await holdPause(run);\n    const prepared = await prepare(run);',
+            'const prepared = await prepare(run);\n    if (run.pauseAsked) await holdPause(run);',
+          ],
+        ],
       },
     ],
     [
       'a back-off that is gone',
       'retry',
-      { file: 'copy-load.ts', from: 'await sleep(retry', to: 'void (retry' },
+      { file: 'copy-load.ts', changes: [['await sleep(retry', 'void (retry']] },
     ],
     [
       'a cancellation that is not recorded',
       'cancel',
       {
         file: 'close-run.ts',
-        from: "await record('cancelled').cancelRun({",
-        to: "await Promise.resolve({ status: 'cancelled' as const,",
+        changes: [
+          ["await record('cancelled').cancelRun({", "await Promise.resolve({ status: 'cancelled' as const,"],
+        ],
       },
+    ],
+    [
+      'a failure that is not recorded',
+      'failure',
+      {
+        file: 'close-run.ts',
+        changes: [
+          [
+            'await record(`failed: ${failure.code}`).failRun({',
+            "await Promise.resolve({ status: 'failed' as const,",
+          ],
+        ],
+      },
+    ],
+    [
+      'a long history that does not end',
+      'continue-as-new',
+      { file: 'sync-run.ts', changes: [['workflowInfo().continueAsNewSuggested', 'false']] },
     ],
   ];
 

@@ -75,13 +75,14 @@ export interface StartedRun extends RunToStart {
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const taskQueue = 'penstock';
 
-export async function createCopyingRoom(): Promise<CopyingRoom> {
+/** @param temporal address of a server; the shared one by default */
+export async function createCopyingRoom(temporalAddress?: string): Promise<CopyingRoom> {
   const [control, sourceDb, destinationDb, redisUrl, temporal] = await Promise.all([
     createControlDatabase(),
     createDatabase(),
     createDatabase(),
     createRedisDatabase(),
-    createNamespace(),
+    createNamespace(temporalAddress),
   ]);
   const folder = await mkdtemp(join(tmpdir(), 'penstock-room-'));
   const guard = new Guard();

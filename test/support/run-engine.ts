@@ -31,8 +31,11 @@ export interface RunEngine {
   readonly namespace: string;
   readonly client: Client;
   readonly starter: RunStarter;
-  /** Plays these activities from now on; workers that poll already go over to them. */
-  startWorkers(activities: ScriptedActivities): Promise<void>;
+  /**
+   * Plays these activities from now on; workers that poll already go over to them.
+   * @param codePath of a workflow bundle other than the sources'; only where no workers poll
+   */
+  startWorkers(activities: ScriptedActivities, codePath?: string): Promise<void>;
   stopWorkers(): Promise<void>;
   close(): Promise<void>;
 }
@@ -43,7 +46,7 @@ const taskQueue = 'penstock';
 export async function openRunEngine(server?: string): Promise<RunEngine> {
   installRuntime(createKeptLogger().logger);
   const { address, namespace } = await createNamespace(server);
-  const [codePath, connection, native] = await Promise.all([
+  const [ownCodePath, connection, native] = await Promise.all([
     workflowBundlePath(),
     Connection.connect({ address }),
     NativeConnection.connect({ address }),
@@ -69,7 +72,7 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
     namespace,
     client,
     starter: createRunStarter({ client, taskQueue }),
-    startWorkers: async (next) => {
+    startWorkers: async (next, codePath = ownCodePath) => {
       script = next;
       if (polling) return;
       const settings = { connection: native, namespace, taskQueue, identity: 'test', slots: 4 };

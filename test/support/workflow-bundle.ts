@@ -20,7 +20,7 @@ const cache = fileURLToPath(new URL('../../.penstock/cache/workflow-bundles', im
 /** Everything that may end up in the bundle: workflows, the domain, and the contract of the activities. */
 const folders = ['workflows', 'domain', 'activities'];
 
-/** Path of the bundle's code, with these texts of a source file replaced. */
+/** Path of the bundle's code, changed so. */
 export async function workflowBundlePath(mutation?: Mutation): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify(mutation ?? null));
   for (const file of ['../package-lock.json', ...bundledFiles()])
@@ -37,12 +37,11 @@ export async function workflowBundlePath(mutation?: Mutation): Promise<string> {
   return path;
 }
 
-/** A change of the workflow code that a replay should notice. */
+/** A change of the workflow code: texts of one file, and what stands there instead. */
 export interface Mutation {
   /** Below `src/workflows`. */
   readonly file: string;
-  readonly from: string;
-  readonly to: string;
+  readonly changes: readonly (readonly [from: string, to: string])[];
 }
 
 const bundledFiles = (): string[] =>
@@ -52,12 +51,15 @@ const bundledFiles = (): string[] =>
       .map((name) => join(folder, name)),
   );
 
-function copyMutated(target: string, { file, from, to }: Mutation): string {
+function copyMutated(target: string, { file, changes }: Mutation): string {
   for (const folder of folders) mkdirSync(join(target, folder), { recursive: true });
   for (const name of bundledFiles()) copyFileSync(join(sourceDir, name), join(target, name));
   const path = join(target, 'workflows', file);
-  const source = readFileSync(path, 'utf8');
-  if (!source.includes(from)) throw new Error(`${file} has no "${from}" to mutate`);
-  writeFileSync(path, source.replaceAll(from, to));
+  let source = readFileSync(path, 'utf8');
+  for (const [from, to] of changes) {
+    if (!source.includes(from)) throw new Error(`${file} has no "${from}" to mutate`);
+    source = source.replaceAll(from, to);
+  }
+  writeFileSync(path, source);
   return target;
 }
