@@ -55,13 +55,16 @@ export class BatchInHand {
   async end({ final, goesOn = false }: { final: boolean; goesOn?: boolean }): Promise<void> {
     const { cutter, onCommit } = this.#parts;
     cutter.endBatch();
-    if (this.#slices.length === 0 && !final) return;
-    if (this.#slices.length === 0) await this.#writer.begin();
+    const isEmpty = this.#slices.length === 0;
+    if (isEmpty && !final) return;
     const last = this.#slices.at(-1);
     const keyHi = last ? cutter.lastKey(last) : (this.#writer.checkpoint?.keyHi ?? null);
     const counts = { rows: this.#rows, bytes: this.#bytes };
     const commit = () => this.#writer.commit({ ...counts, keyHi, final, ...(goesOn && { goesOn }) });
-    await this.#unlessRefused(commit, commit);
+    await this.#unlessRefused(async () => {
+      if (isEmpty) await this.#writer.begin();
+      await commit();
+    }, commit);
     if (this.#refusal) {
       const rejects = await this.#separate(this.#refusal);
       await this.#writer.commit({ ...counts, keyHi, final, rejects });

@@ -228,7 +228,7 @@ export interface PartitionWriter {
   readonly totals: PartitionTotals;
   /**
    * Whether a batch that failed with this error is worth sending again at once, another way: an upsert's rows that went
-   * straight into a new target and met a key that is there. Decided once per error; the next `begin` takes the other way.
+   * straight into the target and met a key that is there. Decided once per error; the next `begin` takes the other way.
    */
   retriesOtherwise(error: unknown): boolean;
   /** Why the error at hand refuses rows of the batch; null when it is about something else. */

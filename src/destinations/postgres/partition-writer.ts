@@ -249,7 +249,11 @@ class Writer implements PartitionWriter {
 
   /** Applies the batch. Of one in parts that has been done; its rejects are recorded, unless they are too many. */
   async #end(end: BatchEnd): Promise<BatchCounts> {
-    if (!this.#inParts) return this.#apply(this.#copy!, end.rows);
+    if (!this.#inParts) {
+      const counts = await this.#apply(this.#copy!, end.rows);
+      this.#route = this.#route.after?.(counts, end.rows) ?? this.#route;
+      return counts;
+    }
     const { counts } = this.#inParts;
     const { rejects = [] } = end;
     await this.#run(`${this.#inParts.end()}set local role none`);

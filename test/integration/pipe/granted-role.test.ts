@@ -64,6 +64,21 @@ test('a mirror finds, counts and deletes what row-level security shows the role,
   expect(await rows(`tenant = 'globex'`)).toHaveLength(20);
 });
 
+test.each(['empty', 'filled'])(
+  'an upsert into a table with row-level security, %s, which has no COPY',
+  async (state) => {
+    await createWalled();
+    if (state === 'empty') await room.to.query('delete from app.target');
+    // So that the final batch has no rows, and is tried straight as well.
+    const limits = { rows: 25, bytes: 1 << 20, timeMs: 5_000 };
+    const options = { destination: granted, limits };
+    expect(await room.run(syncOf({ mode: 'upsert' }), options)).toMatchObject({
+      read: 50,
+      inserted: state === 'empty' ? 50 : 40,
+    });
+  },
+);
+
 test('a row that is not the role’s to write is refused, whatever the query gives', async () => {
   await createWalled();
   const query = `select 'globex' as tenant, id, name from people`;

@@ -153,6 +153,39 @@ test('a first load that meets a row which is there sends that batch through stag
   await expectEqual();
 });
 
+test('rows go straight in while all of them are new, and are merged where they are not; a wrong guess makes it wait', async () => {
+  await fill(1, 10);
+  const sync = people();
+  await room.run(sync);
+  await room.to.query(`insert into target values (45, 'by hand')`);
+  await room.to.query(`create table written (n serial, straight boolean);
+    create or replace function note() returns trigger language plpgsql as
+      $$ begin insert into written (straight) values (current_query() !~ 'penstock_stage'); return null; end $$;
+    create trigger note after insert on target for each statement execute function note()`);
+  await fill(11, 75);
+  const limits = { rows: 10, bytes: 1 << 20, timeMs: 5_000 };
+  expect(await room.run(sync, { limits })).toMatchObject({
+    read: 75,
+    inserted: 64,
+    updated: 1,
+    unchanged: 10,
+  });
+  await expectEqual();
+  const { rows } = await room.to.query('select straight from written order by n');
+  const [merged, straight] = [false, true];
+  expect(rows.map((row) => row.straight)).toEqual([
+    merged, // what was there
+    merged, // the first new ones
+    straight,
+    straight,
+    merged, // 45 is met
+    merged,
+    merged,
+    straight,
+  ]);
+  await room.to.query('drop table written');
+});
+
 describe('targets', () => {
   test('the key is the primary key of a table that is created', async () => {
     await room.run(people());

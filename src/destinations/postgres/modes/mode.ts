@@ -115,6 +115,8 @@ export interface Route {
   readonly into: string;
   /** Applies the rows that COPY brought, all of which were accepted; what became of them. */
   apply(rows: number): Promise<BatchCounts>;
+  /** The way of the batches after one of so many rows of which this became; absent: the same. */
+  after?(counts: BatchCounts, rows: number): Route;
   /** A statement that makes `into` ready for another part of the same batch. */
   readonly clear?: string;
   /** The way of a batch that is sent in parts, and of those after it; absent: the same. */
