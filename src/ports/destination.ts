@@ -5,6 +5,7 @@
  */
 import type { PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
+import type { BrokenInvariant } from '../domain/maintenance.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { PlannedLock } from '../domain/sync-plan.ts';
 import type { TargetScope } from '../domain/target-scope-spec.ts';
@@ -366,9 +367,27 @@ export interface Destination {
    * load. Rows stay. For a sync whose runs are all final.
    */
   releaseSync(sync: SyncId): Promise<void>;
-  /** Forgets the details of loads that were closed long ago; never anything of one that is open. */
-  cleanUp(): Promise<void>;
+  /** Whether there is anything of ours here, which is then brought to the newest version; nothing is made. */
+  wasUsed(): Promise<boolean>;
+  /**
+   * Forgets some of what was closed long ago (src/domain/retention.ts); never anything of a load that is open. How much:
+   * with 0 nothing is left.
+   */
+  cleanUp(): Promise<number>;
+  /** Runs that are not final here and were not begun just now, in order of their ids; a bounded number. */
+  listOpenRuns(after: string): Promise<RunId[]>;
+  /** Frees leases and drops tables that are left of loads that are over; how many of each. */
+  dropOrphans(): Promise<{ leases: number; tables: number }>;
+  /** What is wrong here, and with these runs; reads only. */
+  audit(recorded: readonly RecordedReceipt[]): Promise<BrokenInvariant[]>;
   close(): Promise<void>;
+}
+
+/** What the control database says a run has read, and in which loads. */
+export interface RecordedReceipt {
+  readonly run: RunId;
+  readonly loads: readonly LoadId[];
+  readonly read: number;
 }
 
 /** Opens a destination; connecting happens at first use. */

@@ -16,7 +16,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { logOutages } from './log-outages.ts';
 import { retryUntilUp } from './retry-until-up.ts';
 
-interface ControlParts {
+export interface ControlParts {
   pool: Pool;
   secretBox: SecretBox;
   index: RedisIndex;

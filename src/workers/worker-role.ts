@@ -11,6 +11,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Adapters } from './adapters.ts';
 import type { SharedParts } from './control-parts.ts';
 import type { Service } from './lifecycle.ts';
+import { openMaintenance } from './open-maintenance.ts';
 import { retryUntilUp } from './retry-until-up.ts';
 import {
   createCopyWorker,
@@ -96,11 +97,11 @@ async function prepareToCreate(
   connection: NativeConnection,
   { stopping, draining }: { stopping: AbortSignal; draining: AbortSignal },
 ): Promise<(kind: WorkerKind) => Promise<Worker>> {
-  const runs = kinds.includes('workflows')
-    ? (await parts.open(stopping)).runs
-    : await parts.openRuns(stopping);
+  const control = kinds.includes('workflows') ? await parts.open(stopping) : undefined;
+  const runs = control?.runs ?? (await parts.openRuns(stopping));
   const identity = `${process.pid}@${hostname()}`;
   const deps: ActivityDeps = { runs, ...adapters, drain: draining, workerName: identity, logger };
+  const maintenance = control && (await openMaintenance(config, connection, { ...deps, ...control }));
   const settings = {
     connection,
     namespace: config.temporalNamespace,
@@ -111,5 +112,5 @@ async function prepareToCreate(
   return (kind) =>
     kind === 'copy'
       ? createCopyWorker(settings, createCopyActivities(deps))
-      : createRunWorker(settings, createRunActivities(deps));
+      : createRunWorker(settings, { ...createRunActivities(deps), ...maintenance });
 }

@@ -49,3 +49,12 @@ export const recordOptions: ActivityOptions = {
   cancellationType,
   retry: { ...backOff, maximumInterval: '1m' },
 };
+
+/** Our own upkeep: a stretch ends by itself; what cannot be reached within the hour is left to the next time. */
+export const maintenanceOptions: ActivityOptions = {
+  startToCloseTimeout: '10m',
+  scheduleToCloseTimeout: '1h',
+  heartbeatTimeout,
+  cancellationType,
+  retry: { ...backOff, maximumInterval: '5m' },
+};

@@ -12,3 +12,10 @@ export const runQueueOf = (prefix: string): string => prefix;
 
 /** The copying itself: its slots are taken for minutes, and nothing short may wait behind them. */
 export const copyQueueOf = (prefix: string): string => `${prefix}-copy`;
+
+/** Our own maintenance, by job. */
+export const maintenanceTypes = {
+  retention: 'forgetOld',
+  orphans: 'dropOrphans',
+  audit: 'auditInvariants',
+} as const;

@@ -3,6 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import { syncSpecPage } from '../../src/api/sync-spec-page.ts';
 import { commandTable } from '../../src/cli/command-table.ts';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
+import { keptDays } from '../../src/domain/retention.ts';
+import { invariants } from '../../src/domain/maintenance.ts';
 import { configurationPage } from '../../src/config/describe-options.ts';
 
 const pageOf = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
@@ -17,6 +19,13 @@ describe('docs', () => {
     const [written, wanted] = [pageOf(name), page()];
     if (squeezed(written) !== squeezed(wanted)) process.stdout.write(`docs/${name} should be:\n${wanted}\n`);
     expect(squeezed(written)).toBe(squeezed(wanted));
+  });
+
+  test('maintenance.md has the days that things are kept, and every invariant', () => {
+    const page = squeezed(pageOf('maintenance.md'));
+    const days = [...page.matchAll(/^\|[^|]+\|(\d+)\|$/gm)].map(([, count]) => Number(count));
+    expect(new Set(days)).toEqual(new Set<number>(Object.values(keptDays)));
+    for (const name of invariants) expect(page).toContain(`|\`${name}\`|`);
   });
 
   test('command-line.md names every command and every exit code', () => {

@@ -3,6 +3,7 @@ import { hasCode } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { Destination } from '../../ports/destination.ts';
 import { rowOf } from '../../postgres-client/query.ts';
+import { audit } from './audit.ts';
 import { cleanUp } from './clean-up.ts';
 import { closeRun, unknownRun } from './close-run.ts';
 import { comparedRows } from './compared-rows.ts';
@@ -21,6 +22,7 @@ import { fetchLastDone, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openL
 import { listRejects } from './list-rejects.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, describeReset, resetSync } from './reset-sync.ts';
+import { dropOrphans, listOpenRuns } from './orphans.ts';
 import { holdsNothing, releaseSync } from './release-sync.ts';
 import { ensureSchema } from './schema.ts';
 import { takeOver } from './take-over.ts';
@@ -33,6 +35,11 @@ export function openPostgresDestination(
   timeouts: DestinationTimeouts = defaultTimeouts,
 ): Destination {
   const context: DestinationContext = { access, timeouts, idle: null };
+  const wasUsed = async (): Promise<boolean> => {
+    if (await inTransaction(context, 'Looking for _penstock', holdsNothing)) return false;
+    await ensureSchema(context);
+    return true;
+  };
   return {
     ensureSchema: () => ensureSchema(context),
     check: () =>
@@ -103,9 +110,12 @@ export function openPostgresDestination(
       await ensureSchema(context);
       await inTransaction(context, 'Keeping the cursor', (sql) => keepCursor(sql, sync));
     },
-    cleanUp: async () => {
-      await inTransaction(context, 'Forgetting old loads', cleanUp);
-    },
+    wasUsed,
+    cleanUp: () => inTransaction(context, 'Forgetting old loads', cleanUp),
+    listOpenRuns: (after) =>
+      inTransaction(context, 'Looking for open runs', (sql) => listOpenRuns(sql, after)),
+    dropOrphans: () => inTransaction(context, 'Dropping what is left of old loads', dropOrphans),
+    audit: (recorded) => inTransaction(context, 'Auditing', (sql) => audit(sql, recorded)),
     resetSync: async (sync, { deleteRows }) => {
       await ensureSchema(context);
       await inTransaction(context, 'Resetting the sync', (sql) =>
@@ -113,8 +123,7 @@ export function openPostgresDestination(
       );
     },
     releaseSync: async (sync) => {
-      if (await inTransaction(context, 'Looking for _penstock', holdsNothing)) return;
-      await ensureSchema(context);
+      if (!(await wasUsed())) return;
       await inTransaction(context, 'Releasing the sync', (sql) => releaseSync(sql, sync));
     },
     close: () => closeIdle(context),

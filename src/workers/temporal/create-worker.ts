@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { CopyActivities, RunActivities } from '../../activities/contract.ts';
+import type { MaintenanceActivities } from '../../activities/maintenance-contract.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { copyQueueOf, runQueueOf } from '../../workflows/names.ts';
 import { createSdkLogger } from './sdk-logger.ts';
@@ -49,7 +50,7 @@ const common = ({ connection, namespace, identity }: WorkerSettings): Omit<Worke
 /** Polls for workflows and for the short activities. */
 export const createRunWorker = (
   settings: WorkerSettings,
-  activities: RunActivities,
+  activities: RunActivities & Partial<MaintenanceActivities>,
   workflowBundle: NonNullable<WorkerOptions['workflowBundle']> = { codePath: bundlePath },
 ): Promise<Worker> =>
   Worker.create({

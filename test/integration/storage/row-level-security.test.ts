@@ -86,10 +86,11 @@ describe('the catalog', () => {
     const walled = (await fetchTables()).map(({ name }) => name);
     const { rows } = await pool.query<{ name: string }>(
       `select relname as name from pg_class
-       where relnamespace = 'penstock'::regnamespace and relkind in ('r', 'p', 'v', 'm') and relname <> all ($1)`,
+       where relnamespace = 'penstock'::regnamespace and relkind in ('r', 'p', 'v', 'm') and relname <> all ($1)
+       order by 1`,
       [walled],
     );
-    expect(rows).toEqual([{ name: 'migration' }]);
+    expect(rows).toEqual([{ name: 'maintenance' }, { name: 'migration' }]);
   });
 });
 

@@ -1,0 +1,162 @@
+/**
+ * The activities of our own maintenance. A stretch ends after a while or when the process is told to end, and says where the
+ * next one begins; one that dies is taken up where its last heartbeat was. A destination that does not answer is counted,
+ * and waits for the next time.
+ */
+import { Context } from '@temporalio/activity';
+import { codeOf } from '../domain/errors.ts';
+import type { ConnectionId } from '../domain/ids.ts';
+import { addTally, type BrokenInvariant, type Stretch, type Tally } from '../domain/maintenance.ts';
+import type { Destination } from '../ports/destination.ts';
+import type { MaintenanceStore } from '../ports/maintenance-store.ts';
+import type { RunStarter } from '../ports/run-starter.ts';
+import type { IndexRepair } from '../ports/schedule-index.ts';
+import type { ActivityDeps } from './deps.ts';
+import { beat } from './heartbeat.ts';
+import type { AuditStretch, From, MaintenanceActivities } from './maintenance-contract.ts';
+import { toFailure } from './to-failure.ts';
+
+export interface MaintenanceDeps extends Pick<ActivityDeps, 'openDestination' | 'drain' | 'logger'> {
+  store: MaintenanceStore;
+  index: Pick<IndexRepair, 'fetchPlaces'>;
+  starter: Pick<RunStarter, 'describe'>;
+  /** How long a stretch goes on. Default 20 s. */
+  stretchMs?: number;
+}
+
+export function createMaintenanceActivities(deps: MaintenanceDeps): MaintenanceActivities {
+  const { store } = deps;
+  return {
+    forgetLogs: () => inStretch(deps, {}, () => store.forgetLogs()),
+    forgetRuns: (from) => inStretch(deps, from, (after) => store.forgetRuns(after)),
+    forgetLoads: (from) => inStretch(deps, from, eachDestination(deps, forgetLoads)),
+    dropOrphans: (from) =>
+      inStretch(
+        deps,
+        from,
+        eachDestination(deps, (destination) => dropOrphans(store, destination)),
+      ),
+    auditControl: () => auditing(deps, {}, (broken) => () => auditControl(deps, broken)),
+    auditDestinations: (from) =>
+      auditing(deps, from, (broken) =>
+        eachDestination(deps, async (destination, id) => {
+          broken.push(...(await destination.audit(await store.listReceipts(id))));
+          return {};
+        }),
+      ),
+    noteEnd: async ({ job, tally, broken }) => {
+      for (const found of broken) deps.logger.error({ ...found }, 'audit: an invariant is broken');
+      await store.noteEnd(job, tally, broken);
+    },
+  };
+}
+
+type Step = (after: string) => Promise<Stretch>;
+
+/** Takes steps until nothing is left, the time is over, or the process is told to end. */
+async function inStretch(
+  { drain, stretchMs = 20_000 }: MaintenanceDeps,
+  { after = '' }: From,
+  step: Step,
+): Promise<Stretch> {
+  const context = Context.current();
+  const died = context.info.heartbeatDetails as string | undefined;
+  let at = died ?? after;
+  let tally: Tally = {};
+  const stopBeating = beat(context, () => at);
+  const endMs = performance.now() + stretchMs;
+  try {
+    for (;;) {
+      const done = await step(at);
+      tally = addTally(tally, done.tally);
+      if (done.next === undefined) return { tally };
+      at = done.next;
+      context.heartbeat(at);
+      context.cancellationSignal.throwIfAborted();
+      if (drain.aborted || performance.now() >= endMs) return { tally, next: at };
+    }
+  } catch (error) {
+    throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : toFailure(error);
+  } finally {
+    stopBeating();
+  }
+}
+
+async function auditing(
+  deps: MaintenanceDeps,
+  from: From,
+  stepInto: (broken: BrokenInvariant[]) => Step,
+): Promise<AuditStretch> {
+  const broken: BrokenInvariant[] = [];
+  const stretch = await inStretch(deps, from, stepInto(broken));
+  // Many of a kind have one cause, and a history is no place for them.
+  return { ...stretch, broken: broken.slice(0, 50) };
+}
+
+/** A destination a step, in order of their ids. What fails there concerns it alone. */
+function eachDestination(
+  { store, openDestination, logger }: MaintenanceDeps,
+  work: (destination: Destination, id: ConnectionId) => Promise<Tally>,
+): Step {
+  let page: ConnectionId[] = [];
+  return async (after) => {
+    page = page.filter((id) => id > after);
+    if (page.length === 0) page = await store.listDestinations(after);
+    const [id] = page;
+    if (id === undefined) return { tally: {} };
+    try {
+      const destination = openDestination(await store.openDestination(id));
+      try {
+        const tally = (await destination.wasUsed()) ? await work(destination, id) : {};
+        return { tally: addTally({ destinations: 1 }, tally), next: id };
+      } finally {
+        await destination.close();
+      }
+    } catch (error) {
+      logger.warn(
+        { destination: id, code: codeOf(error) },
+        'maintenance: a destination waits for the next time',
+      );
+      return { tally: { unreachable: 1 }, next: id };
+    }
+  };
+}
+
+/** So that one destination with a long past leaves the others their turn. */
+const mostRounds = 50;
+
+async function forgetLoads(destination: Destination): Promise<Tally> {
+  let forgotten = 0;
+  for (let round = 0; round < mostRounds; round += 1) {
+    const some = await destination.cleanUp();
+    if (some === 0) break;
+    forgotten += some;
+  }
+  return { forgotten };
+}
+
+/** A run that is final in the control database and not here was never told to be: nothing of it may commit any more. */
+async function dropOrphans(store: MaintenanceStore, destination: Destination): Promise<Tally> {
+  let runs = 0;
+  for (let open = await destination.listOpenRuns(''); open.length > 0;) {
+    for (const run of await store.listEnded(open)) {
+      await destination.closeRun(run);
+      runs += 1;
+    }
+    open = await destination.listOpenRuns(open.at(-1)!);
+  }
+  return { runs, ...(await destination.dropOrphans()) };
+}
+
+async function auditControl(
+  { store, index, starter }: MaintenanceDeps,
+  broken: BrokenInvariant[],
+): Promise<Stretch> {
+  const still = await store.listStill();
+  for (const { runId, workflowId } of still)
+    if ((await starter.describe(workflowId)) !== 'open')
+      broken.push({ invariant: 'run_has_workflow', object: runId });
+  for (const runId of await store.listPlaceless(await index.fetchPlaces()))
+    broken.push({ invariant: 'place_has_run', object: runId });
+  return { tally: {} };
+}

@@ -1,0 +1,36 @@
+/** What Penstock does for itself, on a schedule of its own: the words that its workflows, rows and metrics share. */
+
+export const maintenanceJobs = ['retention', 'orphans', 'audit'] as const;
+export type MaintenanceJob = (typeof maintenanceJobs)[number];
+
+/** How many of what a job has met. */
+export type Tally = Readonly<Record<string, number>>;
+
+/** A bounded part of a job's work. `next` is where to go on; without it nothing is left. */
+export interface Stretch {
+  readonly tally: Tally;
+  readonly next?: string;
+}
+
+export const addTally = (a: Tally, b: Tally): Tally => {
+  const sum: Record<string, number> = { ...a };
+  for (const [what, count] of Object.entries(b)) sum[what] = (sum[what] ?? 0) + count;
+  return sum;
+};
+
+/**
+ * What must hold of rows, places, leases and workflows that lie still:
+ * - `receipt_adds_up`: a receipt is the sum of the checkpoints and loads that it sums up.
+ * - `run_has_workflow`: a run that is at work has a workflow that is open.
+ * - `lease_has_load`: whoever holds a lease is not final, and its load is not over.
+ * - `place_has_run`: a place is held by a run that is at work.
+ */
+export const invariants = ['receipt_adds_up', 'run_has_workflow', 'lease_has_load', 'place_has_run'] as const;
+export type Invariant = (typeof invariants)[number];
+
+/** One place where an invariant does not hold. */
+export interface BrokenInvariant {
+  readonly invariant: Invariant;
+  /** Id of the run, load or lease. */
+  readonly object: string;
+}
