@@ -27,7 +27,7 @@ export interface Admitted {
 }
 
 /** Runs a call. */
-const admitSize = 100;
+const admitSize = 250;
 /** How long a run waits whose rows cannot be changed. */
 const backOffMs = 30_000;
 

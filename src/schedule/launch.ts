@@ -8,6 +8,7 @@ import type { RunStarter, RunToStart } from '../ports/run-starter.ts';
 import type { AdmissionIndex, ScheduleAnnouncer, Ticket } from '../ports/schedule-index.ts';
 import type { ScheduleStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createStartQueue } from './start-queue.ts';
 
 export interface LaunchDeps {
   readonly starter: Pick<RunStarter, 'start' | 'resume'>;
@@ -19,7 +20,7 @@ export interface LaunchDeps {
 }
 
 export interface Launcher {
-  /** How many more starts may be under way; 0 while it is stalled. */
+  /** How many more starts it takes in; 0 while it is stalled. */
   room(): number;
   /** Whether the engine did not answer last time. */
   isStalled(): boolean;
@@ -40,9 +41,13 @@ export interface Start {
 
 const repeatLineMs = 60_000;
 
-/** @param onRoom called when a start has ended, so that more may be admitted */
+/**
+ * @param concurrency starts under way at once
+ * @param onRoom called when a start has ended, so that more may be admitted
+ */
 export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: () => void): Launcher {
   const { starter, index, store, log, onMet } = deps;
+  const queue = createStartQueue(concurrency);
   const underWay = new Map<RunId, Promise<void>>();
   const stalled = new Map<RunId, Start>();
   let loggedAtMs = -Infinity;
@@ -70,6 +75,8 @@ export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: ()
   const begin = async (start: Start): Promise<void> => {
     const { run, ticket } = start;
     if (start.goesOn) return await tell(start);
+    // Has waited for its turn while others found the engine away: it does not ask, too.
+    if (stalled.size > 0 && !stalled.has(run.runId)) return void stalled.set(run.runId, start);
     try {
       if ((await starter.start(run)) === 'already_started') onMet?.(run);
       unstall(run.runId);
@@ -102,7 +109,8 @@ export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: ()
   const track = (start: Start): void => {
     const { runId } = start.run;
     if (underWay.has(runId)) return;
-    const ended = begin(start)
+    const ended = queue
+      .run(() => begin(start))
       .catch((error: unknown) => log.warn({ run: runId, error }, 'admit: a start is left to the sweep'))
       .finally(() => {
         underWay.delete(runId);
@@ -116,7 +124,7 @@ export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: ()
   };
 
   return {
-    room: () => (stalled.size > 0 ? 0 : Math.max(0, concurrency - underWay.size)),
+    room: () => (stalled.size > 0 ? 0 : queue.room()),
     isStalled: () => stalled.size > 0,
     launch: (starts) => starts.forEach(track),
     async retry() {

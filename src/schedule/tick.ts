@@ -19,7 +19,7 @@ export interface TickDeps {
 }
 
 /** Ids a claim. */
-const claimSize = 100;
+const claimSize = 250;
 
 /** Claims what is due, settles it and tells the index. Returns how many ms may pass until the next look. */
 export async function tick({ index, store, starter, log }: TickDeps, lookEveryMs: number): Promise<number> {

@@ -159,11 +159,15 @@ function advance(sync: SyncFacts, times: DueTimes, judgement: Judgement): Settle
   const first = slots.find(isRunSlot);
   const isBehind = openRuns.queued + openRuns.atWork > 0;
   if (first && overlap === 'cancel_other' && openRuns.atWork > 0) judgement.overlapped.push(syncId);
+  const offered: RunOffer[] = [];
   for (const [n, slot] of slots.entries())
-    if (isRunSlot(slot)) queue(sync, slot, { windowMs, isBehind: isBehind || slot !== first }, judgement);
-    else if (isFollower(sync)) judgement.slots.push(...rowOfEach(sync, slot));
+    if (isRunSlot(slot)) {
+      const runId = queue(sync, slot, { windowMs, isBehind: isBehind || slot !== first }, judgement);
+      // Also when a run is open: it may end before this is committed.
+      if (slot === first) offered.push(offerOf(sync, slot, runId));
+    } else if (isFollower(sync)) judgement.slots.push(...rowOfEach(sync, slot));
     else judgement.slots.push(runlessRow(sync, slot, n === 0));
-  return settledAs(sync, nextDueMs, first ? [offerOf(sync, first)] : []);
+  return settledAs(sync, nextDueMs, offered);
 }
 
 /** The first row continues the sync's newest one when that has the same outcome under the same version. */
@@ -180,9 +184,6 @@ const rowOfEach = (sync: SyncFacts, { fromMs, toMs, outcome }: RunlessSlots): Sl
     .map((ms) => runlessRow(sync, { fromMs: ms, toMs: ms, outcome }, false));
 
 const isFollower = ({ spec }: SyncFacts): boolean => 'after' in spec.schedule;
-const originOf = (sync: SyncFacts) => (isFollower(sync) ? 'after' : 'schedule');
-const runIdAt = (sync: SyncFacts, nominalMs: number): RunId =>
-  runIdOf(sync.syncId, originOf(sync), new Date(nominalMs).toISOString());
 
 /** A run and its slot. One that is behind others waits until they have ended, and is not offered before. */
 function queue(
@@ -190,15 +191,17 @@ function queue(
   { nominalMs, dueMs }: RunSlot,
   { windowMs, isBehind }: { windowMs: number; isBehind: boolean },
   judgement: Judgement,
-): void {
-  const { syncId, tenantId, version, nowMs: queuedMs } = sync;
-  const runId = runIdAt(sync, nominalMs);
+): RunId {
+  const { syncId, tenantId, version, connectionId, nowMs: queuedMs } = sync;
+  const origin = isFollower(sync) ? 'after' : 'schedule';
+  const runId = runIdOf(syncId, origin, new Date(nominalMs).toISOString());
   judgement.runs.push({
     runId,
-    origin: originOf(sync),
+    origin,
     tenantId,
     syncId,
     version,
+    connectionId,
     nominalMs,
     dueMs,
     queuedMs,
@@ -216,13 +219,13 @@ function queue(
     fromMs: nominalMs,
     toMs: nominalMs,
   });
+  return runId;
 }
 
-/** Also when a run is open: it may end before this is committed. */
-function offerOf(sync: SyncFacts, { nominalMs, dueMs }: RunSlot): RunOffer {
+function offerOf(sync: SyncFacts, { dueMs }: RunSlot, runId: RunId): RunOffer {
   const { syncId, tenantId, connectionId, nowMs: queuedAtMs } = sync;
   const score = readyScore({ dueMs, queuedAtMs, priority: sync.spec.priority }, slackMsOf[sync.order]);
-  return { runId: runIdAt(sync, nominalMs), tenantId, syncId, connectionId, score };
+  return { runId, tenantId, syncId, connectionId, score };
 }
 
 const settledAs = (

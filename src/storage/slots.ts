@@ -124,6 +124,8 @@ interface NewRun {
   readonly tenantId: TenantId;
   readonly syncId: SyncId;
   readonly version: number;
+  /** It reads from this one. */
+  readonly connectionId: ConnectionId;
   readonly workflowId: string;
   readonly nominalMs: number;
   readonly dueMs: number;
@@ -160,13 +162,14 @@ export async function saveJudgement(tx: Tx, { advances, slots, runs }: Judgement
        where s.id = a."syncId"
        returning s.id, s.tenant_id, a."brokenReason" as broken_reason
      ), made as (
-       insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, nominal_at, priority, due_at, queued_at,
-         start_before, workflow_id, waiting_reason)
-       select "runId", "tenantId", "syncId", version, origin, ${fromMs('"nominalMs"')}, priority,
+       insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, nominal_at, priority,
+         due_at, queued_at, start_before, workflow_id, waiting_reason)
+       select "runId", "tenantId", "syncId", version, "connectionId", origin, ${fromMs('"nominalMs"')}, priority,
          ${fromMs('"dueMs"')}, ${fromMs('"queuedMs"')}, ${fromMs('"startBeforeMs"')}, "workflowId",
          "waitingReason"
        from jsonb_to_recordset($2) r
-         ("runId" text, "tenantId" text, "syncId" text, version integer, origin text, "nominalMs" float8,
+         ("runId" text, "tenantId" text, "syncId" text, version integer, "connectionId" text, origin text,
+          "nominalMs" float8,
           priority smallint, "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8, "workflowId" text, "waitingReason" text)
        on conflict (id) do nothing
        returning id, tenant_id, sync_id

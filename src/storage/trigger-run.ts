@@ -103,9 +103,9 @@ async function insertRun(tx: Tx, scope: Scope, sync: Sync, request: TriggerReque
   ]);
   await tx.query(
     `with instant as materialized (select clock_timestamp() as at), made as (
-       insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at,
-         queued_at, workflow_id, debounce_key, waiting_reason)
-       select $1, $2, $3, $4, 'manual', $5, $6, due, at, $7, $10, case when due > at then 'not_due' end
+       insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+         due_at, queued_at, workflow_id, debounce_key, waiting_reason)
+       select $1, $2, $3, $4, $11, 'manual', $5, $6, due, at, $7, $10, case when due > at then 'not_due' end
        from instant, lateral (
          select greatest(at, coalesce($8::timestamptz, at + $9 * interval '1 millisecond')) as due) later
        returning id, tenant_id, sync_id
@@ -123,6 +123,7 @@ async function insertRun(tx: Tx, scope: Scope, sync: Sync, request: TriggerReque
       plan.at,
       plan.inMs,
       plan.debounce,
+      spec.source.connection,
     ],
   );
   await insertAudit(tx, scope, { tenantId, action: 'run.trigger', objectId: runId });

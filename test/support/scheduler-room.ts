@@ -114,7 +114,7 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
     },
     async clear() {
       await stopAll();
-      await database.pool.query('truncate penstock.tenant cascade');
+      await database.pool.query('truncate penstock.tenant, penstock.event cascade');
       await redis.flushdb();
       starter = createFakeRunStarter();
       lines.length = 0;

@@ -304,9 +304,10 @@ test('a sync says how often it runs against how often it was asked to, and why n
   const hoursAgo = (hours: number): string =>
     new Date((Math.floor(Date.now() / 3_600_000) - hours) * 3_600_000).toISOString();
   await fixture.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, nominal_at, priority, due_at, workflow_id,
-       status, ended_at, end_reason)
-     values ('run_dropped', $1, $2, 1, 'schedule', $3, 3, $3, 'w', 'cancelled', now(), 'requested')`,
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, nominal_at, priority,
+       due_at, workflow_id, status, ended_at, end_reason)
+     select 'run_dropped', $1, id, 1, source_connection_id, 'schedule', $3, 3, $3, 'run_dropped', 'cancelled', now(),
+       'requested' from penstock.sync where id = $2`,
     [acmeId, sync.id, hoursAgo(1)],
   );
   await fixture.pool.query(

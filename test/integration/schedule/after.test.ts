@@ -50,9 +50,9 @@ let count = 0;
 async function startRun({ tenantId, upstream }: Pair, origin: RunOrigin = 'manual'): Promise<RunId> {
   const runId = `run_${(count += 1)}` as RunId;
   await room.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
-       status)
-     values ($1, $2, $3, 1, $4, $1, 3, now(), $1, 'running')`,
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+       due_at, workflow_id, status)
+     select $1, $2, id, 1, source_connection_id, $4, $1, 3, now(), $1, 'running' from penstock.sync where id = $3`,
     [runId, tenantId, upstream, origin],
   );
   return runId;

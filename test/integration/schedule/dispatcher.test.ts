@@ -48,12 +48,17 @@ const offerOf = ({ tenantId, connectionId, syncIds }: PlantedSyncs, runId: RunId
 });
 
 /** Writes a queued run as a trigger does. */
-async function trigger({ tenantId, syncIds }: PlantedSyncs, key: string, dueInMs = 0): Promise<RunId> {
+async function trigger(
+  { tenantId, syncIds, connectionId }: PlantedSyncs,
+  key: string,
+  dueInMs = 0,
+): Promise<RunId> {
   const runId = runIdOf(syncIds[0]!, 'manual', key);
   await room.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id)
-     values ($1, $2, $3, 1, 'manual', $4, 3, clock_timestamp() + $5 * interval '1 millisecond', $6)`,
-    [runId, tenantId, syncIds[0], key, dueInMs, workflowIdOf('t', 's', runId)],
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+       due_at, workflow_id)
+     values ($1, $2, $3, 1, $7, 'manual', $4, 3, clock_timestamp() + $5 * interval '1 millisecond', $6)`,
+    [runId, tenantId, syncIds[0], key, dueInMs, workflowIdOf('t', 's', runId), connectionId],
   );
   return runId;
 }

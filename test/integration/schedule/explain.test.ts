@@ -104,9 +104,10 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
     await admit(10);
     const runId = `run_${newId('sync').slice(4)}` as RunId;
     await room.pool.query(
-      `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, priority, due_at, workflow_id)
-       values ($1, $2, $3, 1, 'manual', 3, clock_timestamp(), $1)`,
-      [runId, one.tenantId, one.syncIds[0]],
+      `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at,
+         workflow_id)
+       values ($1, $2, $3, 1, $4, 'manual', 3, clock_timestamp(), $1)`,
+      [runId, one.tenantId, one.syncIds[0], one.connectionId],
     );
     expect(await explain(one, runId)).toMatchObject({
       reason: 'previous_run',

@@ -174,13 +174,13 @@ describe('overlap cancel_other', () => {
 });
 
 test('a run that was triggered for later starts when its time has come, without a sweep', async () => {
-  const { tenantId, syncIds } = await plantSyncs(pool, { schedule: { manual: true } });
+  const { tenantId, syncIds, connectionId } = await plantSyncs(pool, { schedule: { manual: true } });
   await room.startDispatcher({ options: { ...room.deps().options, sweepEveryMs: 60_000 } });
   await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
-       waiting_reason)
-     values ('run_later', $1, $2, 1, 'manual', 'k', 3, clock_timestamp() + interval '600 ms', 'w', 'not_due')`,
-    [tenantId, syncIds[0]],
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+       due_at, workflow_id, waiting_reason)
+     values ('run_later', $1, $2, 1, $3, 'manual', 'k', 3, clock_timestamp() + interval '600 ms', 'run_later', 'not_due')`,
+    [tenantId, syncIds[0], connectionId],
   );
   await waitUntil('it is started', () => room.starter.started.length === 1);
   const { rows } = await pool.query(
@@ -192,15 +192,16 @@ test('a run that was triggered for later starts when its time has come, without 
 
 test('a run for a later time keeps no due time from running', async () => {
   const now = await fetchNowMs(pool);
-  const { tenantId, syncIds } = await plantSyncs(pool, {
+  const { tenantId, syncIds, connectionId } = await plantSyncs(pool, {
     schedule: everyMinute(now),
     sinceMs: now - minuteMs,
   });
   await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
-       waiting_reason)
-     values ('run_much_later', $1, $2, 1, 'manual', 'k', 3, clock_timestamp() + interval '1 day', 'w', 'not_due')`,
-    [tenantId, syncIds[0]],
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+       due_at, workflow_id, waiting_reason)
+     values ('run_much_later', $1, $2, 1, $3, 'manual', 'k', 3, clock_timestamp() + interval '1 day', 'run_much_later',
+       'not_due')`,
+    [tenantId, syncIds[0], connectionId],
   );
   expect((await settleOne(syncIds[0]!)).offered).toHaveLength(1);
 });
@@ -215,10 +216,10 @@ describe('autoPause', () => {
   const endRun = async (end: End): Promise<void> => {
     const runId = `run_${(count += 1)}` as RunId;
     await pool.query(
-      `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
-         status)
-       values ($1, $2, $3, 1, 'manual', $1, 3, now(), $1, 'running')`,
-      [runId, planted.tenantId, planted.syncIds[0]],
+      `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+         due_at, workflow_id, status)
+       values ($1, $2, $3, 1, $4, 'manual', $1, 3, now(), $1, 'running')`,
+      [runId, planted.tenantId, planted.syncIds[0], planted.connectionId],
     );
     const receipt = { read: 0, inserted: 0, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
     await asEngine(pool, async (tx) => {

@@ -66,8 +66,9 @@ test('not while a run of it may still write', async () => {
   const run = newId('run');
   const [sync] = await deleteSyncs(1, async (id) => {
     await room.pool.query(
-      `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, status, due_at, workflow_id, priority)
-       select $1, tenant_id, id, version, 'manual', 'running', now(), $1, 3 from penstock.sync where id = $2`,
+      `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, status, due_at,
+         workflow_id, priority)
+       select $1, tenant_id, id, version, source_connection_id, 'manual', 'running', now(), $1, 3 from penstock.sync where id = $2`,
       [run, id],
     );
   });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Pool } from 'pg';
-import { runIdOf } from '../../../src/domain/ids.ts';
+import { runIdOf, workflowIdOf } from '../../../src/domain/ids.ts';
 import {
   createControlDatabase,
   plantTenant,
@@ -26,15 +26,17 @@ let count = 0;
 /** Inserts a run of acme's sync with some columns given. */
 async function insertRun(columns: Record<string, unknown> = {}): Promise<string> {
   count += 1;
+  const id = runIdOf(acme.syncId, 'manual', String(count));
   const row: Record<string, unknown> = {
-    id: runIdOf(acme.syncId, 'manual', String(count)),
+    id,
     tenant_id: acme.tenantId,
     sync_id: acme.syncId,
     sync_version: 1,
     origin: 'manual',
     priority: 3,
     due_at: '2026-01-01T00:00:00Z',
-    workflow_id: `w${count}`,
+    source_connection_id: acme.connectionId,
+    workflow_id: workflowIdOf('acme', 'subscribers', id),
     ...columns,
   };
   const names = Object.keys(row);
@@ -80,6 +82,7 @@ describe('a run', () => {
     ],
     ['whose receipt lacks a count', { receipt: { read: 0 } }, 'run_receipt_adds_up'],
     ['with a priority of 6', { priority: 6 }, 'run_priority_check'],
+    ['with the workflow of another', { workflow_id: 'w' }, 'run_workflow_is_named_after_it'],
     ['of a version that its sync does not have', { sync_version: 2 }, 'run_has_a_version_of_its_sync'],
   ])('%s is refused', async (_, columns, constraint) => {
     await expect(insertRun(columns)).rejects.toMatchObject({ constraint });

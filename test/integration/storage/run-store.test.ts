@@ -83,8 +83,10 @@ async function plantRun(status: RunStatus): Promise<RunId> {
   const id = runIdOf(acme.syncId, 'manual', `${(count += 1)}`);
   const final = ['succeeded', 'failed', 'cancelled'].includes(status);
   await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, priority, due_at, workflow_id, status, ended_at, receipt)
-     values ($1, $2, $3, 1, 'manual', 3, '2026-01-01', $1, $4, $5, $6)`,
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at,
+       workflow_id, status, ended_at, receipt)
+     select $1, $2, id, 1, source_connection_id, 'manual', 3, '2026-01-01', $1, $4, $5, $6
+     from penstock.sync where id = $3`,
     [id, acme.tenantId, acme.syncId, status, final ? '2026-01-02' : null, final ? receipt : null],
   );
   return id;

@@ -23,9 +23,9 @@ afterAll(() => fixture.drop());
 async function run(): Promise<RunId> {
   const id = `run_${(count += 1)}` as RunId;
   await fixture.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, request_key, priority, due_at, workflow_id,
-       status, started_at)
-     select $1, tenant_id, id, version, 'manual', $1, 3, now(), $1, 'running', now() from penstock.sync where id = $2`,
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
+       due_at, workflow_id, status, started_at)
+     select $1, tenant_id, id, version, source_connection_id, 'manual', $1, 3, now(), $1, 'running', now() from penstock.sync where id = $2`,
     [id, syncId],
   );
   return id;

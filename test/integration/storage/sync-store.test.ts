@@ -314,8 +314,9 @@ describe('the slots of a sync', () => {
       const nominal = new Date(Date.UTC(2026, 0, 1, index));
       const id = runIdOf(sync.id, 'schedule', nominal.toISOString());
       await fixture.pool.query(
-        `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, nominal_at, priority, due_at, workflow_id)
-         values ($1, $2, $3, 1, 'schedule', $4, 3, $4, $1)`,
+        `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, nominal_at,
+           priority, due_at, workflow_id)
+         select $1, $2, id, 1, source_connection_id, 'schedule', $4, 3, $4, $1 from penstock.sync where id = $3`,
         [id, acme.tenantId, sync.id, nominal],
       );
       await fixture.pool.query(`update penstock.run set ${set} where id = $1`, [id]);

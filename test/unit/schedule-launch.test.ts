@@ -1,0 +1,100 @@
+import { describe, expect, test } from '@jest/globals';
+import { PenstockError } from '../../src/domain/errors.ts';
+import type { RunId } from '../../src/domain/ids.ts';
+import type { RunToStart } from '../../src/ports/run-starter.ts';
+import { createLauncher, type Start } from '../../src/schedule/launch.ts';
+import { createStartQueue } from '../../src/schedule/start-queue.ts';
+import { createKeptLogger } from '../support/kept-logger.ts';
+
+/** Work that ends when the test says so. */
+function createWork() {
+  const ends: (() => void)[] = [];
+  return { work: () => new Promise<void>((resolve) => ends.push(resolve)), ends };
+}
+
+describe('starts on their way to the engine', () => {
+  test('are so many at once; the others wait their turn, first come first', async () => {
+    const queue = createStartQueue(2);
+    const order: number[] = [];
+    const { work, ends } = createWork();
+    const all = [1, 2, 3, 4].map((n) =>
+      queue.run(async () => {
+        order.push(n);
+        await work();
+      }),
+    );
+    expect(order).toEqual([1, 2]);
+    ends[1]!();
+    await all[1];
+    await Promise.resolve();
+    expect(order).toEqual([1, 2, 3]);
+    ends[0]!();
+    ends[2]!();
+    await all[2];
+    expect(order).toEqual([1, 2, 3, 4]);
+    ends[3]!();
+    await Promise.all(all);
+  });
+
+  test('come in ahead only as quickly as the engine has lately taken them', async () => {
+    const queue = createStartQueue(2);
+    const { work, ends } = createWork();
+    expect(queue.room()).toBe(2);
+    const slow = [queue.run(work), queue.run(work)];
+    expect(queue.room()).toBe(0);
+    ends.forEach((end) => end());
+    await Promise.all(slow);
+    await Promise.all(Array.from({ length: 10 }, () => queue.run(async () => {})));
+    expect(queue.room()).toBe(14);
+  });
+
+  test('those that fail give up their turn', async () => {
+    const queue = createStartQueue(1);
+    await expect(
+      queue.run(async () => {
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    await expect(queue.run(async () => 'yes')).resolves.toBe('yes');
+  });
+});
+
+describe('while the engine does not answer', () => {
+  const start = (n: number): Start => ({
+    run: { runId: `run_${n}` as RunId } as RunToStart,
+    ticket: undefined,
+    goesOn: false,
+  });
+
+  test('only one is asked for all that wait, and all are started once it does', async () => {
+    const { logger: log } = createKeptLogger();
+    let isAway = true;
+    const asked: RunId[] = [];
+    const launcher = createLauncher(
+      {
+        starter: {
+          start: async ({ runId }) => {
+            asked.push(runId);
+            if (isAway) throw new PenstockError('ENGINE_UNREACHABLE', 'away');
+            return 'started';
+          },
+          resume: async () => 'asked',
+        },
+        index: { confirmStarts: async () => {}, releaseRuns: async () => {} },
+        store: { failStart: async () => {} },
+        log,
+      },
+      1,
+      () => {},
+    );
+    launcher.launch([start(1), start(2), start(3)]);
+    await launcher.drain();
+    expect(asked).toEqual(['run_1']);
+    expect([launcher.isStalled(), launcher.room()]).toEqual([true, 0]);
+    expect(await launcher.retry()).toBe(false);
+    expect(asked).toEqual(['run_1', 'run_1']);
+    isAway = false;
+    expect(await launcher.retry()).toBe(true);
+    expect(asked.slice(2)).toEqual(['run_1', 'run_2', 'run_3']);
+  });
+});
