@@ -6,6 +6,9 @@ import { isOfOurTables, placeInCopy, type ServerError } from './classify-error.t
 /** COPY could not tell where a field ends: it is our framing that is at fault, and no row. */
 const badFraming = '22P04';
 
+/** An exclusion constraint's detail quotes the row that was there first, which may be another tenant's. */
+const quotesAnother = '23P01';
+
 /** Why an error of the server's refuses rows; null for every other error, and for those of our own tables. */
 export function refusalOf(error: unknown): Refusal | null {
   const sqlstate = sqlstateOf(error);
@@ -18,7 +21,7 @@ export function refusalOf(error: unknown): Refusal | null {
     sqlstate,
     column: column ?? copied?.column ?? null,
     constraint: constraint ?? null,
-    cause: detail === undefined ? message : `${message}: ${detail}`,
+    cause: detail === undefined || sqlstate === quotesAnother ? message : `${message}: ${detail}`,
     row: copied?.row ?? null,
   };
 }

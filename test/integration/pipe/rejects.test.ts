@@ -107,6 +107,16 @@ describe.each(['append', 'upsert', 'mirror'] as const)('%s', (mode) => {
     expect(await rejects()).toMatchObject([{ key: ['300'], sqlstate: '23503', constraint: 'has_parent' }]);
   });
 
+  test('a row that an exclusion constraint refuses says which, and nothing of the row that was there', async () => {
+    await fill(10);
+    await create(', constraint alone exclude using btree (name with =)');
+    await room.to.query(`insert into target values (99, 'name 5')`);
+    await room.run(people({ mode, limits: { maxDeletePercent: 100 } }), limits(1));
+    expect(await rejects()).toMatchObject([
+      { key: ['5'], sqlstate: '23P01', constraint: 'alone', cause: expect.stringMatching(/"alone"$/) },
+    ]);
+  });
+
   test('k bad rows of n cost O(k log n) tries, also where the server does not name them', async () => {
     const [n, bad] = [4_096, [1, 1_000, 2_222, 4_096]];
     await fill(n);
