@@ -14,12 +14,22 @@ function digest(value: unknown): string {
 /**
  * Everything that decides what is read and written; not the sync's version, which also counts edits of its schedule, nor
  * the time, which is another for every run and stays that of the run that opened the load. Limits make no other load
- * either: how far to look back, how long to wait for writers.
+ * either: how far to look back, how long to wait for writers. Nor does how rows travel: see `stillTravels`.
  */
 export const hashPlan = (plan: LoadPlan): string => {
   const cursor = plan.cursor && { ...plan.cursor, lookbackMs: undefined, lagMs: undefined };
-  return digest({ ...plan, cursor, syncVersion: undefined, runTime: undefined });
+  const travel = { reader: undefined, format: undefined };
+  return digest({ ...plan, ...travel, cursor, syncVersion: undefined, runTime: undefined });
 };
+
+type Travel = Pick<LoadPlan, 'reader' | 'format'>;
+
+/**
+ * Whether rows can still travel as the load was frozen, by how they would now: whoever goes on with a load reads and writes
+ * as it says. A cursor and text serve wherever COPY and binary do.
+ */
+export const stillTravels = (was: Travel, is: Travel): boolean =>
+  (was.reader === 'cursor' || is.reader === 'copy') && (was.format === 'text' || is.format === 'binary');
 
 /** What a cursor's value is valid for. */
 export const hashCursor = (plan: LoadPlan): string => {

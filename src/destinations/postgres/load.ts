@@ -1,5 +1,5 @@
 /** Loads: found, opened, abandoned (rule 5 of the commit protocol). */
-import { hashCursor, hashPlan } from '../../copy/plan-hash.ts';
+import { hashCursor, hashPlan, stillTravels } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import { loadIdOf, type LoadId, type RunId, type SyncId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
@@ -112,7 +112,7 @@ export async function findLoad(sql: Sql, request: FindRequest): Promise<OpenLoad
   if (last) return openLoadOf(last, request.run);
   const open = await lockOpenLoad(sql, request.sync);
   if (!open) return null;
-  const isSame = open.planHash === hashPlan(request.plan);
+  const isSame = doesAs(open, request.plan);
   if (isSame && (await mayGoOn(sql, open))) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
   await abandonLoad(sql, open);
@@ -120,6 +120,10 @@ export async function findLoad(sql: Sql, request: FindRequest): Promise<OpenLoad
     throw (isSame && (await findColumnChange(sql, open))) || unfinished(open);
   return null;
 }
+
+/** The load does what a new one by this plan would, in a way that is still possible. */
+const doesAs = ({ plan, planHash }: LoadRow, now: LoadPlan): boolean =>
+  planHash === hashPlan(now) && stillTravels(plan, now);
 
 /** Of rows that cannot be taken back, TARGET_CHANGED says that their table is another, when more are to be written. */
 async function mayGoOn(sql: Sql, load: LoadRow): Promise<boolean> {
@@ -260,7 +264,7 @@ export async function foreseeUnfinished(
   const open = await fetchOpenLoad(sql, sync);
   if (!open) return null;
   const { rows } = await sumCheckpoints(sql, open.id);
-  const isSame = open.planHash === hashPlan(plan);
+  const isSame = doesAs(open, plan);
   const goesOn = isSame && (isLasting(open) || (await isTarget(sql, open)));
   const becomes = goesOn ? 'continued' : (await isUsersToDecide(sql, open)) ? 'refused' : 'abandoned';
   return { loadId: open.id, rows, becomes };

@@ -69,6 +69,33 @@ describe('an unfinished load', () => {
     expect(await room.attempt(next, found)).toMatchObject({ outcome: 'finished', rows: 200 });
   });
 
+  /** What the target's key column is, so that rows travel as text or binary. */
+  const travels = [
+    ['without COPY', 'cursor', 'bigint', 'text'],
+    ['as text', 'copy', 'bigint', 'text'],
+    ['as binary', 'copy', 'integer', 'binary'],
+  ] as const;
+
+  test.each(
+    travels.flatMap((was, i) =>
+      travels.map((is, j) => [`${was[0]} and now ${is[0]}`, was, is, i <= j] as const),
+    ),
+  )(
+    'of rows that were read %s is finished where its own way is still possible',
+    async (_, [, reader, type, format], [, readerNow, typeNow], isPossible) => {
+      await room.to.query(`create table target (id ${type} primary key, at timestamptz, note text)`);
+      const sync = room.sync({ query: 'select * from events', key: ['id'] }, reader);
+      const { load } = await beginRun(sync);
+      expect(load.plan).toMatchObject({ reader, format });
+      await room.to.query(`alter table target alter id type ${typeNow}`);
+      const next = newId('run');
+      const found = room.prepare({ ...sync, reader: readerNow }, next);
+      if (!isPossible) return expect(found).rejects.toMatchObject({ code: 'UNFINISHED_LOAD' });
+      expect(await found).toMatchObject({ loadId: load.loadId, continued: true, plan: { reader, format } });
+      expect(await room.attempt(next, load)).toMatchObject({ outcome: 'finished', rows: 200 });
+    },
+  );
+
   test.each([
     ['replace', 'create unique index on target (note)', 'update events set note = 2 where id = 1'],
     [
