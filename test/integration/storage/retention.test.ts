@@ -38,10 +38,10 @@ async function plantRun(days: number, status = 'failed'): Promise<RunId> {
   const at = daysAgo(days);
   const isOpen = !['failed', 'cancelled', 'succeeded'].includes(status);
   await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, origin, priority, due_at, queued_at, started_at,
-       ended_at, workflow_id, status, nominal_at, overlap_allowed)
-     values ($1, $2, $3, 1, 'schedule', 3, $4, $4, $4, $5, $1, $6, $4, true)`,
-    [id, acme.tenantId, acme.syncId, at, isOpen ? null : at, status],
+    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at, queued_at,
+       started_at, ended_at, workflow_id, status, nominal_at, overlap_allowed)
+     values ($1, $2, $3, 1, $7, 'schedule', 3, $4, $4, $4, $5, $1, $6, $4, true)`,
+    [id, acme.tenantId, acme.syncId, at, isOpen ? null : at, status, acme.connectionId],
   );
   await pool.query(
     `insert into penstock.slot (sync_id, nominal_at, nominal_to, tenant_id, sync_version, run_id)
