@@ -113,7 +113,7 @@ describe('a sync with', () => {
     ['/priority', { '/priority': 2.5 }, /./],
     ['/limits/batchRows', { '/limits': { batchRows: 0 } }, /./],
     ['/limits/batchBytes', { '/limits': { batchBytes: '16MB' } }, /16MiB/],
-    ['/schedule', { '/schedule': {} }, /none of cron, every, at, anyOf, manual/],
+    ['/schedule', { '/schedule': {} }, /none of cron, every, at, anyOf, after, manual/],
     ['/schedule', { '/schedule': 'hourly' }, /not an object/],
     ['/schedule', { '/schedule': { cron: '0 * * * *', every: '5m' } }, /cron and every/],
     ['/schedule/cron', { '/schedule': { cron: '* * * *' } }, /./],

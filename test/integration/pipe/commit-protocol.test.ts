@@ -315,6 +315,7 @@ describe.each(['append', 'upsert', 'replace'] as const)('%s', (mode) => {
 
   test('the backend of the destination is terminated in every batch: each attempt keeps what it committed', async () => {
     const killedAt = new Set<number>([0]);
+    let killed: Promise<unknown> = Promise.resolve();
     let attempts = 0;
     let outcome = 'yielded';
     while (outcome !== 'finished') {
@@ -325,7 +326,7 @@ describe.each(['append', 'upsert', 'replace'] as const)('%s', (mode) => {
           onProgress: ({ batches }) => {
             if (batches % 3 === 0 && !killedAt.has(batches)) {
               killedAt.add(batches);
-              void room.to.query(
+              killed = room.to.query(
                 `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'penstock%' and datname = current_database()`,
               );
             }
@@ -333,6 +334,7 @@ describe.each(['append', 'upsert', 'replace'] as const)('%s', (mode) => {
         })
         .catch(() => ({ outcome: 'yielded' }));
       ({ outcome } = result);
+      await killed;
       expect(attempts).toBeLessThan(20);
     }
     await room.destination.finish({ run, load: load.loadId });
