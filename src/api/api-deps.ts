@@ -3,9 +3,11 @@ import type { ConnectionTester } from '../ports/connection-tester.ts';
 import type { SyncDestination } from '../ports/sync-destination.ts';
 import type { ControlStore } from '../ports/control-store.ts';
 import type { DependencyCheck } from '../ports/dependency-check.ts';
+import type { Fleet } from '../ports/fleet.ts';
 import type { HostGuard } from '../ports/host-guard.ts';
 import type { RunExplainer } from '../ports/run-explainer.ts';
 import type { SyncExaminer } from '../ports/sync-examiner.ts';
+import type { GaugeSource } from '../telemetry/gauges.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface ApiDeps {
@@ -15,6 +17,9 @@ export interface ApiDeps {
   readonly examiner: SyncExaminer;
   readonly explainer: RunExplainer;
   readonly hostGuard: HostGuard;
+  readonly fleet: Fleet;
+  /** For /metrics, beside the requests. */
+  readonly gauges: readonly GaugeSource[];
   /** For /readyz. */
   readonly checks: readonly DependencyCheck[];
   readonly logger: Logger;

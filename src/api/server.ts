@@ -28,6 +28,7 @@ import { addSyncRejectRoutes } from './routes/sync-rejects.ts';
 import { addSyncVerbRoutes } from './routes/sync-verbs.ts';
 import { addSyncRoutes } from './routes/syncs.ts';
 import { addTenantRoutes } from './routes/tenants.ts';
+import { addWorkerRoutes } from './routes/workers.ts';
 import { validatorCompiler } from './validation.ts';
 
 const maxBodyBytes = 1024 * 1024;
@@ -37,7 +38,7 @@ const requestTimeoutMs = 30_000;
 /** The server, ready to listen or to be asked with `inject`. */
 export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   const closing = new AbortController();
-  const metrics = createHttpMetrics();
+  const metrics = createHttpMetrics(deps.gauges);
   const app: ApiApp = Fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
@@ -75,6 +76,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   addSyncVerbRoutes(app, deps, closing.signal);
   addSyncCheckRoutes(app, deps, closing.signal);
   addRunRoutes(app, deps, closing.signal);
+  addWorkerRoutes(app, deps);
   await app.ready();
   return app;
 }

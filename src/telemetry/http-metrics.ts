@@ -1,5 +1,6 @@
 /** Metrics of a process that serves HTTP, in Prometheus' text format. Labels are route patterns: never ids or tenants. */
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { addGauges, type GaugeSource } from './gauges.ts';
 
 export interface HttpMetrics {
   observeRequest(request: { method: string; route: string; status: number; elapsedMs: number }): void;
@@ -8,9 +9,10 @@ export interface HttpMetrics {
 }
 
 /** Metrics in a registry of their own. */
-export function createHttpMetrics(): HttpMetrics {
+export function createHttpMetrics(gauges: readonly GaugeSource[] = []): HttpMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  for (const source of gauges) addGauges(registry, source);
   const duration = new Histogram({
     name: 'penstock_http_request_seconds',
     help: 'Time to answer a request',

@@ -2,7 +2,6 @@
  * The role that answers HTTP. It listens at once, whatever else is away: probes see it live and not ready, and requests
  * that need the control database are answered UNAVAILABLE.
  */
-import { readFileSync } from 'node:fs';
 import type { ApiApp } from '../api/api-app.ts';
 import { createApiServer } from '../api/server.ts';
 import type { RoleConfig } from '../config/load-config.ts';
@@ -18,9 +17,12 @@ import type { Adapters } from './adapters.ts';
 import type { SharedParts } from './control-parts.ts';
 import { createConnectionTester, createSyncDestination } from './database-access.ts';
 import { createDependencyChecks } from './dependency-checks.ts';
+import { fleetGauges, maintenanceGauges, runGauges } from './gauge-sources.ts';
 import type { Service } from './lifecycle.ts';
+import { packageVersion } from './package-version.ts';
 import { createSyncExaminer } from './sync-examiner.ts';
 import { connectClient } from './temporal/connect-client.ts';
+import { createFleet } from './temporal/fleet.ts';
 import { createRunStarter } from './temporal/run-starter.ts';
 
 interface ApiRoleOptions {
@@ -30,10 +32,6 @@ interface ApiRoleOptions {
   hostGuard: HostGuard;
   logger: Logger;
 }
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 /** An API of this process; any number of processes may have one. */
 export function createApiRole({ config, parts, adapters, hostGuard, logger }: ApiRoleOptions): Service {
@@ -61,6 +59,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
       void openIndex(stopping);
       const secretBox = createSecretBox(config.masterKey);
       const starter = createRunStarter({ client: temporal, taskQueue: config.temporalTaskQueue });
+      const fleet = createFleet(temporal, config.temporalTaskQueue);
       const access = { pool, secretBox, adapters };
       app = await createApiServer({
         store: createControlStore({
@@ -79,6 +78,8 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
           starter,
         }),
         hostGuard,
+        fleet,
+        gauges: [runGauges(pool), maintenanceGauges(pool), fleetGauges(fleet)],
         checks: createDependencyChecks({ pool, checkIndex: async () => indexNow().check(), temporal }),
         logger,
         links: {
@@ -86,7 +87,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
           temporalUiUrl: config.temporalUiUrl,
           temporalNamespace: config.temporalNamespace,
         },
-        version,
+        version: packageVersion,
       });
       logger.info({ url: await listen(app, config) }, 'api: listening');
     },

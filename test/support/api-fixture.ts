@@ -11,7 +11,9 @@ import { PenstockError } from '../../src/domain/errors.ts';
 import type { SyncPlan } from '../../src/domain/sync-plan.ts';
 import type { VerifyReport } from '../../src/domain/verify-report.ts';
 import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
+import type { Fleet } from '../../src/ports/fleet.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
+import { fleetGauges, maintenanceGauges, runGauges } from '../../src/workers/gauge-sources.ts';
 import { createRunExplainer } from '../../src/storage/run-explainer.ts';
 import { createFakeRunStarter } from './fake-run-starter.ts';
 import { createKeptLogger } from './kept-logger.ts';
@@ -131,6 +133,17 @@ export async function createApiFixture(): Promise<ApiFixture> {
     const failure = failures.shift();
     if (failure) throw failure;
   };
+  const fleet: Fleet = {
+    describe: async () => {
+      await ask('fleet');
+      return {
+        workers: [
+          { identity: '7@a', buildId: '0.1.0', lastSeenAt: '2026-01-01T00:00:00.000Z', polls: ['copies'] },
+        ],
+        queues: [{ name: 'penstock-copy', work: 'copies', backlog: 3, backlogAgeMs: 1_500 }],
+      };
+    },
+  };
   const engine = createFakeRunStarter();
   const waiting = { explainRun: async () => Promise.reject(new PenstockError('UNAVAILABLE', 'no index')) };
   const deps: ApiDeps = {
@@ -138,6 +151,8 @@ export async function createApiFixture(): Promise<ApiFixture> {
     logger,
     checks,
     version: '0.0.0-test',
+    fleet,
+    gauges: [runGauges(control.pool), maintenanceGauges(control.pool), fleetGauges(fleet)],
     hostGuard: createHostGuard([], async (host) => {
       if (host.endsWith('.example.com')) return [{ address: '8.8.8.8' }];
       throw new Error('ENOTFOUND');

@@ -8,6 +8,7 @@ import type { CopyActivities, RunActivities } from '../../activities/contract.ts
 import type { MaintenanceActivities } from '../../activities/maintenance-contract.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { copyQueueOf, runQueueOf } from '../../workflows/names.ts';
+import { packageVersion } from '../package-version.ts';
 import { createSdkLogger } from './sdk-logger.ts';
 
 export type WorkerKind = 'copy' | 'workflows';
@@ -38,6 +39,11 @@ const common = ({ connection, namespace, identity }: WorkerSettings): Omit<Worke
   identity,
   shutdownGraceTime,
   shutdownForceTime,
+  // Shown with each poller; no task is routed by it.
+  workerDeploymentOptions: {
+    useWorkerVersioning: false,
+    version: { deploymentName: 'penstock', buildId: packageVersion },
+  },
   // One poll at a time until the server asks for more: the server goes on handing tasks to the polls of a process that
   // has frozen, and each task lost that way costs a time-out.
   workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 1, maximum: 10 },

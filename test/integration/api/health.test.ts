@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { PenstockError } from '../../../src/domain/errors.ts';
 import { createApiFixture, type ApiFixture } from '../../support/api-fixture.ts';
 
 let fixture: ApiFixture;
@@ -8,6 +9,54 @@ beforeAll(async () => {
 afterAll(() => fixture.drop());
 beforeEach(() => {
   fixture.checks.length = 0;
+});
+
+describe('metrics', () => {
+  const samples = async (): Promise<string[]> =>
+    (await fixture.anonymous('GET', '/metrics')).text
+      .split('\n')
+      .filter((line) => /^penstock_(runs|maintenance|invariants|task)/.test(line));
+
+  test('tell runs, the last maintenance and the fleet; asked at once, each source answers once', async () => {
+    await fixture.pool.query(
+      `insert into penstock.maintenance (job, ended_at, tally)
+       values ('audit', to_timestamp(1000), '{"place_has_run": 2}'), ('retention', to_timestamp(2000), '{"runs": 7}')`,
+    );
+    const [found] = await Promise.all([samples(), samples(), samples()]);
+    expect(found).toEqual([
+      'penstock_runs_ready 0',
+      'penstock_maintenance_end_timestamp_seconds{job="audit"} 1000',
+      'penstock_maintenance_end_timestamp_seconds{job="retention"} 2000',
+      'penstock_maintenance_counted{job="retention",what="runs"} 7',
+      'penstock_invariants_broken{invariant="receipt_adds_up"} 0',
+      'penstock_invariants_broken{invariant="run_has_workflow"} 0',
+      'penstock_invariants_broken{invariant="lease_has_load"} 0',
+      'penstock_invariants_broken{invariant="place_has_run"} 2',
+      'penstock_task_queue_backlog{queue="penstock-copy",work="copies"} 3',
+      'penstock_task_queue_backlog_age_seconds{queue="penstock-copy",work="copies"} 1.5',
+      'penstock_task_queue_pollers{queue="penstock-copy",work="copies"} 1',
+    ]);
+    expect(fixture.asked.filter((question) => question === 'fleet')).toHaveLength(1);
+  });
+});
+
+describe('workers', () => {
+  test('are shown to an operator’s key, with what waits for them', async () => {
+    const { status, body } = await fixture.asOperator('GET', '/v1/workers');
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      workers: [{ identity: '7@a', buildId: '0.1.0', polls: ['copies'] }],
+      queues: [{ name: 'penstock-copy', backlog: 3 }],
+    });
+    const { tenantId } = await fixture.addTenant('globex');
+    const tenant = await fixture.as(tenantId, 'admin');
+    expect(await tenant('GET', '/v1/workers')).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+  });
+
+  test('are not known while Temporal is away', async () => {
+    fixture.failures.push(new PenstockError('ENGINE_UNREACHABLE', 'Temporal does not say who polls.'));
+    expect(await fixture.asOperator('GET', '/v1/workers')).toMatchObject({ status: 503 });
+  });
 });
 
 describe('health', () => {
