@@ -6,6 +6,7 @@ import { parseConnectionUrl } from './connection-url.ts';
 import { oneOf, parseAddress, parseHttpUrl, parseInteger, parseName, parseUrlOf } from './parsers.ts';
 import { parseMasterKeys } from './master-keys.ts';
 import { parseNetworks } from './networks.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 export interface Option<T> {
   /** One sentence for help and docs. */
@@ -29,10 +30,10 @@ export const optionTable = {
     parse: parseUrlOf('postgres:', 'postgresql:'),
   },
   redisUrl: {
-    doc: 'Redis 6.2 or later, with maxmemory-policy noeviction: the schedule index, rebuilt when lost.',
+    doc: 'Redis 6.2 or later, with maxmemory-policy noeviction: the schedule index, rebuilt when lost. Also rediss://, redis+sentinel://, redis+cluster://.',
     example: 'redis://redis.internal:6379/0',
     secret: true,
-    parse: parseUrlOf('redis:', 'rediss:'),
+    parse: parseRedisUrl,
   },
   temporalAddress: {
     doc: 'Temporal frontend.',

@@ -21,7 +21,7 @@ import { createLauncher, type Launcher } from './launch.ts';
 import { startLoop, type Loop } from './loop.ts';
 import { reconcile } from './reconcile.ts';
 import { refill } from './refill.ts';
-import { sweep } from './sweep.ts';
+import { createSweep } from './sweep.ts';
 import { tick } from './tick.ts';
 import { defaultLookEveryMs, defaultTicketMs, lockedMs } from './timings.ts';
 
@@ -119,7 +119,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
           restMs,
           step: () => offerComeDue(deps, settings.lookEveryMs),
         }),
-        sweep: startLoop({ name: 'sweep', log, step: () => sweepStep(deps, { settings, launcher }) }),
+        sweep: startLoop({ name: 'sweep', log, step: createSweepStep(deps, { settings, launcher }) }),
         reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings, met) }),
       };
       stopListening = deps.index.onWake(onWake);
@@ -177,9 +177,12 @@ function createRefillStep(deps: DispatcherDeps): () => Promise<number> {
   };
 }
 
-async function sweepStep(deps: DispatcherDeps, { settings, launcher }: StepContext): Promise<number> {
-  await sweep({ ...deps, launcher }, { ...settings, cap: settings.globalCap });
-  return settings.sweepEveryMs;
+function createSweepStep(deps: DispatcherDeps, { settings, launcher }: StepContext): () => Promise<number> {
+  const sweep = createSweep({ ...deps, launcher }, { ...settings, cap: settings.globalCap });
+  return async () => {
+    await sweep();
+    return settings.sweepEveryMs;
+  };
 }
 
 /** @param runs whose workflow was there already: looked up once, and again when the sweep has started them again */

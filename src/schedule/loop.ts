@@ -1,6 +1,7 @@
 /** A step done over and over: soon when woken, at the latest when it asked for, later and later while it fails. */
 import { codeOf } from '../domain/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { isTold } from './outage-log.ts';
 
 interface LoopOptions {
   /** In log lines. */
@@ -23,7 +24,7 @@ const leastBackoffMs = 100;
 const mostBackoffMs = 5_000;
 const repeatLineMs = 60_000;
 
-/** Starts the loop with a step at once. A step that throws is logged (then once a minute) and done again. */
+/** Starts the loop with a step at once. A step that throws is logged (then once a minute; not for Redis, which says so itself) and done again. */
 export function startLoop({ name, step, restMs = 0, log }: LoopOptions): Loop {
   const pause = createPause();
   const stopping = new AbortController();
@@ -32,14 +33,14 @@ export function startLoop({ name, step, restMs = 0, log }: LoopOptions): Loop {
 
   const noteFailure = (error: unknown): number => {
     failures += 1;
-    if (performance.now() - loggedAtMs >= repeatLineMs) {
+    if (!isTold(error) && performance.now() - loggedAtMs >= repeatLineMs) {
       loggedAtMs = performance.now();
       log.warn({ loop: name, error, code: codeOf(error), failures }, `${name}: a step failed, trying again`);
     }
     return Math.min(mostBackoffMs, leastBackoffMs * 2 ** Math.min(failures - 1, 10));
   };
   const noteSuccess = (): void => {
-    if (failures > 0) log.info({ loop: name, failures }, `${name}: works again`);
+    if (loggedAtMs > -Infinity) log.info({ loop: name, failures }, `${name}: works again`);
     failures = 0;
     loggedAtMs = -Infinity;
   };

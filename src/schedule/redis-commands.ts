@@ -3,7 +3,7 @@
  * lie in one slot of a cluster, and the namespace of one control database, so that two never mix in one Redis.
  */
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from './connect-redis.ts';
 
 const keysOf = (namespace: string) => {
   const key = (name: string): string => `{penstock}:${namespace}:${name}`;
@@ -23,6 +23,8 @@ const keysOf = (namespace: string) => {
     global: key('active:global'),
     tickets: key('tickets'),
     admission: key('admission'),
+    probe: key('probe'),
+    rehearsal: key('rehearsal'),
     marker: key('filled'),
     refilling: key('refilling'),
     wake: key('wake'),
@@ -46,6 +48,8 @@ const waiting = [
 
 /** The keys of each command, in the order that its file states. */
 const commandKeys = {
+  probe: ['probe', 'marker'],
+  rehearse: ['rehearsal'],
   claimDue: ['due'],
   postponeDue: ['due'],
   publishDue: ['due', 'versions', 'wake'],
@@ -70,7 +74,7 @@ export type CommandName = keyof typeof commandKeys;
 export type RunCommand = (name: CommandName, args: readonly (string | number)[]) => Promise<unknown>;
 
 /** Binds the commands to a client and a namespace. */
-export function bindCommands(redis: Redis, namespace: string): { run: RunCommand; keys: Keys } {
+export function bindCommands(redis: RedisClient, namespace: string): { run: RunCommand; keys: Keys } {
   const keys = keysOf(namespace);
   const read = (name: string): string =>
     readFileSync(new URL(`commands/${name}.lua`, import.meta.url), 'utf8');

@@ -2,18 +2,18 @@
  * The schedule index on Redis sorted sets. Each method is one Lua file of commands/, idempotent and guarded, because a
  * call that timed out may still be carried out later; claims and admissions carry a deadline after which they do nothing.
  */
-import type { Redis } from 'ioredis';
 import { PenstockError } from '../domain/errors.ts';
 import type { IndexFacts } from '../domain/explain-run.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
+import type { RedisAddress } from '../domain/redis-address.ts';
 import type { Filled, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { commandTimeoutMs, connectRedis, unavailable } from './connect-redis.ts';
+import { commandTimeoutMs, connectRedis, unavailable, type RedisConnection } from './connect-redis.ts';
 import { bindCommands, type CommandName } from './redis-commands.ts';
 import { defaultLookEveryMs, defaultTicketMs } from './timings.ts';
 
 export interface RedisIndexOptions {
-  readonly url: string;
+  readonly address: RedisAddress;
   /** Names the control database (src/storage/installation.ts): another one's keys are never seen. */
   readonly namespace: string;
   readonly log: Logger;
@@ -30,6 +30,9 @@ export interface RedisIndexOptions {
 /** Defaults of the leases, ms. */
 const defaultClaimLeaseMs = 30_000;
 const defaultRefillLeaseMs = 5_000;
+
+/** How often a connection that only listens is heard. */
+const pingEveryMs = 5_000;
 
 /** Entries a call: Redis serves nobody else meanwhile. */
 const chunkSize = 200;
@@ -57,25 +60,27 @@ type AdmitReply = [nowMs: number, marker: string, token: number, more: number, w
 
 /** Connects in the background: methods reject with UNAVAILABLE until Redis answers. */
 export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
-  const { url, namespace, log } = options;
+  const { address, namespace, log } = options;
   const { ticketMs = defaultTicketMs, claimLeaseMs = defaultClaimLeaseMs } = options;
   const { refillLeaseMs = defaultRefillLeaseMs } = options;
-  const redis = connectRedis({ url, purpose: 'index', log });
-  const { run: command, keys } = bindCommands(redis, namespace);
-  const clock = redisClock(redis);
-  const isSettled = new Promise<void>((resolve) => {
-    for (const event of ['ready', 'error', 'end']) redis.once(event, () => resolve());
-  });
-  let subscriber: Redis | undefined;
+  const { client, outages, isSettled } = connectRedis({ address, purpose: 'index', log });
+  const { run: command, keys } = bindCommands(client, namespace);
+  let subscriber: RedisConnection['client'] | undefined;
   let isClosed = false;
 
   const run = async (name: CommandName, args: readonly (string | number)[]): Promise<unknown> => {
     try {
-      return await command(name, args);
+      const reply = await command(name, args);
+      outages.noteSuccess(name);
+      return reply;
     } catch (error) {
+      if (!isClosed) outages.noteFailure(name, error);
       throw unavailable(error);
     }
   };
+  const probe = async (): Promise<[nowMs: number, policy: string]> =>
+    (await run('probe', [])) as [number, string];
+  const clock = redisClock(async () => (await probe())[0]);
   const runChunks = async <T>(
     name: CommandName,
     items: readonly T[],
@@ -152,10 +157,8 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
     async check() {
       // The first connection is under way: neither is Redis away, nor does it answer yet.
       await isSettled;
-      const info = await redis.info('memory').catch((error: unknown) => {
-        throw unavailable(error);
-      });
-      refuseEviction(info);
+      const [, policy] = await probe();
+      refuseEviction(policy);
     },
     beginRefill: async (token, { again }) =>
       (await run('beginRefill', [token, refillLeaseMs, again ? 'again' : ''])) === 1,
@@ -167,42 +170,55 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
     unparkRuns: async () => void (await run('unparkRuns', [])),
 
     onWake(listener) {
-      if (!subscriber) {
-        subscriber = connectRedis({ url, purpose: 'wake-ups', log });
-        const own = subscriber;
-        const subscribe = (): void => {
-          // Ended on purpose, or to be connected and subscribed once more.
-          own.subscribe(keys.wake).catch(() => isClosed || own.disconnect(true));
-        };
-        own.on('ready', subscribe);
-      }
+      subscriber ??= subscribeTo(keys.wake, connectRedis({ address, purpose: 'wake-ups', log }));
       const listen = (_channel: string, wake: string): void => listener(wake as Wake);
       subscriber.on('message', listen);
       return () => void subscriber?.off('message', listen);
     },
     close() {
       isClosed = true;
-      redis.disconnect();
+      client.disconnect();
       subscriber?.disconnect();
     },
   };
 }
 
-/** Keys that vanish by themselves would lose schedules until a sweep notices; those that expire may go. */
-function refuseEviction(info: string): void {
-  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
-  if (policy?.startsWith('allkeys'))
-    throw new PenstockError(
-      'CONFIG',
-      `Redis evicts keys (maxmemory-policy ${policy}) and would drop schedules; set it to noeviction.`,
+/** Keys that vanish by themselves would lose schedules until a sweep notices. A server that names no policy has none. */
+function refuseEviction(policy: string): void {
+  if (policy === '' || policy === 'noeviction') return;
+  throw new PenstockError(
+    'CONFIG',
+    `Redis evicts keys (maxmemory-policy ${policy}) and would drop schedules; set it to noeviction.`,
+  );
+}
+
+/** Subscribes whenever a connection stands, and notices when one is dead: nobody else waits for an answer on it. */
+function subscribeTo(channel: string, { client, outages }: RedisConnection): RedisConnection['client'] {
+  let pinging: NodeJS.Timeout | undefined;
+  client.on('ready', () => {
+    client.subscribe(channel).then(
+      () => outages.noteSuccess('subscribe'),
+      (error: unknown) => {
+        outages.noteFailure('subscribe', error);
+        // Ended on purpose, or to be connected and subscribed once more.
+        if (client.status === 'ready') client.disconnect(true);
+      },
     );
+    clearInterval(pinging);
+    pinging = setInterval(() => void client.ping().catch(() => {}), pingEveryMs).unref();
+  });
+  client.on('end', () => clearInterval(pinging));
+  return client;
 }
 
 /**
  * Redis' clock as seen from here, so that a call can say until when somebody waits for it: a frozen server carries out
  * on waking what its callers have long given up, and a claim that nobody holds would delay its syncs by a lease.
  */
-function redisClock(redis: Redis): { observe(redisMs: number): void; deadlineMs(): Promise<number> } {
+function redisClock(fetchNowMs: () => Promise<number>): {
+  observe(redisMs: number): void;
+  deadlineMs(): Promise<number>;
+} {
   let aheadMs: number | undefined;
   const observe = (redisMs: number): void => {
     aheadMs = redisMs - performance.now();
@@ -210,12 +226,7 @@ function redisClock(redis: Redis): { observe(redisMs: number): void; deadlineMs(
   return {
     observe,
     async deadlineMs() {
-      if (aheadMs === undefined) {
-        const [seconds, microseconds] = await redis.time().catch((error: unknown) => {
-          throw unavailable(error);
-        });
-        observe(Number(seconds) * 1000 + Number(microseconds) / 1000);
-      }
+      if (aheadMs === undefined) observe(await fetchNowMs());
       return Math.round(performance.now() + aheadMs! + commandTimeoutMs);
     },
   };

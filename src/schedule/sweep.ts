@@ -8,6 +8,7 @@ import type { Page, PageKey, ScheduleStore, SweepStore } from '../ports/schedule
 import type { Logger } from '../telemetry/logger.ts';
 import { startEach, startsOf } from './admit.ts';
 import type { Launcher } from './launch.ts';
+import { isTold } from './outage-log.ts';
 import { announceSettled, settleEach } from './tick.ts';
 
 export interface SweepDeps {
@@ -29,24 +30,45 @@ export interface SweepOptions {
 /** Pages of one sweep: what is left comes with the next, so that no part holds up the others for long. */
 const maxPages = 20;
 
-/** Does each part once. */
-export async function sweep(deps: SweepDeps, options: SweepOptions): Promise<void> {
-  const { log } = deps;
-  const attempt = async (name: string, part: () => Promise<void>): Promise<boolean> => {
+/** Returns a sweep, which does each part once. It says when it begins to do without the index, and when it ends. */
+export function createSweep(deps: SweepDeps, options: SweepOptions): () => Promise<void> {
+  const { index, log } = deps;
+  let wasIndexUp = true;
+  const attempt = async (name: string, part: () => Promise<void>): Promise<void> => {
     try {
       await part();
-      return true;
     } catch (error) {
+      if (isTold(error)) return;
       log.warn({ part: name, error, code: codeOf(error) }, `sweep: ${name} failed, the next sweep does it`);
-      return false;
     }
   };
-  const isIndexUp = await attempt('places', () => comparePlaces(deps));
-  await attempt('overdue syncs', () => settleOverdue(deps, isIndexUp ? options.overdueMs : 0, isIndexUp));
-  await attempt('missed runs', () => dropMissed(deps));
-  if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
-  else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
-  await attempt('stuck starts', () => startStuck(deps, options.ticketMs));
+  return async () => {
+    const isIndexUp = await takesWrites(index);
+    if (isIndexUp !== wasIndexUp)
+      log.warn(
+        isIndexUp
+          ? 'sweep: the index serves again, and starts what is due'
+          : 'sweep: without the index, what is due is started straight from the rows, with each sweep',
+      );
+    wasIndexUp = isIndexUp;
+    if (isIndexUp) await attempt('places', () => comparePlaces(deps));
+    await attempt('overdue syncs', () => settleOverdue(deps, isIndexUp ? options.overdueMs : 0, isIndexUp));
+    await attempt('missed runs', () => dropMissed(deps));
+    if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
+    else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
+    await attempt('stuck starts', () => startStuck(deps, options.ticketMs));
+  };
+}
+
+/** Not only whether it answers: one that is full, or a replica, answers and admits nothing. */
+async function takesWrites(index: SweepDeps['index']): Promise<boolean> {
+  try {
+    await index.check();
+  } catch (error) {
+    // It serves, until it evicts; the refill says so.
+    return hasCode(error, 'CONFIG');
+  }
+  return true;
 }
 
 /**

@@ -2,6 +2,7 @@
  * What the index must hear after a commit. The rows are the truth: news that do not arrive are found by the
  * dispatcher's sweep seconds later, so a dead Redis fails no request.
  */
+import { hasCode } from '../domain/errors.ts';
 import type { DueEntry, Limits, RunOffer, ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -24,7 +25,9 @@ export function createTellIndex(announcer: ScheduleAnnouncer, logger: Logger): T
       if (released.length > 0) await announcer.releaseRuns(released);
       if (limits) await announcer.saveLimits(limits);
     } catch (err) {
-      logger.warn({ err }, 'the index did not hear of a change; the sweep will find it');
+      // That the index is away is said once, by its connection.
+      const level = hasCode(err, 'UNAVAILABLE') ? 'debug' : 'warn';
+      logger[level]({ err }, 'the index did not hear of a change; the sweep will find it');
     }
   };
 }

@@ -61,7 +61,7 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
   const open = async (signal: AbortSignal): Promise<ControlParts> => {
     const namespace = await untilUp(signal);
     const { createRedisIndex } = await import('../schedule/redis-index.ts');
-    index = createRedisIndex({ url: config.redisUrl, namespace, log: logger });
+    index = createRedisIndex({ address: config.redisUrl, namespace, log: logger });
     return { pool, secretBox, index, runs: runStore(index) };
   };
   const openRuns = async (signal: AbortSignal): Promise<RunStore> => {

@@ -1,6 +1,7 @@
 /** A control database, a Redis database and a fake engine, with what the scheduler's tests plant and look for. */
 import { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { parseRedisUrl } from '../../src/config/redis-url.ts';
 import { newId, type ConnectionId, type RunId, type SyncId, type TenantId } from '../../src/domain/ids.ts';
 import { nextDue } from '../../src/domain/schedule.ts';
 import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
@@ -46,7 +47,8 @@ export interface SchedulerRoom {
   readonly starter: FakeRunStarter;
   readonly lines: string[];
   readonly deps: (over?: Partial<DispatcherDeps>) => DispatcherDeps;
-  readonly openIndex: (leases?: Partial<typeof quickLeases>) => Promise<RedisIndex>;
+  /** On the room's Redis, unless on another one. */
+  readonly openIndex: (leases?: Partial<typeof quickLeases>, url?: string) => Promise<RedisIndex>;
   readonly startDispatcher: (over?: Partial<DispatcherDeps>) => Promise<Dispatcher>;
   /** Removes all rows and keys; ends the dispatchers. */
   readonly clear: () => Promise<void>;
@@ -62,11 +64,12 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
   const store = createScheduleStore(database.pool);
   let starter = createFakeRunStarter();
   const indexes: RedisIndex[] = [];
+  const dispatcherIndexes: RedisIndex[] = [];
   const dispatchers: Dispatcher[] = [];
 
-  const openIndex: SchedulerRoom['openIndex'] = async (leases = {}) => {
+  const openIndex: SchedulerRoom['openIndex'] = async (leases = {}, url = redisUrl) => {
     const index = createRedisIndex({
-      url: redisUrl,
+      address: parseRedisUrl(url),
       namespace,
       log,
       ...quickLeases,
@@ -93,6 +96,7 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
   shared = await openIndex();
   const stopAll = async (): Promise<void> => {
     await Promise.all(dispatchers.splice(0).map((dispatcher) => dispatcher.stop()));
+    for (const index of dispatcherIndexes.splice(0)) index.close();
   };
   return {
     pool: database.pool,
@@ -107,8 +111,10 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
     deps,
     openIndex,
     async startDispatcher(over = {}) {
-      const dispatcher = createDispatcher(deps({ index: over.index ?? (await openIndex()), ...over }));
+      const index = over.index ?? (await openIndex());
+      const dispatcher = createDispatcher(deps({ ...over, index }));
       dispatchers.push(dispatcher);
+      if (!over.index) dispatcherIndexes.push(indexes.pop()!);
       await dispatcher.start();
       return dispatcher;
     },

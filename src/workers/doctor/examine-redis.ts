@@ -1,59 +1,82 @@
-/** Redis: reachable, new enough, and not deleting keys by itself. */
-import { Redis } from 'ioredis';
+/** Redis: reachable, new enough, not deleting keys by itself, and entered by a user with the rights that are needed. */
+import type { RedisAddress } from '../../domain/redis-address.ts';
+import { connectRedis, type RedisClient } from '../../schedule/connect-redis.ts';
+import { bindCommands } from '../../schedule/redis-commands.ts';
+import { fetchRefused, rightsOf } from '../../schedule/redis-rights.ts';
+import { createLogger } from '../../telemetry/logger.ts';
 import { clockFinding, findingsOf, wordsOf, type Finding } from './finding.ts';
 
-const { ok, failed } = findingsOf('redis');
-const timeoutMs = 3_000;
+const { ok, warning, failed } = findingsOf('redis');
 
-export async function examineRedis(url: string): Promise<Finding[]> {
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-  });
+export async function examineRedis(address: RedisAddress): Promise<Finding[]> {
+  const log = createLogger({ level: 'silent', name: 'doctor' });
+  const { client, isSettled } = connectRedis({ address, purpose: 'doctor', log });
   let lastError: unknown;
-  redis.on('error', (error) => {
+  client.on('error', (error: unknown) => {
     lastError = error;
   });
   try {
-    await redis.connect();
-    const info = await redis.info();
+    await isSettled;
+    const info = await client.info();
     const askedMs = Date.now();
-    const [seconds, micros] = await redis.time();
+    const probed = await bindCommands(client, 'doctor')
+      .run('probe', [])
+      .catch((error: unknown) => error as Error);
     const answeredMs = Date.now();
+    const user = await examineUser(client, address);
+    if (user.state === 'failed') return [examineVersion(info), user];
+    if (probed instanceof Error) throw probed;
+    const [nowMs, policy] = probed as [number, string];
     return [
-      examineVersion(fieldOf(info, 'redis_version')),
-      examineEviction(fieldOf(info, 'maxmemory_policy'), Number(fieldOf(info, 'maxmemory'))),
-      clockFinding('redis', Number(seconds) * 1000 + Number(micros) / 1000, askedMs, answeredMs),
+      examineVersion(info),
+      examineEviction(policy),
+      clockFinding('redis', nowMs, askedMs, answeredMs),
+      user,
     ];
   } catch (error) {
     return [
       failed('reachable', {
         detail: wordsOf(lastError ?? error),
-        cure: 'Check PENSTOCK_REDIS_URL, that the server runs, and its password. Until then runs start from the rows, more slowly.',
+        cure: 'Check PENSTOCK_REDIS_URL, that the server runs and takes writes, and its password. Until then runs start from the rows, more slowly.',
       }),
     ];
   } finally {
-    redis.disconnect();
+    client.disconnect();
   }
 }
 
-const fieldOf = (info: string, name: string): string =>
-  new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
-
-function examineVersion(version: string): Finding {
+function examineVersion(info: string): Finding {
+  const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? '';
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major > 6 || (major === 6 && minor >= 2)) return ok('version', version);
-  return failed('version', { detail: version || 'unknown', cure: 'Use Redis 6.2 or later.' });
+  return failed('version', { detail: version || 'unknown', cure: 'Use Redis 6.2 or later, or Valkey.' });
 }
 
-/** `volatile-*` deletes keys that expire; ours that do are short leases, but a full server then refuses writes. */
-function examineEviction(policy: string, maxBytes: number): Finding {
+/** Also `volatile-*`: who chose it for other keys of that server has not chosen a server that keeps ours. */
+function examineEviction(policy: string): Finding {
   if (policy === 'noeviction') return ok('eviction', 'noeviction');
   return failed('eviction', {
-    detail: `${policy || 'unknown'}${maxBytes === 0 ? '' : ` at ${maxBytes} bytes`}: it would delete the index`,
+    detail: `${policy || 'unknown'}: it would delete the index`,
     cure: 'CONFIG SET maxmemory-policy noeviction, and the same in redis.conf.',
+  });
+}
+
+/** Asked last: a connection that has subscribed does nothing else. */
+async function examineUser(client: RedisClient, { kind, login }: RedisAddress): Promise<Finding> {
+  const user = login.username ?? 'default';
+  const isUnlimited = await client.exists('not-of-penstock').then(
+    () => true,
+    () => false,
+  );
+  const refused = await fetchRefused(client);
+  if (refused.length > 0)
+    return failed('user', {
+      detail: `${user} may not ${refused.join(', ')} with the keys and channels {penstock}:*`,
+      cure: `ACL SETUSER ${user} ${rightsOf(kind).join(' ')}`,
+    });
+  if (!isUnlimited) return ok('user', `${user} may do what is needed`);
+  return warning('user', {
+    detail: `${user} may touch keys that are not Penstock’s`,
+    cure: `Use one that may not: ACL SETUSER penstock on '>a password' ${rightsOf(kind).join(' ')}`,
   });
 }

@@ -3,6 +3,7 @@
  * place for each, so that nothing but the dispatcher is measured. Its parent asks over the channel that forked it.
  */
 import { Pool } from 'pg';
+import { parseRedisUrl } from '../../../src/config/redis-url.ts';
 import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import { createDispatcher } from '../../../src/schedule/dispatcher.ts';
 import { createRedisIndex } from '../../../src/schedule/redis-index.ts';
@@ -26,7 +27,7 @@ const pool = new Pool({ connectionString: controlUrl!, max: 10 });
 pool.on('error', () => {});
 const log = createLogger({ level: 'warn', name: 'counting-dispatcher' });
 const index = createRedisIndex({
-  url: redisUrl!,
+  address: parseRedisUrl(redisUrl!),
   namespace: await fetchInstallation(pool),
   log,
   ticketMs,

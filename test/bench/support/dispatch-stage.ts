@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { parseRedisUrl } from '../../../src/config/redis-url.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import { takeOwnFolder } from '../../../src/dev/own-folder.ts';
 import { cacheDir, startStack } from '../../../src/dev/stack.ts';
@@ -65,7 +66,7 @@ export async function measureClaims(
   count: number,
 ): Promise<number> {
   const log = createLogger({ level: 'warn', name: 'bench' });
-  const index = createRedisIndex({ url: redisUrl, namespace: 'claims', log });
+  const index = createRedisIndex({ address: parseRedisUrl(redisUrl), namespace: 'claims', log });
   await index.check();
   for (let left = count; left > 0; left -= 1_000)
     await index.publishDue(

@@ -11,6 +11,7 @@ import { childEnvironment } from '../../../src/config/child-environment.ts';
 import { startStack } from '../../../src/dev/stack.ts';
 import type { Finding } from '../../../src/workers/doctor/finding.ts';
 import { createControlFixture, type ControlFixture } from '../../support/control-fixture.ts';
+import { createRedisServers } from '../../support/redis-servers.ts';
 import {
   createDatabase,
   createNamespace,
@@ -69,6 +70,7 @@ describe('the doctor', () => {
       'redis version',
       'redis eviction',
       'redis clock',
+      'redis user',
       'temporal version',
       'temporal namespace',
       'temporal search attributes',
@@ -122,6 +124,28 @@ describe('the doctor', () => {
       });
     } finally {
       await control.pool.query('alter table penstock.run enable row level security');
+    }
+  });
+
+  test('says what a user of Redis lacks, and is content with one who may do just that', async () => {
+    const servers = await createRedisServers();
+    const { admin, port } = await servers.start();
+    const redisUrl = `redis://penstock:pw@127.0.0.1:${port}`;
+    const examineUser = async () => (await doctor({ redisUrl })).findings.find(({ name }) => name === 'user');
+    try {
+      await admin.acl('SETUSER', 'penstock', 'on', '>pw', '+info', '+evalsha', '+eval');
+      const lacking = await examineUser();
+      expect(lacking).toMatchObject({ state: 'failed', detail: expect.stringContaining('eval') });
+      const [verb, ...rules] = lacking!.cure!.replace('ACL ', '').split(' ');
+      await admin.call('ACL', verb!, ...rules);
+      expect(await examineUser()).toMatchObject({ state: 'ok' });
+      await admin.acl('SETUSER', 'penstock', '-publish');
+      expect(await examineUser()).toMatchObject({
+        state: 'failed',
+        detail: expect.stringContaining('may not publish'),
+      });
+    } finally {
+      await servers.close();
     }
   });
 

@@ -1,6 +1,7 @@
 /** Our own maintenance on a real Temporal, with a real worker: made at its start, seen in the Web UI, and bounded. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type ScheduleDescription } from '@temporalio/client';
+import { parseRedisUrl } from '../../../src/config/redis-url.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import { maintenanceJobs, type MaintenanceJob, type Tally } from '../../../src/domain/maintenance.ts';
 import { createRedisIndex } from '../../../src/schedule/redis-index.ts';
@@ -231,7 +232,7 @@ describe('the audit', () => {
     );
     const nobody = newId('run');
     const index = createRedisIndex({
-      url: room.environment['PENSTOCK_REDIS_URL']!,
+      address: parseRedisUrl(room.environment['PENSTOCK_REDIS_URL']!),
       namespace: await fetchInstallation(room.control),
       log: createKeptLogger().logger,
     });

@@ -198,19 +198,21 @@ describe('while Redis is away', () => {
     const planted = await plantDue(3);
     await room.startDispatcher();
     await started(3);
+    await index.check();
     room.lines.length = 0;
     await stack.redis.kill();
     const more = await plantDue(3);
     await started(6);
     await stack.redis.start();
     await placesMatchRows();
-    await waitUntil('the dispatcher works again', () =>
-      room.lines.some((line) => line.includes('tick: works again')),
-    );
-    const connection = room.lines.filter((line) => line.includes('"purpose":"index"'));
-    const own = connection.filter((line) => line.includes('not reachable')).length;
-    expect(own).toBe(connection.filter((line) => line.includes('reachable again')).length);
-    expect(room.lines.filter((line) => line.includes('tick: a step failed'))).toHaveLength(1);
+    const own = (text: string): number =>
+      room.lines.filter((line) => line.includes('"purpose":"index"') && line.includes(text)).length;
+    // The dispatcher's connection, and two that are idle.
+    await waitUntil('its end is told', () => own('serves again') === 3);
+    expect(own('does not serve')).toBe(3);
+    const sweeps = room.lines.filter((line) => line.includes('"sweep: '));
+    expect(sweeps.map((line) => /without|again/.exec(line)?.[0])).toEqual(['without', 'again']);
+    expect(room.lines.filter((line) => line.includes('a step failed'))).toEqual([]);
     await expectAudited(planted, more);
   });
 });

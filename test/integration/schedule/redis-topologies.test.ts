@@ -1,0 +1,172 @@
+/** Redis as it is run: behind TLS, behind Sentinels, as a cluster. The dispatcher works on it, and over its failures. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { connect, type AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { parseRedisUrl } from '../../../src/config/redis-url.ts';
+import { createRedisIndex, type RedisIndex } from '../../../src/schedule/redis-index.ts';
+import { createRedisServers, type RedisNode, type RedisServers } from '../../support/redis-servers.ts';
+import {
+  createSchedulerRoom,
+  everyHour,
+  fetchNowMs,
+  plantSyncs,
+  type SchedulerRoom,
+} from '../../support/scheduler-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let servers: RedisServers;
+let room: SchedulerRoom;
+beforeAll(async () => {
+  servers = await createRedisServers();
+  room = await createSchedulerRoom();
+});
+afterEach(() => room.clear());
+afterAll(async () => {
+  await room.close();
+  await servers.close();
+});
+
+/** Some more syncs fall due, and their runs are started. */
+async function expectStarts(count: number): Promise<void> {
+  const now = await fetchNowMs(room.pool);
+  const before = room.starter.started.length;
+  await plantSyncs(room.pool, { count, schedule: everyHour(now), sinceMs: now - 3_600_000 });
+  await waitUntil('they are started', () => room.starter.started.length >= before + count);
+}
+
+/** The index is on this server, and knows the places of all that was started. */
+const expectPlacesOn = ({ admin }: RedisNode): Promise<void> =>
+  waitUntil(
+    'the index is written there',
+    async () =>
+      (await admin.get(room.key('filled'))) === 'all' &&
+      (await admin.scard(room.key('active:global'))) === room.starter.started.length,
+  );
+
+describe('TLS', () => {
+  const file = (name: string): string => fileURLToPath(new URL(`../../support/tls/${name}`, import.meta.url));
+  let redis: RedisNode;
+  let terminator: Server;
+  beforeAll(async () => {
+    redis = await servers.start();
+    terminator = createServer(
+      { cert: readFileSync(file('server.pem')), key: readFileSync(file('server.key')) },
+      (socket) => {
+        const wire = connect(redis.port, '127.0.0.1');
+        for (const end of [socket, wire]) end.on('error', () => {});
+        socket.pipe(wire).pipe(socket);
+        socket.on('close', () => wire.destroy());
+      },
+    );
+    await new Promise<void>((resolve) => terminator.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(() => void terminator.close());
+  const url = (parameters: string): string =>
+    `rediss://127.0.0.1:${(terminator.address() as AddressInfo).port}?${parameters}`;
+
+  test('serves a dispatcher that knows the authority', async () => {
+    await room.startDispatcher({ index: await room.openIndex({}, url(`sslrootcert=${file('ca.pem')}`)) });
+    await expectStarts(3);
+    await expectPlacesOn(redis);
+  });
+
+  test('is refused when nobody vouches for the certificate, and taken when the URL says so', async () => {
+    const strict = createRedisIndex({
+      address: parseRedisUrl(url('')),
+      namespace: 'n',
+      log: room.deps().log,
+    });
+    await expect(strict.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    strict.close();
+    expect(room.lines.join('\n')).toContain('unable to verify the first certificate');
+    await room.openIndex({}, url('sslmode=require'));
+  });
+});
+
+describe('Sentinels', () => {
+  test('a master that falls silent is replaced by its replica, and the index moves there', async () => {
+    const master = await servers.start();
+    const replica = await servers.start(`replicaof 127.0.0.1 ${master.port}`);
+    await waitUntil('the replica follows', async () =>
+      (await replica.admin.info('replication')).includes('master_link_status:up'),
+    );
+    const sentinel = await servers.startSentinel(master);
+    const index = await room.openIndex({}, `redis+sentinel://127.0.0.1:1,127.0.0.1:${sentinel.port}/main`);
+    await room.startDispatcher({ index });
+    await expectStarts(3);
+    await expectPlacesOn(master);
+
+    master.signal('SIGSTOP');
+    await waitUntil('the replica is master', async () =>
+      (await replica.admin.info('replication')).includes('role:master'),
+    );
+    await expectStarts(3);
+    await expectPlacesOn(replica);
+    master.signal('SIGCONT');
+    const own = room.lines.filter((line) => line.includes('"purpose":"index"'));
+    const count = (text: string): number => own.filter((line) => line.includes(text)).length;
+    await waitUntil('the end of the outage is told', () => count('serves again') === 1);
+    expect(count('does not serve')).toBe(1);
+  });
+});
+
+describe('a cluster', () => {
+  let nodes: RedisNode[];
+  let index: RedisIndex;
+  beforeAll(async () => {
+    nodes = await servers.startCluster();
+  }, 60_000);
+
+  /** Who serves the slot that all keys lie in. */
+  async function findOwner(): Promise<RedisNode> {
+    for (const node of nodes) {
+      const answer = await node.admin.get('{penstock}').then(
+        () => 'served',
+        () => 'moved',
+      );
+      const isMaster = (await node.admin.info('replication')).includes('role:master');
+      if (answer === 'served' && isMaster) return node;
+    }
+    throw new Error('nobody serves the slot');
+  }
+
+  /** Key by key, as `redis-cli --cluster reshard` does it. */
+  async function moveSlot(from: RedisNode, to: RedisNode): Promise<void> {
+    const slot = await from.admin.cluster('KEYSLOT', '{penstock}');
+    const [fromId, toId] = await Promise.all([from, to].map(({ admin }) => admin.cluster('MYID')));
+    await to.admin.cluster('SETSLOT', slot, 'IMPORTING', fromId!);
+    await from.admin.cluster('SETSLOT', slot, 'MIGRATING', toId!);
+    await expectStarts(2);
+    for (;;) {
+      const [key] = await from.admin.cluster('GETKEYSINSLOT', slot, 1);
+      if (key === undefined) break;
+      await from.admin.migrate('127.0.0.1', to.port, key, 0, 1_000);
+    }
+    for (const { admin } of [to, from]) await admin.cluster('SETSLOT', slot, 'NODE', toId!);
+  }
+
+  test('serves a dispatcher, while its slot is moved and after its master has died', async () => {
+    index = await room.openIndex(
+      {},
+      `redis+cluster://127.0.0.1:${nodes[5]!.port},127.0.0.1:${nodes[0]!.port}`,
+    );
+    await room.startDispatcher({ index });
+    await expectStarts(3);
+    const first = await findOwner();
+    await expectPlacesOn(first);
+
+    const second = nodes.slice(0, 3).find((node) => node !== first)!;
+    await moveSlot(first, second);
+    expect(await findOwner()).toBe(second);
+    await expectStarts(3);
+    await expectPlacesOn(second);
+
+    await second.kill();
+    nodes = nodes.filter((node) => node !== second);
+    await expectStarts(3);
+    await waitUntil('a replica has taken over', async () => (await findOwner()) !== second);
+    await expectPlacesOn(await findOwner());
+  });
+});
