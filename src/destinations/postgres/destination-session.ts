@@ -51,10 +51,9 @@ export async function withDestination<T>(
   doing: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  let client = context.idle;
-  context.idle = null;
+  let client: Client | undefined;
   try {
-    client ??= await connectFor(context);
+    client = await takeConnection(context);
     const result = await work(client);
     await keep(context, client);
     return result;
@@ -67,6 +66,13 @@ export async function withDestination<T>(
 async function keep(context: DestinationContext, client: Client): Promise<void> {
   if (context.idle) return disconnect(client);
   context.idle = client;
+}
+
+/** The idle connection, or a new one; whoever takes it ends it. */
+export async function takeConnection(context: DestinationContext): Promise<Client> {
+  const { idle } = context;
+  context.idle = null;
+  return idle ?? (await connectFor(context));
 }
 
 async function connectFor(context: DestinationContext): Promise<Client> {

@@ -12,7 +12,7 @@ import type {
   Reject,
 } from '../../ports/destination.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
-import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
+import { destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident, identList } from '../../postgres-client/quote.ts';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { sqlstateOf } from '../../postgres-client/driver-errors.ts';
@@ -27,7 +27,12 @@ import {
   stopUnlessHeld,
 } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
-import { inTransaction, type DestinationContext, type SqlRows } from './destination-session.ts';
+import {
+  inTransaction,
+  takeConnection,
+  type DestinationContext,
+  type SqlRows,
+} from './destination-session.ts';
 import { fetchSameKey } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
@@ -46,12 +51,12 @@ import { qualifiedName, rowsSwallowed } from './target-name.ts';
  */
 const maxChained = 9;
 
-/** Takes the lease and connects the writer. */
+/** Takes the lease, and goes on writing over the same connection. */
 export async function openWriter(context: DestinationContext, lease: LeaseRequest): Promise<PartitionWriter> {
   const taken = await takeLease(context, lease);
   let client: Client | undefined;
   try {
-    client = await connect(context.access);
+    client = await takeConnection(context);
     const { relation, plan } = taken.load;
     const { answerMs } = context.timeouts;
     const names = plan.columns.map((column) => column.name);

@@ -24,6 +24,8 @@ afterAll(async () => {
 let run: RunId;
 let load: OpenLoad;
 let writer: PartitionWriter;
+/** Connections that were there before the writer. */
+let before: number;
 beforeEach(async () => {
   proxy.mend();
   await room.to.query('drop table if exists target');
@@ -33,6 +35,7 @@ beforeEach(async () => {
     access: { host: '127.0.0.1', port: proxy.port },
     timeouts: { lockMs: 300, graceMs: 100 },
   });
+  before = proxy.connections;
   writer = await through.takeLease({ run, load: load.loadId, partition: 1, epoch: nextEpoch() });
 });
 
@@ -73,6 +76,13 @@ const expectLeft = async (left: number) => {
   const sent = await rowsAsText(room.from, 'select id from numbers');
   expect(await rowsAsText(room.to, 'select id from target')).toEqual(sent);
 };
+
+test('a batch goes over the connection that took the lease', async () => {
+  await (
+    await fill(1, 10)
+  )();
+  expect(proxy.connections - before).toBe(1);
+});
 
 test('the commit leaves the server waiting for rows; when none come, it leaves nothing', async () => {
   expect(load.plan.format).toBe('binary');
