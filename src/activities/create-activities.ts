@@ -1,14 +1,15 @@
 /** The activities of a run, over ports: each does one thing, may be repeated, and tells its errors by code. */
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import { finishRun, publishLimitsOf } from '../copy/finish-run.ts';
 import { callOf } from '../copy/epoch.ts';
 import { prepareLoad } from '../copy/prepare-load.ts';
+import { describeError } from '../domain/describe-error.ts';
 import { hasCode, PenstockError } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
 import { isFinal } from '../domain/run-states.ts';
 import { parseDurationMs } from '../domain/duration-spec.ts';
 import type { Destination } from '../ports/destination.ts';
-import type { RunWork } from '../ports/run-store.ts';
+import type { RunStep, RunWork } from '../ports/run-store.ts';
 import type { Source } from '../ports/source.ts';
 import { closeRun, recordEnd } from './close-run.ts';
 import type {
@@ -30,11 +31,11 @@ import { logUnexpected, toFailure } from './to-failure.ts';
 /** The short activities. */
 export function createRunActivities(deps: ActivityDeps): RunActivities {
   return {
-    prepareRun: ({ runId }) => beside(deps, () => prepare(deps, runId as RunId), toFailure),
-    finishRun: (input) => beside(deps, () => finish(deps, input), toFailure),
-    pauseRun: (input) => beside(deps, () => pause(deps, input), toRecordFailure),
-    failRun: (input) => beside(deps, () => fail(deps, input), toRecordFailure),
-    cancelRun: (input) => beside(deps, () => cancel(deps, input), toRecordFailure),
+    prepareRun: (input) => beside(deps, 'prepare', input, () => prepare(deps, input.runId as RunId)),
+    finishRun: (input) => beside(deps, 'finish', input, () => finish(deps, input)),
+    pauseRun: (input) => beside(deps, 'close', input, () => pause(deps, input)),
+    failRun: (input) => beside(deps, 'close', input, () => fail(deps, input)),
+    cancelRun: (input) => beside(deps, 'close', input, () => cancel(deps, input)),
   };
 }
 
@@ -162,11 +163,12 @@ async function fail(deps: ActivityDeps, { runId, failure, mayHaveWriters }: Fail
   }
 }
 
-/** Runs the work with heartbeats beside it, and makes its errors fit for the history. */
+/** Runs the work with heartbeats beside it; makes its errors fit for the history, and shows those that are tried again. */
 async function beside<T>(
-  { logger }: ActivityDeps,
+  { logger, runs }: ActivityDeps,
+  step: RunStep,
+  { runId }: RunRef,
   work: () => Promise<T>,
-  mapError: (error: unknown) => Error,
 ): Promise<T> {
   const context = Context.current();
   const stopBeating = beat(context);
@@ -175,7 +177,12 @@ async function beside<T>(
   } catch (error) {
     if (context.cancellationSignal.aborted) throw context.cancellationSignal.reason;
     logUnexpected(logger, error, { workflow: context.info.workflowExecution?.workflowId });
-    throw mapError(error);
+    const failure = step === 'close' ? toRecordFailure(error) : toFailure(error);
+    if (!(failure instanceof ApplicationFailure && failure.nonRetryable))
+      await runs
+        .noteRetry(runId as RunId, step, describeError(error))
+        .catch((err: unknown) => logger.debug({ err, run: runId }, 'a failure is not shown for now'));
+    throw failure;
   } finally {
     stopBeating();
   }

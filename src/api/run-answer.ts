@@ -11,6 +11,7 @@ export function answerRun(run: Run, { publicUrl = '', temporalUiUrl, temporalNam
   return {
     ...run,
     error: answerError(run.error),
+    retry: run.retry && { ...run.retry, cure: cureOf(run.retry.code) },
     links: {
       self: `${publicUrl}/v1/runs/${run.id}`,
       sync: `${publicUrl}/v1/syncs/${run.syncId}`,

@@ -47,6 +47,18 @@ export const run = z
     endedAt: timestamp.nullable(),
     workflowId: z.string(),
     error: runError.nullable(),
+    retry: z
+      .object({
+        step: z.string().describe('prepare, partition 1 …, finish or close.'),
+        code: z.string(),
+        message: z.string(),
+        cure: z.string(),
+        times: z.int().describe('In a row, without getting any further.'),
+        since: timestamp,
+        nextAt: timestamp.describe('The next try.'),
+      })
+      .nullable()
+      .describe('What it has failed with and tries again by itself.'),
     receipt: receipt.nullable(),
     progress: z.object({ rows: count, bytes: count, batches: count }),
     attempts: z.int(),

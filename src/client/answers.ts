@@ -115,6 +115,17 @@ export interface CadenceAnswer {
   ranEveryS: number | null;
 }
 
+/** What a run has failed with and tries again by itself. */
+export interface RunRetryAnswer {
+  step: string;
+  code: string;
+  message: string;
+  cure: string;
+  times: number;
+  since: Timestamp;
+  nextAt: Timestamp;
+}
+
 export interface RunAnswer {
   id: string;
   tenantId: string;
@@ -133,6 +144,7 @@ export interface RunAnswer {
   endedAt: Timestamp | null;
   workflowId: string;
   error: { code: string; message: string | null; cure: string } | null;
+  retry: RunRetryAnswer | null;
   receipt: Receipt | null;
   progress: { rows: number; bytes: number; batches: number };
   attempts: number;

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../domain/errors.ts';
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { AttemptOutcome, Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { TriggerPlan } from '../domain/trigger.ts';
+import type { RunStep } from './run-store.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
 
 /** Rows committed by all attempts so far. */
@@ -10,6 +11,18 @@ export interface RunProgress {
   rows: number;
   bytes: number;
   batches: number;
+}
+
+/** What a run at work has failed with, and tries again. */
+export interface RunRetry {
+  step: RunStep;
+  code: ErrorCode;
+  message: string;
+  /** In a row, without getting any further. */
+  times: number;
+  since: string;
+  /** The next try. */
+  nextAt: string;
 }
 
 export interface Run {
@@ -31,6 +44,8 @@ export interface Run {
   endedAt: string | null;
   workflowId: string;
   error: { code: ErrorCode; message: string | null } | null;
+  /** null: nothing is known to be in its way. */
+  retry: RunRetry | null;
   receipt: Receipt | null;
   progress: RunProgress;
   /** Executions of the copy activity so far. */

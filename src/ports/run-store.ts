@@ -1,4 +1,5 @@
 /** The control database as the activities of a run see it: one run, its frozen spec, its changes of status. */
+import type { Failure } from '../domain/describe-error.ts';
 import type { LoadId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { AttemptOutcome, Receipt, RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
@@ -35,8 +36,11 @@ export interface AttemptCounts {
 
 export interface AttemptEnd extends AttemptCounts {
   outcome: AttemptOutcome;
-  error?: { code: string; class: 'transient' | 'persistent'; message: string };
+  error?: Failure & { class: 'transient' | 'persistent' };
 }
+
+/** Where a run may fail and try again: one partition, or what comes before, after and at the end of all. */
+export type RunStep = 'prepare' | `partition ${number}` | 'finish' | 'close';
 
 export interface RunStore {
   /**
@@ -60,6 +64,8 @@ export interface RunStore {
   isSyncDeleted(syncId: string): Promise<boolean>;
   /** Records something that happened to the run, for its story. Names and counts, no values. */
   note(runId: RunId, kind: `run.${string}`, data: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Shows that the step has failed and is tried again; attempts at partitions show it by their ends. */
+  noteRetry(runId: RunId, step: RunStep, failure: Failure): Promise<void>;
   beginAttempt(attempt: AttemptKey & { worker: string }): Promise<void>;
   reportAttempt(attempt: AttemptKey, counts: AttemptCounts): Promise<void>;
   endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;

@@ -13,19 +13,24 @@ const maxMessageLength = 2_000;
 /** Records that an attempt begins; repeated, it changes nothing. */
 export async function insertAttempt(tx: Tx, attempt: AttemptKey & { worker: string }): Promise<void> {
   await tx.query(
-    `insert into penstock.run_attempt (run_id, partition, epoch, tenant_id, worker)
+    `with prepared as (update penstock.run set retry = null where id = $1 and retry->>'step' = 'prepare')
+     insert into penstock.run_attempt (run_id, partition, epoch, tenant_id, worker)
      select id, $2, $3, tenant_id, $4 from penstock.run where id = $1
      on conflict (run_id, partition, epoch) do nothing`,
     [attempt.runId, attempt.partition, attempt.epoch, attempt.worker],
   );
 }
 
+/** The run moves; what its partition failed with is overcome where it got further. */
+const moved = (gotFurther: string): string => `
+  update penstock.run set moved_at = clock_timestamp(),
+    retry = case when retry->>'step' = 'partition ' || $2::integer and (${gotFurther}) then null else retry end
+  where id = $1 and ended_at is null`;
+
 /** Records what the attempt has committed so far (never less than before), and that the run moves. */
 export async function updateAttempt(tx: Tx, attempt: AttemptKey, counts: AttemptCounts): Promise<void> {
   await tx.query(
-    `with moved as (
-       update penstock.run set moved_at = clock_timestamp() where id = $1 and ended_at is null
-     )
+    `with moved as (${moved('$6 > 0')})
      update penstock.run_attempt
      set rows = greatest(rows, $4), bytes = greatest(bytes, $5), batches = greatest(batches, $6)
      where run_id = $1 and partition = $2 and epoch = $3 and ended_at is null`,
@@ -36,9 +41,7 @@ export async function updateAttempt(tx: Tx, attempt: AttemptKey, counts: Attempt
 /** Records how the attempt ended; the first end counts. */
 export async function finishAttempt(tx: Tx, attempt: AttemptKey, end: AttemptEnd): Promise<void> {
   await tx.query(
-    `with moved as (
-       update penstock.run set moved_at = clock_timestamp() where id = $1 and ended_at is null
-     )
+    `with moved as (${moved(`$6 > 0 or $7 = 'finished'`)})
      update penstock.run_attempt
      set rows = greatest(rows, $4), bytes = greatest(bytes, $5), batches = greatest(batches, $6), outcome = $7,
          error_code = $8, error_class = $9, error_message = left($10, ${maxMessageLength}),

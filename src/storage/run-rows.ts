@@ -4,6 +4,7 @@ import type { RunId } from '../domain/ids.ts';
 import type { Run, RunEvent, RunFilter } from '../ports/run-control.ts';
 import type { Page, PageRequest } from '../ports/scope.ts';
 import { afterNumber, afterTimeAndId, cutPage } from './pages.ts';
+import { describeRetry, type RetryColumn } from './run-retry.ts';
 import { fromMicros, isoOf, microsOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
@@ -17,7 +18,7 @@ const columns = `r.id, r.tenant_id as "tenantId", r.sync_id as "syncId", s.name 
   r.workflow_id as "workflowId",
   case when r.error_code is not null
     then json_build_object('code', r.error_code, 'message', r.error_message) end as error,
-  ${withAllCounts} as receipt, a.progress, a.attempts, ${microsOf('r.queued_at')} as micros`;
+  r.retry, ${withAllCounts} as receipt, a.progress, a.attempts, ${microsOf('r.queued_at')} as micros`;
 
 /** Sums of its attempts. */
 const tables = `penstock.sync s, lateral (
@@ -26,9 +27,12 @@ const tables = `penstock.sync s, lateral (
         'batches', coalesce(sum(batches), 0)) as progress
     from penstock.run_attempt where run_id = r.id) a`;
 
-type RunRow = Run & { micros: string };
+type RunRow = Omit<Run, 'retry'> & { retry: RetryColumn | null; micros: string };
 
-const runOf = ({ micros: _micros, ...run }: RunRow): Run => run;
+const runOf = ({ micros: _micros, retry, ...run }: RunRow): Run => ({
+  ...run,
+  retry: retry && describeRetry(retry),
+});
 
 /** NOT_FOUND when the role sees no such run. */
 export async function fetchRun(tx: Tx, runId: string): Promise<Run> {

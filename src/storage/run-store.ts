@@ -13,6 +13,7 @@ import type { SecretBox } from '../ports/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { coolSource } from './connection-limits.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
+import { noteRetry } from './run-retry.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
 import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
 import { noteFingerprint } from './source-fingerprint.ts';
@@ -89,11 +90,19 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
         return (await tx.query(sql, [syncId])).rowCount === 1;
       }),
     note: (runId, kind, data) => asEngine(pool, (tx) => insertRunEvent(tx, { runId, kind, data })),
+    noteRetry: (runId, step, failure) =>
+      asEngine(pool, (tx) => noteRetry(tx, runId, { step, failure, progressed: false })),
     beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
     reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
     endAttempt: async (attempt, end) => {
       const cooled = await asEngine(pool, async (tx) => {
         await finishAttempt(tx, attempt, end);
+        if (end.error?.class === 'transient')
+          await noteRetry(tx, attempt.runId, {
+            step: `partition ${attempt.partition}`,
+            failure: end.error,
+            progressed: end.batches > 0,
+          });
         return end.error?.code === 'SOURCE_THROTTLED' ? coolSource(tx, attempt.runId, coolMs) : [];
       });
       if (cooled.length === 0) return;

@@ -37,6 +37,7 @@ const run: RunAnswer = {
   progress: { rows: 1_005_000, bytes: 9, batches: 21 },
   receipt,
   error: null,
+  retry: null,
   links: { self: '', sync: '' },
 };
 

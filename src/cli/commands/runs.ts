@@ -63,7 +63,7 @@ const rowOf = (run: RunAnswer) => ({
   'queued at': run.queuedAt,
   seconds: secondsOf(run),
   rows: run.receipt?.read ?? run.progress.rows,
-  error: run.error?.code ?? '',
+  error: run.error?.code ?? (run.retry ? `${run.retry.code}, tried again` : ''),
 });
 
 const rowOfAttempt = ({ partition, worker, endedAt, rows, error }: RunAttemptAnswer) => ({
@@ -75,7 +75,7 @@ const rowOfAttempt = ({ partition, worker, endedAt, rows, error }: RunAttemptAns
 });
 
 function describe(run: RunAnswer): string {
-  const { links, receipt, error, progress } = run;
+  const { links, receipt, error, retry, progress } = run;
   const lines: readonly (readonly [string, string | number | null | undefined])[] = [
     ['run', run.id],
     ['sync', `${run.syncName} (version ${run.syncVersion})`],
@@ -94,6 +94,11 @@ function describe(run: RunAnswer): string {
           .join(', '),
     ],
     ['error', error && `${error.code} ${error.message ?? ''}`],
+    [
+      'retry',
+      retry &&
+        `${retry.step}: ${retry.code} ${retry.message} — failed ${retry.times} × in a row, next try at ${retry.nextAt}`,
+    ],
     ['workflow', links.temporal ?? run.workflowId],
   ];
   return lines

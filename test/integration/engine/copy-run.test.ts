@@ -49,14 +49,15 @@ async function startWorker(...kinds: Parameters<CopyingRoom['startWorker']>): Pr
   return worker;
 }
 
-async function plantSync(name: string): Promise<void> {
+async function plantSync(name: string, connection = 'source'): Promise<void> {
   await room.source.query(
     `create table ${name} as
      select id, 'user ' || id || ' ''"\\ €' as label, id * 1.5 as amount, now() as at
      from generate_series(1, ${rows}) id;
      alter table ${name} add primary key (id)`,
   );
-  await room.addSync({ name, mode: 'append', key: ['id'], limits: { batchRows } });
+  const source = { connection, query: `select * from ${name}` };
+  await room.addSync({ name, source, mode: 'append', key: ['id'], limits: { batchRows } });
 }
 
 /** The target stops in the middle of the batch with this row, until the gate is opened. */
@@ -283,6 +284,41 @@ describe('a run', () => {
       expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
       const loud = (await loudLines()).filter((line) => !before.includes(line));
       expect(loud).toEqual([expect.stringContaining('control database does not answer')]);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  test('whose source is away shows what it waits for and its next try, until the source is back', async () => {
+    await haveWorker();
+    const { host, port, database, user } = await room.store.connections.fetch(room.scope, 'source');
+    const proxy = await startTcpProxy({ host, port });
+    try {
+      await room.store.connections.create(room.scope, {
+        name: 'shaky',
+        kind: 'postgres',
+        tls: { mode: 'disable' },
+        host: '127.0.0.1',
+        port: proxy.port,
+        database,
+        user,
+        password: room.password,
+      });
+      await plantSync('shaky', 'shaky');
+      proxy.intercept('toServer', () => 'cut');
+      const gate = await blockAtRow('shaky', gatedRow);
+      const run = await room.startRun('shaky');
+      const retry = async () => (await run.fetch()).retry;
+      await waitUntil('it waits for the next try', async () => ((await retry())?.times ?? 0) > 1);
+      expect(await retry()).toMatchObject({ step: 'prepare', code: 'SOURCE_UNREACHABLE' });
+      expect(Date.parse((await retry())!.nextAt)).toBeGreaterThan(Date.parse((await retry())!.since));
+      proxy.mend();
+      await waitUntil('the copy is in the middle of a batch', () => gate.reached());
+      expect(await retry()).toBeNull();
+      expect(await run.fetch()).toMatchObject({ status: 'running', error: null });
+      await gate.open();
+      expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+      await expectEqual('shaky');
     } finally {
       await proxy.close();
     }

@@ -7,7 +7,9 @@ import type { RunStore } from '../../../src/ports/run-store.ts';
 import type { ConnectionLimits } from '../../../src/ports/schedule-index.ts';
 import { passwordContext } from '../../../src/storage/connection-secret.ts';
 import { createRunStore } from '../../../src/storage/run-store.ts';
+import { fetchRun } from '../../../src/storage/run-rows.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
+import { asEngine } from '../../../src/storage/transaction.ts';
 import {
   createControlDatabase,
   plantTenant,
@@ -301,6 +303,72 @@ describe('attempts', () => {
     await store.reportAttempt(attempt, counts);
     const { rows } = await pool.query(`select moved_at > '2026-01-01' as moved from penstock.run`);
     expect(rows).toEqual([{ moved: true }]);
+  });
+});
+
+describe('what a run fails with and tries again', () => {
+  const failure = { code: 'SOURCE_UNREACHABLE', message: 'refused' } as const;
+  const attempt = (runId: RunId, partition: number, epoch: string) => ({ runId, partition, epoch });
+  const noProgress = { rows: 0, bytes: 0, batches: 0 };
+  const failed = (batches: number) =>
+    ({
+      ...noProgress,
+      batches,
+      outcome: 'failed',
+      error: { ...failure, class: 'transient' },
+    }) as const;
+  async function shown(runId: RunId) {
+    const { retry } = await asEngine(pool, (tx) => fetchRun(tx, runId));
+    return retry && [retry.step, retry.times, Date.parse(retry.nextAt) - Date.parse(retry.since)];
+  }
+
+  test('is counted by the step, with the time of the next try', async () => {
+    const runId = await plantRun('running');
+    await store.noteRetry(runId, 'prepare', failure);
+    expect(await asEngine(pool, (tx) => fetchRun(tx, runId))).toMatchObject({
+      retry: { ...failure, step: 'prepare', times: 1 },
+    });
+    expect(await shown(runId)).toEqual(['prepare', 1, 1_000]);
+    await store.noteRetry(runId, 'prepare', failure);
+    expect((await shown(runId))?.slice(0, 2)).toEqual(['prepare', 2]);
+    await store.noteRetry(runId, 'finish', failure);
+    expect(await shown(runId)).toEqual(['finish', 1, 1_000]);
+  });
+
+  test('is over when copying begins, or the run is another', async () => {
+    const runId = await plantRun('running');
+    await store.noteRetry(runId, 'prepare', failure);
+    await store.prepare(runId);
+    expect(await shown(runId)).not.toBeNull();
+    await store.beginAttempt({ ...attempt(runId, 1, '1'), worker: 'w1' });
+    expect(await shown(runId)).toBeNull();
+    await store.noteRetry(runId, 'finish', failure);
+    await store.fail(runId, failure);
+    expect(await shown(runId)).toBeNull();
+    await store.noteRetry(runId, 'close', failure);
+    expect(await shown(runId)).toBeNull();
+  });
+
+  test('of a partition is over when that partition gets further, and counted anew when it fails after that', async () => {
+    const runId = await plantRun('running');
+    for (const [partition, epoch] of [
+      [1, '1'],
+      [2, '1'],
+      [1, '2'],
+      [1, '3'],
+    ] as const)
+      await store.beginAttempt({ ...attempt(runId, partition, epoch), worker: 'w1' });
+    await store.endAttempt(attempt(runId, 1, '1'), failed(0));
+    expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 1]);
+    await store.reportAttempt(attempt(runId, 2, '1'), { ...noProgress, batches: 1 });
+    await store.reportAttempt(attempt(runId, 1, '2'), noProgress);
+    expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 1]);
+    await store.endAttempt(attempt(runId, 1, '2'), failed(0));
+    expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 2]);
+    await store.reportAttempt(attempt(runId, 1, '3'), { ...noProgress, batches: 1 });
+    expect(await shown(runId)).toBeNull();
+    await store.endAttempt(attempt(runId, 1, '3'), failed(1));
+    expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 1]);
   });
 });
 
