@@ -120,9 +120,9 @@ test('rows refuse a run whose source cools down, and say for how long; it starts
 test('a run that is not due yet leaves its place to others until then', async () => {
   const planted = await plantDue({ count: 1 });
   const [runId] = await queue(planted);
-  await room.pool.query(`update penstock.run set due_at = clock_timestamp() + interval '2 s' where id = $1`, [
-    runId,
-  ]);
+  // Far enough for a busy machine to see it wait.
+  const soon = `clock_timestamp() + interval '6 s'`;
+  await room.pool.query(`update penstock.run set due_at = ${soon} where id = $1`, [runId]);
   await index.offerRuns([{ ...planted, runId: runId!, syncId: planted.syncIds[0]!, score: 0 }]);
   await room.startDispatcher({
     options: { globalCap: 1, ...quickSweeps, lookEveryMs: 60_000, sweepEveryMs: 60_000 },
