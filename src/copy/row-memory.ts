@@ -2,10 +2,11 @@
  * The byte budget for rows on their way, shared by every partition of a worker process. Buffers of the usual size are
  * used again and again, so that the process does not grow with the number of rows.
  */
+import { heldRowsMiB } from '../domain/sync-spec.ts';
 import type { RowMemory } from '../ports/source.ts';
 
 /** What a process may hold at once. */
-const rowMemoryBytes = 64 * 1024 * 1024;
+const rowMemoryBytes = heldRowsMiB * 1024 * 1024;
 
 /** Size of the usual buffer: big enough that a write costs nothing per row. */
 export const sliceBytes = 256 * 1024;

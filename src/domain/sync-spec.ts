@@ -29,11 +29,21 @@ const size = z
   .string()
   .refine((t) => parseSizeBytes(t) !== undefined, 'a whole number with a unit, such as 16MiB');
 
+/** The rows that a worker holds at once, those of all its runs together; a batch is held until it is committed. */
+export const heldRowsMiB = 64;
+
 const identifier = z.string().min(1).max(63);
 
 const limitsSchema = z.strictObject({
   batchRows: z.int().min(1).max(10_000_000).default(50_000).describe('Rows between two checkpoints.'),
-  batchBytes: size.default('16MiB').describe('Bytes between two checkpoints, whichever comes first.'),
+  batchBytes: size
+    .refine(
+      (t) => !(parseSizeBytes(t)! > heldRowsMiB * sizeUnits.MiB),
+      `at most ${heldRowsMiB}MiB, which is what a worker holds of rows at once`,
+    )
+    .refine((t) => parseSizeBytes(t) !== 0, 'more than nothing')
+    .default('16MiB')
+    .describe(`Bytes between two checkpoints, whichever comes first; at most ${heldRowsMiB}MiB.`),
   parallel: z.int().min(1).max(16).default(1).describe('Ranges of the key that are copied at once.'),
   maxDuration: durationSchema
     .optional()

@@ -113,6 +113,8 @@ describe('a sync with', () => {
     ['/priority', { '/priority': 2.5 }, /./],
     ['/limits/batchRows', { '/limits': { batchRows: 0 } }, /./],
     ['/limits/batchBytes', { '/limits': { batchBytes: '16MB' } }, /16MiB/],
+    ['/limits/batchBytes', { '/limits': { batchBytes: '65MiB' } }, /at most 64MiB/],
+    ['/limits/batchBytes', { '/limits': { batchBytes: '0B' } }, /more than nothing/],
     ['/schedule', { '/schedule': {} }, /none of cron, every, at, anyOf, after, manual/],
     ['/schedule', { '/schedule': 'hourly' }, /not an object/],
     ['/schedule', { '/schedule': { cron: '0 * * * *', every: '5m' } }, /cron and every/],
