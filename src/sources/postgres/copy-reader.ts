@@ -104,7 +104,7 @@ export class CopyReader implements Submittable {
 
   #pause(): void {
     this.lastDataMs = null;
-    this.#connection.stream.pause();
+    if (this.#driverListener) this.#connection.stream.pause();
   }
 
   #resume(): void {
@@ -256,7 +256,7 @@ export class CopyReader implements Submittable {
     this.#resume();
   }
 
-  /** The rest is the driver's. */
+  /** The rest is the driver's, which reads it at once, however busy the pipe is. */
   #handBack(rest: Buffer): null {
     const { stream } = this.#connection;
     this.lastDataMs = null;
@@ -266,6 +266,7 @@ export class CopyReader implements Submittable {
     stream.on('data', driverListener);
     if (canLend(stream)) stream.lends = false;
     driverListener(Buffer.from(rest));
+    stream.resume();
     return null;
   }
 }

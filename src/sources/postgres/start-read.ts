@@ -10,7 +10,7 @@ import { rowOf, rowsOf, runAll, withDeadline } from '../../postgres-client/query
 import { cancelStatement } from '../../postgres-client/cancel-statement.ts';
 import { classifySourceError } from './classify-error.ts';
 import { CopyReader } from './copy-reader.ts';
-import { CursorReader, maxFetchBytes } from './cursor-reader.ts';
+import { CursorReader, maxCursorBytes } from './cursor-reader.ts';
 import { nameTypes } from './name-types.ts';
 import { parseFilled } from './placeholders.ts';
 import { asSubselect, readStatement } from './read-statement.ts';
@@ -25,7 +25,7 @@ export async function startRead(
   memory: RowMemory,
   request: ReadRequest,
 ): Promise<SourceRead> {
-  const options = request.reader === 'copy' ? { gulps: true } : { maxAnswerBytes: maxFetchBytes };
+  const options = request.reader === 'copy' ? { gulps: true } : { maxAnswerBytes: maxCursorBytes };
   const client = await connect(access, options).catch((error: unknown) => {
     throw classifySourceError(error, doing);
   });

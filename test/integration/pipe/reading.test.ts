@@ -5,6 +5,7 @@ import type { ReadRequest, Source, SourceRead } from '../../../src/ports/source.
 import { openPostgresSource } from '../../../src/sources/postgres/postgres-source.ts';
 import { createPipeRoom, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
 let proxy: TcpProxy;
@@ -147,11 +148,29 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     },
   );
 
-  test.each([0, 1, 199, 200, 201, 400, 1000])('%i rows are that many', async (count) => {
+  test.each([0, 1, 999, 1000, 1001, 2000, 5000])('%i rows are that many', async (count) => {
     const read = await room.source.read(
       request(`select i as id, repeat('x', i % 300) as filler from generate_series(1, ${count}) as i`),
     );
     expect(await readAll(read)).toBe(count);
+    await read.close();
+  });
+
+  test('rows may be wide: those that come while the pipe is busy are left to the server', async () => {
+    // Each row that the server makes leaves a lock.
+    const filler = `repeat('x', 3 << 20) || pg_advisory_lock_shared(i)`;
+    const query = `select i as id, ${filler} as filler from generate_series(1, 60) as i`;
+    const read = await room.source.read(request(query, { key: [] }));
+    let made = 0;
+    await waitUntil('the server makes no more rows', async () => {
+      const before = made;
+      const sql = `select from pg_locks where locktype = 'advisory' and pid = any ($1)`;
+      made = (await room.from.query(sql, [await backends()])).rowCount!;
+      await room.from.query('select pg_sleep(0.3)');
+      return made > 0 && made === before;
+    });
+    expect(made).toBeLessThan(40);
+    expect(await readAll(read)).toBe(60);
     await read.close();
   });
 
