@@ -61,7 +61,7 @@ async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
         sync: work.syncId,
         syncVersion: work.syncVersion,
         spec: work.spec,
-        movesCursor: work.origin !== 'backfill',
+        window: work.window ?? undefined,
         signal: Context.current().cancellationSignal,
       },
     );
@@ -89,7 +89,7 @@ async function isUnchanged({ runs }: ActivityDeps, work: RunWork, source: Source
   const { skipIfUnchanged } = work.spec;
   if (skipIfUnchanged === undefined) return false;
   const unchanged = await runs.noteFingerprint(work.runId, await source.fetchFingerprint(skipIfUnchanged));
-  return unchanged && work.origin === 'schedule';
+  return unchanged && (work.origin === 'schedule' || work.origin === 'after');
 }
 
 /** Whether the table is still a deleted sync's: it gives it up as soon as its runs have ended and its destination answers. */

@@ -19,9 +19,11 @@ export async function addOpenApi(app: ApiApp, { version, links }: ApiDeps): Prom
       },
       ...(links.publicUrl === undefined ? {} : { servers: [{ url: links.publicUrl }] }),
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
-      tags: ['tenants', 'api keys', 'connections', 'syncs', 'runs', 'workers', 'health'].map((name) => ({
-        name,
-      })),
+      tags: ['tenants', 'api keys', 'connections', 'syncs', 'runs', 'backfills', 'workers', 'health'].map(
+        (name) => ({
+          name,
+        }),
+      ),
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,

@@ -40,6 +40,7 @@ export const run = z
     waitingReason: z.enum(waitingReasons).nullable(),
     endReason: z.string().nullable().describe('Why it was cancelled: requested, missed, sync_deleted …'),
     priority: z.int(),
+    backfillId: z.string().nullable().describe('Of which it is a part.'),
     nominalAt: timestamp.nullable(),
     dueAt: timestamp,
     queuedAt: timestamp,

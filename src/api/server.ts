@@ -19,6 +19,7 @@ import { addApiKeyRoutes } from './routes/api-keys.ts';
 import { addConnectionGrantRoutes } from './routes/connection-grants.ts';
 import { addConnectionRoutes } from './routes/connections.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addBackfillRoutes } from './routes/backfills.ts';
 import { addPauseRoutes } from './routes/pauses.ts';
 import { addProblemRoutes } from './routes/problems.ts';
 import { addRunRoutes } from './routes/runs.ts';
@@ -76,6 +77,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   addSyncVerbRoutes(app, deps, closing.signal);
   addSyncCheckRoutes(app, deps, closing.signal);
   addRunRoutes(app, deps, closing.signal);
+  addBackfillRoutes(app, deps);
   addWorkerRoutes(app, deps);
   await app.ready();
   return app;

@@ -30,6 +30,18 @@ export const commandTable: Readonly<Record<string, CommandEntry>> = {
     summary: 'Run a sync now',
     load: () => import('./commands/trigger.ts'),
   },
+  skip: {
+    summary: 'Record the next due time of a sync and do not run it',
+    load: () => import('./commands/skip.ts'),
+  },
+  move: {
+    summary: 'Let the next due time of a sync start later',
+    load: () => import('./commands/move.ts'),
+  },
+  backfill: {
+    summary: 'Read a stretch of a sync’s cursor again',
+    load: () => import('./commands/backfill.ts'),
+  },
   pause: {
     summary: 'Record due times of a sync, a tenant or all and do not run them',
     load: () => import('./commands/pause.ts'),

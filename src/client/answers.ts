@@ -6,6 +6,7 @@ import type { ApiKeyRole } from '../domain/access.ts';
 import type { RunOrder } from '../domain/priority.ts';
 import type {
   AttemptOutcome,
+  BackfillStatus,
   Receipt,
   RunOrigin,
   RunStatus,
@@ -126,6 +127,27 @@ export interface RunRetryAnswer {
   nextAt: Timestamp;
 }
 
+/** A stretch of a sync's cursor that is read again, part by part. */
+export interface BackfillAnswer {
+  id: string;
+  tenantId: string;
+  syncId: string;
+  syncName: string;
+  /** Rows whose cursor is above `from`, up to and with `to`. */
+  from: string;
+  to: string;
+  every: string | null;
+  status: BackfillStatus;
+  parts: number;
+  /** Parts that have succeeded, and the rows that they have read. */
+  done: number;
+  rows: number;
+  /** The part that is queued or at work, or was the last. */
+  current: { part: number; from: string; to: string; runId: string; status: RunStatus };
+  createdAt: Timestamp;
+  endedAt: Timestamp | null;
+}
+
 export interface RunAnswer {
   id: string;
   tenantId: string;
@@ -137,6 +159,8 @@ export interface RunAnswer {
   waitingReason: WaitingReason | null;
   endReason: string | null;
   priority: number;
+  /** Of which it is a part. */
+  backfillId: string | null;
   nominalAt: Timestamp | null;
   dueAt: Timestamp;
   queuedAt: Timestamp;

@@ -9,6 +9,7 @@ import type { VerifyReport } from '../domain/verify-report.ts';
 import type { SyncSpecInput } from '../domain/sync-spec.ts';
 import type {
   ApiKeyAnswer,
+  BackfillAnswer,
   CadenceAnswer,
   ConnectionAnswer,
   Page,
@@ -91,6 +92,7 @@ export function createClient(options: ClientOptions) {
     syncs: syncsOf(send),
     schedules: schedulesOf(send),
     runs: runsOf(send),
+    backfills: backfillsOf(send),
   };
 }
 
@@ -175,15 +177,28 @@ const syncsOf = (send: Send) => ({
     const { id } = await send<{ id: string }>('POST', `${at('syncs', ref)}/trigger`, { ...whose(of), body });
     return createRunHandle(send, id);
   },
+  /** Reads a stretch of its cursor again: rows above `from`, up to and with `to`, `every` so much by a run of its own. */
+  backfill: (
+    ref: string,
+    {
+      tenantId,
+      ...body
+    }: Whose & { from: string; to: string; every?: string | undefined; requestKey?: string | undefined },
+  ) => send<BackfillAnswer>('POST', `${at('syncs', ref)}/backfill`, { ...whose({ tenantId }), body }),
   pause: (ref: string, { reason, until, ...of }: Whose & PauseTerms = {}) =>
     send<SyncAnswer>('POST', `${at('syncs', ref)}/pause`, { ...whose(of), body: { reason, until } }),
   resume: (ref: string, of?: Whose) => send<SyncAnswer>('POST', `${at('syncs', ref)}/resume`, whose(of)),
   /** Lets its next due time be recorded and not run; `skip: false` takes that back. */
-  skipNext: (ref: string, { skip, nominalAt, ...of }: Whose & { skip?: boolean; nominalAt?: string } = {}) =>
-    send<SyncAnswer>('POST', `${at('syncs', ref)}/skip-next`, { ...whose(of), body: { skip, nominalAt } }),
+  skipNext: (
+    ref: string,
+    { skip, nominalAt, ...of }: Whose & { skip?: boolean; nominalAt?: string | undefined } = {},
+  ) => send<SyncAnswer>('POST', `${at('syncs', ref)}/skip-next`, { ...whose(of), body: { skip, nominalAt } }),
   /** Lets its next due time start later; null: at its time again. */
-  moveNext: (ref: string, to: string | null, { nominalAt, ...of }: Whose & { nominalAt?: string } = {}) =>
-    send<SyncAnswer>('POST', `${at('syncs', ref)}/move-next`, { ...whose(of), body: { to, nominalAt } }),
+  moveNext: (
+    ref: string,
+    to: string | null,
+    { nominalAt, ...of }: Whose & { nominalAt?: string | undefined } = {},
+  ) => send<SyncAnswer>('POST', `${at('syncs', ref)}/move-next`, { ...whose(of), body: { to, nominalAt } }),
   /** What a reset would meet: unfinished rows, cursor, tables with their rows. */
   describeReset: (ref: string, of?: Whose) =>
     send<ResetPreviewAnswer>('GET', `${at('syncs', ref)}/reset`, whose(of)),
@@ -245,6 +260,15 @@ const schedulesOf = (send: Send) => ({
         body: { schedule, from, count },
       })
     ).items,
+});
+
+const backfillsOf = (send: Send) => ({
+  fetch: (id: string, of?: Whose) => send<BackfillAnswer>('GET', at('backfills', id), whose(of)),
+  list: (query: PageQuery & { syncId?: string } = {}) =>
+    send<Page<BackfillAnswer>>('GET', '/v1/backfills', { query: { ...query } }),
+  /** Ends it and cancels the part in hand; what the parts before have written stays. */
+  cancel: (id: string, of?: Whose) =>
+    send<BackfillAnswer>('POST', `${at('backfills', id)}/cancel`, whose(of)),
 });
 
 const runsOf = (send: Send) => ({

@@ -115,8 +115,7 @@ async function copyLoads(
 ): Promise<Receipt> {
   const { run, spec, stop } = request;
   const patience = new Patience(request.retryForMs, stop, request.onRetry);
-  const prepare = () =>
-    prepareLoad(deps, { run, sync, syncVersion: 1, spec, movesCursor: true, signal: stop });
+  const prepare = () => prepareLoad(deps, { run, sync, syncVersion: 1, spec, signal: stop });
   if (request.first) await dealWithUnfinished(deps.destination, request, sync);
   // Refuses before it takes over: what another copy does with another plan goes on then.
   let load: OpenLoad | null = await prepare();

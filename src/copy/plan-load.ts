@@ -1,4 +1,5 @@
 /** Makes the plan of a load from a sync's spec and what the two ends say. Pure: refuses what cannot be kept exactly once. */
+import { checkBackfillable } from '../domain/backfill.ts';
 import { PenstockError } from '../domain/errors.ts';
 import { placeholdersIn } from '../domain/placeholders.ts';
 import { parseDurationMs } from '../domain/duration-spec.ts';
@@ -15,7 +16,8 @@ const defaultLagMs = 10_000;
 interface PlanInput {
   spec: SyncSpec;
   syncVersion: number;
-  movesCursor: boolean;
+  /** It reads a given window, and leaves the cursor alone. */
+  isBackfill?: boolean;
   probe: QueryProbe;
   target: { target: TableName; columns: readonly ResultColumn[] | null };
 }
@@ -26,10 +28,12 @@ export function parseTableName(text: string): TableName {
   return dot < 0 ? { schema: '', table: text } : { schema: text.slice(0, dot), table: text.slice(dot + 1) };
 }
 
-/** BAD_REQUEST; NOT_RESUMABLE for an upsert whose rows cannot be told apart by their key. */
-export function planLoad({ spec, syncVersion, movesCursor, probe, target }: PlanInput): LoadPlan {
+/** BAD_REQUEST; NOT_BACKFILLABLE; NOT_RESUMABLE for an upsert whose rows cannot be told apart by their key. */
+export function planLoad({ spec, syncVersion, isBackfill = false, probe, target }: PlanInput): LoadPlan {
+  if (isBackfill) checkBackfillable(spec);
   const order = orderOf(spec, probe);
-  const cursor = planCursor(spec, probe);
+  const planned = planCursor(spec, probe);
+  const cursor = isBackfill && planned ? { ...planned, lookbackMs: 0 } : planned;
   return {
     syncVersion,
     mode: spec.mode,
@@ -45,7 +49,7 @@ export function planLoad({ spec, syncVersion, movesCursor, probe, target }: Plan
     resumable: probe.resumable.possible,
     target: target.target,
     cursor,
-    movesCursor: movesCursor && cursor !== null,
+    movesCursor: !isBackfill && cursor !== null,
     ...planScope(spec, probe.columns, target.columns),
     ...planSoftDelete(spec, probe, target.columns),
     ...(placeholdersIn(spec.source.query).includes('run_time') && { runTime: probe.now }),

@@ -44,9 +44,7 @@ export async function planSync({ source, destination }: PlanDeps, request: PlanR
     destination &&
     (await found.trying((spec) => destination.describeTarget(parseTableName(spec.destination.table))));
   const plan =
-    probe && target
-      ? await found.trying((spec) => planLoad({ ...request, spec, movesCursor: true, probe, target }))
-      : null;
+    probe && target ? await found.trying((spec) => planLoad({ ...request, spec, probe, target })) : null;
   const forecast =
     plan && destination
       ? await found.trying(({ keepPrevious = false, onSchemaChange }) =>

@@ -12,8 +12,8 @@ export interface PrepareRequest {
   sync: SyncId;
   syncVersion: number;
   spec: SyncSpec;
-  /** Backfills never move the cursor. */
-  movesCursor: boolean;
+  /** Of a backfill, which leaves the cursor alone; absent: from the cursor on. */
+  window?: CursorWindow | undefined;
   signal: AbortSignal;
 }
 
@@ -32,14 +32,14 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const probe = await source.probe(probeOf(spec));
   await destination.ensureSchema();
   const target = await destination.describeTarget(parseTableName(spec.destination.table));
-  const { syncVersion, movesCursor } = request;
-  const plan = planLoad({ spec, syncVersion, movesCursor, probe, target });
+  const { syncVersion } = request;
+  const plan = planLoad({ spec, syncVersion, isBackfill: request.window !== undefined, probe, target });
   const found = await destination.findLoad({ run, sync, plan });
   if (found) return found;
   request.signal.throwIfAborted();
-  const window = await takeWindow(deps, request, plan);
+  const window = request.window ?? (await takeWindow(deps, request, plan));
   const { keyMayBeNull } = probe;
-  const partitions = await planPartitions(source, { plan, window, keyMayBeNull, ...request });
+  const partitions = await planPartitions(source, { ...request, plan, window, keyMayBeNull });
   const { onSchemaChange } = spec;
   const limits = publishLimitsOf(spec);
   return destination.openLoad({ run, sync, plan, window, partitions, limits, onSchemaChange });

@@ -361,6 +361,7 @@ export const errorTable = {
     title: 'Cursor or target changed while the load was opened',
     cure: 'It is tried again.',
   },
+  NOT_BACKFILLABLE: { status: 409, retry: 'never', title: 'It cannot be backfilled', cure: 'Reset it.' },
   // engine
   FENCED: { status: 409, retry: 'fenced', title: 'This attempt has been replaced', cure: 'Nothing to do.' },
   RUN_FINAL: { status: 409, retry: 'fenced', title: 'The run is final', cure: 'Nothing to do.' },

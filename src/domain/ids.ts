@@ -15,6 +15,7 @@ export type RunId = Id<'run'>;
 export type LoadId = Id<'load'>;
 export type ApiKeyId = Id<'api key'>;
 export type PauseId = Id<'pause'>;
+export type BackfillId = Id<'backfill'>;
 
 const prefixes = {
   tenant: 'ten',
@@ -24,6 +25,7 @@ const prefixes = {
   load: 'lod',
   apiKey: 'key',
   pause: 'pau',
+  backfill: 'bkf',
 } as const;
 export type IdKind = keyof typeof prefixes;
 
@@ -35,6 +37,7 @@ export interface IdTypes {
   load: LoadId;
   apiKey: ApiKeyId;
   pause: PauseId;
+  backfill: BackfillId;
 }
 
 /** A fresh, time-ordered id (UUIDv7, RFC 9562 §5.7). */

@@ -8,6 +8,9 @@ const minuteMs = 60_000;
 /** How long a run may be overtaken by one of priority 1, in ms, for priority 1 (first) to 5 (last). */
 export const defaultSlackMs: readonly number[] = [0, 1, 5, 30, 120].map((minutes) => minutes * minuteMs);
 
+/** Of backfills. */
+export const lastPriority = defaultSlackMs.length;
+
 /** `strict`: all runs of a higher priority first, however long the others have waited. */
 export const runOrders = ['deadline', 'strict'] as const;
 export type RunOrder = (typeof runOrders)[number];

@@ -56,6 +56,10 @@ export type RunChange = keyof typeof runChanges;
 export const runOrigins = ['schedule', 'manual', 'backfill', 'after', 'retry'] as const;
 export type RunOrigin = (typeof runOrigins)[number];
 
+/** What a backfill is at: its parts go on until all have succeeded, or one has not. */
+export const backfillStatuses = ['running', ...finalStatuses] as const;
+export type BackfillStatus = (typeof backfillStatuses)[number];
+
 /** What became of a slot: of its run where it made one, else why it made none. */
 export const slotOutcomes = [
   'started',

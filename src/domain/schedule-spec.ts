@@ -7,6 +7,10 @@ import { durationSchema } from './duration-spec.ts';
 
 /** RFC 3339 with an offset, so that it is an instant. */
 const instant = z.iso.datetime({ offset: true });
+const dayOrInstant = z.union([instant, z.iso.date()]);
+
+/** `2030-01-31`, which begins at midnight UTC, or `2030-01-31T06:00:00Z`. */
+export const isDayOrInstant = (text: string): boolean => dayOrInstant.safeParse(text).success;
 
 const exclude = z.strictObject({
   dates: z

@@ -1,5 +1,6 @@
 /** The control database as the API sees it. */
 import type { ApiKeyStore } from './api-key-store.ts';
+import type { BackfillStore } from './backfill-store.ts';
 import type { ConnectionStore } from './connection-store.ts';
 import type { IdempotencyStore } from './idempotency-store.ts';
 import type { PauseStore } from './pause-store.ts';
@@ -13,6 +14,7 @@ export interface ControlStore {
   readonly connections: ConnectionStore;
   readonly syncs: SyncStore;
   readonly runs: RunControl;
+  readonly backfills: BackfillStore;
   readonly pauses: PauseStore;
   readonly idempotency: IdempotencyStore;
 }

@@ -37,6 +37,8 @@ export interface Run {
   /** Why it was cancelled or dropped: a word for programs. */
   endReason: string | null;
   priority: number;
+  /** Of which it is a part. */
+  backfillId: string | null;
   nominalAt: string | null;
   dueAt: string;
   queuedAt: string;

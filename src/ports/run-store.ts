@@ -4,6 +4,7 @@ import type { LoadId, RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { AttemptOutcome, Receipt, RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { ConnectionAccess } from './connection.ts';
+import type { CursorWindow } from './source.ts';
 
 /** A run with everything that executing it needs. Versions are frozen by the first prepare; only secrets are read again. */
 export interface RunWork {
@@ -15,6 +16,8 @@ export interface RunWork {
   syncVersion: number;
   origin: RunOrigin;
   status: RunStatus;
+  /** What it reads, and no more, if it is a part of a backfill. */
+  window: CursorWindow | null;
   spec: SyncSpec;
   source: ConnectionAccess;
   destination: ConnectionAccess;

@@ -2,6 +2,7 @@
 import type { ControlStore } from '../ports/control-store.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import { createApiKeyStore } from './api-key-store.ts';
+import { createBackfillStore } from './backfill-store.ts';
 import { createConnectionStore } from './connection-store.ts';
 import { createIdempotencyStore } from './idempotency-store.ts';
 import { createRunControl } from './run-control.ts';
@@ -17,6 +18,7 @@ export function createControlStore(deps: StoreDeps & { secretBox: SecretBox }): 
     connections: createConnectionStore(deps),
     syncs: createSyncStore(deps),
     runs: createRunControl(deps),
+    backfills: createBackfillStore(deps),
     pauses: createPauseStore(deps),
     idempotency: createIdempotencyStore(deps.pool),
   };

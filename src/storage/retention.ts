@@ -62,6 +62,8 @@ async function forgetRunsOf(tx: Tx, syncs: readonly string[]): Promise<Tally> {
        delete from penstock.run_attempt where run_id in (select id from old)
      ), joined as (
        delete from penstock.joined_trigger where sync_id = any($1) and run_id in (select id from old)
+     ), backfills as (
+       delete from penstock.backfill where sync_id = any($1) and ended_at < ${before(keptDays.runs)}
      ), slots as (
        delete from penstock.slot where run_id in (select id from old)
      ), runs as (

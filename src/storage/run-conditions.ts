@@ -23,7 +23,10 @@ export const isBlocked = `(not r.overlap_allowed and (exists (
     and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling'))
   or r.nominal_at is not null and exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null
-    and ${isQueuedStill} and o.nominal_at < r.nominal_at)))`;
+    and ${isQueuedStill} and o.nominal_at < r.nominal_at)
+  or r.origin = 'backfill' and exists (
+  select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null and o.origin <> 'backfill'
+    and ${isQueuedStill} and o.due_at <= clock_timestamp())))`;
 
 /** A paused run that was resumed: it has given its place back, and a reason to wait is what says that it wants one. */
 export const waitsToGoOn = `(r.status = 'paused' and r.waiting_reason is not null)`;

@@ -92,7 +92,8 @@ async function fetchFacts(tx: Tx, runId: string): Promise<Facts> {
 /** Which other runs `o` have what the run `r` waits for, by the reason. */
 const holdersOf: Partial<Record<WaitingReason, string>> = {
   previous_run: `o.sync_id = r.sync_id and o.id <> r.id and o.ended_at is null
-    and (o.status <> 'queued' or o.nominal_at < r.nominal_at)`,
+    and (o.status <> 'queued' or o.nominal_at < r.nominal_at
+      or r.origin = 'backfill' and o.origin <> 'backfill' and o.due_at <= clock_timestamp())`,
   global_cap: holdsPlace.replace('r.', 'o.'),
   tenant_cap: `o.tenant_id = r.tenant_id and ${holdsPlace.replace('r.', 'o.')}`,
   connection_cap: `o.source_connection_id = r.source_connection_id and ${holdsPlace.replace('r.', 'o.')}`,

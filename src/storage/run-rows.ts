@@ -13,7 +13,8 @@ const withAllCounts = `'{"tombstones": 0}'::jsonb || r.receipt`;
 
 const columns = `r.id, r.tenant_id as "tenantId", r.sync_id as "syncId", s.name as "syncName",
   r.sync_version as "syncVersion", r.origin, r.status, r.waiting_reason as "waitingReason",
-  r.end_reason as "endReason", r.priority, ${isoOf('r.nominal_at')} as "nominalAt", ${isoOf('r.due_at')} as "dueAt",
+  r.end_reason as "endReason", r.priority, r.backfill_id as "backfillId",
+  ${isoOf('r.nominal_at')} as "nominalAt", ${isoOf('r.due_at')} as "dueAt",
   ${isoOf('r.queued_at')} as "queuedAt", ${isoOf('r.started_at')} as "startedAt", ${isoOf('r.ended_at')} as "endedAt",
   r.workflow_id as "workflowId",
   case when r.error_code is not null

@@ -3,8 +3,9 @@
  * statement. The allowed changes are data in src/domain/run-states.ts.
  */
 import type { LoadId, RunId } from '../domain/ids.ts';
-import { runChanges, type Receipt, type RunChange, type RunStatus } from '../domain/run-states.ts';
+import { isFinal, runChanges, type Receipt, type RunChange, type RunStatus } from '../domain/run-states.ts';
 import { pauseFailing } from './auto-pause.ts';
+import { followParts } from './backfill-parts.ts';
 import type { Tx } from './transaction.ts';
 import { recordUpstreamEnds } from './upstream-ends.ts';
 
@@ -77,8 +78,10 @@ export async function changeRuns(
   const changed = rows.map((row) => row.id);
   if (changed.length === 0) return changed;
   if (change === 'fail') await pauseFailing(tx, changed);
-  if (change === 'fail' || change === 'succeed' || change === 'settleCancel')
-    await recordUpstreamEnds(tx, changed);
+  if (isFinal(to)) {
+    if (change !== 'drop') await recordUpstreamEnds(tx, changed);
+    await followParts(tx, changed);
+  }
   return changed;
 }
 

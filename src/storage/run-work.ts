@@ -45,6 +45,8 @@ export async function fetchRunWork(tx: Tx, secretBox: SecretBox, runId: RunId): 
   const { rows } = await tx.query<WorkRow>(
     `select r.id as "runId", r.tenant_id as "tenantId", t.name as "tenantName", r.sync_id as "syncId",
        s.name as "syncName", r.sync_version as "syncVersion", r.origin, r.status, v.spec,
+       case when r.window_high is not null
+         then json_build_object('low', r.window_low, 'high', r.window_high) end as window,
        ${endOf('source')} as source, ${endOf('destination')} as destination
      from penstock.run r
      join penstock.tenant t on t.id = r.tenant_id

@@ -74,7 +74,7 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
        i.now_ms as "nowMs",
        (select json_build_object('queued', count(*) filter (where r.status = 'queued' and r.due_at <= clock_timestamp()),
             'atWork', count(*) filter (where r.status <> 'queued'))
-        from penstock.run r where r.sync_id = s.id and r.ended_at is null) as "openRuns",
+        from penstock.run r where r.sync_id = s.id and r.ended_at is null and r.origin <> 'backfill') as "openRuns",
        (select coalesce(json_agg(json_build_object('fromMs', (extract(epoch from p.from_at) * 1000)::float8,
             'untilMs', (extract(epoch from p.until_at) * 1000)::float8)), '[]')
         from penstock.pause p
@@ -196,7 +196,7 @@ export async function cancelOverlapped(tx: Tx, syncIds: readonly SyncId[]): Prom
   if (syncIds.length === 0) return cancelled;
   const { rows } = await tx.query<{ id: RunId; syncId: SyncId; workflowId: string }>(
     `select id, sync_id as "syncId", workflow_id as "workflowId" from penstock.run
-     where sync_id = any($1) and status in ('starting', 'running', 'pausing', 'paused')
+     where sync_id = any($1) and status in ('starting', 'running', 'pausing', 'paused') and origin <> 'backfill'
      order by id for no key update`,
     [syncIds],
   );

@@ -48,6 +48,8 @@ export interface CopyingRoom {
   addSync(spec: Pick<SyncSpecInput, 'name' | 'mode' | 'key'> & Partial<SyncSpecInput>): Promise<void>;
   /** Triggers the sync and starts its workflow. */
   startRun(sync: string): Promise<StartedRun>;
+  /** Starts the workflow of a run that is queued. */
+  startQueued(runId: RunId): Promise<StartedRun>;
   /** Lets a due time of the sync pass, and starts the workflow of its run. */
   startDue(sync: string): Promise<StartedRun>;
   /** Resumes a paused run, and lets it go on. */
@@ -170,6 +172,7 @@ export async function createCopyingRoom(temporalAddress?: string): Promise<Copyi
       });
       return begin(run.id);
     },
+    startQueued: begin,
     startDue: async (sync) => {
       const { id } = await store.syncs.fetch(scope, sync);
       await control.pool.query(

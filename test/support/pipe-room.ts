@@ -14,7 +14,7 @@ import type { Receipt } from '../../src/domain/run-states.ts';
 import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { ConnectionAccess } from '../../src/ports/connection.ts';
 import type { Destination, OpenLoad } from '../../src/ports/destination.ts';
-import type { ReadRequest, RowMemory, Source } from '../../src/ports/source.ts';
+import type { CursorWindow, ReadRequest, RowMemory, Source } from '../../src/ports/source.ts';
 import { openPostgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { createDatabase } from './stack.ts';
 
@@ -63,8 +63,9 @@ export interface PipeRoom {
   close(): Promise<void>;
 }
 
-/** Other ends than the room's own. */
+/** Other ends than the room's own, and what a backfill reads. */
 export interface Ends {
+  window?: CursorWindow;
   source?: Source;
   destination?: Destination;
 }
@@ -141,10 +142,10 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         onSchemaChange: input.onSchemaChange,
       }),
     }),
-    prepare: ({ id, spec, reader }, run, ends = {}) =>
+    prepare: ({ id, spec, reader }, run, { window, ...ends } = {}) =>
       prepareLoad(
         { destination, ...ends, source: readBy(reader, ends.source ?? source) },
-        { run, sync: id, syncVersion: 1, spec, movesCursor: true, signal: never },
+        { run, sync: id, syncVersion: 1, spec, window, signal: never },
       ),
     attempt: (run, load, { source: from, destination: to, ...options } = {}) =>
       copyPartition(

@@ -1,6 +1,7 @@
 /** The client's types are the API's: a difference fails the type check, of which this file is a part. */
 import { expect, test } from '@jest/globals';
 import type { z } from 'zod';
+import type { backfill } from '../../src/api/backfill-schema.ts';
 import type { connection } from '../../src/api/connection-schema.ts';
 import type { pause } from '../../src/api/pause-schema.ts';
 import type { syncPlan, verifyReport } from '../../src/api/examine-schema.ts';
@@ -10,6 +11,7 @@ import type { cadence, resetPreview, slot, sync } from '../../src/api/sync-schem
 import type { apiKey, tenant } from '../../src/api/tenant-schema.ts';
 import type {
   ApiKeyAnswer,
+  BackfillAnswer,
   CadenceAnswer,
   ConnectionAnswer,
   PauseAnswer,
@@ -43,6 +45,7 @@ test('what the client says that the API answers is what the API says', () => {
     same<z.output<typeof verifyReport>, VerifyReport>(true),
     same<z.output<typeof syncPlan>, SyncPlan>(true),
     same<z.output<typeof run>, RunAnswer>(true),
+    same<z.output<typeof backfill>, BackfillAnswer>(true),
     same<z.output<typeof runAttempt>, RunAttemptAnswer>(true),
     same<z.output<typeof explanation>, RunExplanationAnswer>(true),
     same<z.output<typeof runEvent>, RunEventAnswer>(true),

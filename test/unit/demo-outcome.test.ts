@@ -24,6 +24,7 @@ const run: RunAnswer = {
   waitingReason: null,
   endReason: null,
   priority: 3,
+  backfillId: null,
   nominalAt: null,
   dueAt: '2026-01-01T00:00:00.000Z',
   syncName: 'subscribers',

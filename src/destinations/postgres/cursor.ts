@@ -9,15 +9,25 @@ import type { LoadRow } from './load.ts';
 import { modeOf } from './modes/modes.ts';
 import { qualifiedName } from './target-name.ts';
 
-/** Locks the sync's cursor (inserted if absent), made one of this hash, and compares it with the window's beginning. */
-export async function lockCursor(sql: Sql, sync: SyncId, hash: string, low: string | null): Promise<void> {
+interface CursorRow {
+  hash: string | null;
+  value: string | null;
+}
+
+/** Locks the sync's cursor (inserted if absent, with this hash), and leaves it as it is. */
+export async function holdCursor(sql: Sql, sync: SyncId, hash: string): Promise<CursorRow> {
   // An update that changes nothing locks the row also when somebody deletes it meanwhile: then it inserts.
-  const [cursor] = await sql<{ hash: string | null; value: string | null }>(
+  const [cursor] = await sql<CursorRow>(
     `insert into _penstock.cursor (sync, cursor_hash) values ($1, $2)
       on conflict (sync) do update set sync = excluded.sync returning cursor_hash as hash, value`,
     [sync, hash],
   );
-  const { value, hash: of } = cursor!;
+  return cursor!;
+}
+
+/** The same, made one of this hash; CURSOR_MOVED unless it is where the window begins. */
+export async function lockCursor(sql: Sql, sync: SyncId, hash: string, low: string | null): Promise<void> {
+  const { value, hash: of } = await holdCursor(sql, sync, hash);
   if ((of === hash || of === null ? value : null) !== low) throw cursorMoved();
   if (of !== hash)
     await sql('update _penstock.cursor set cursor_hash = $2, value = $3 where sync = $1', [sync, hash, low]);
@@ -43,7 +53,7 @@ export async function judgeCursor(
   sync: SyncId,
   plan: LoadPlan,
 ): Promise<{ fate: CursorFate; value: string | null }> {
-  const [cursor] = await sql<{ hash: string | null; value: string | null }>(
+  const [cursor] = await sql<CursorRow>(
     'select cursor_hash as hash, value from _penstock.cursor where sync = $1',
     [sync],
   );

@@ -12,7 +12,7 @@ import type {
 } from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
 import { isoOf } from '../../postgres-client/quote.ts';
-import { cursorMoved, lockCursor } from './cursor.ts';
+import { cursorMoved, holdCursor, lockCursor } from './cursor.ts';
 import type { Sql } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -112,7 +112,8 @@ export async function findLoad(sql: Sql, request: FindRequest): Promise<OpenLoad
   if (last) return openLoadOf(last, request.run);
   const open = await lockOpenLoad(sql, request.sync);
   if (!open) return null;
-  const isSame = doesAs(open, request.plan);
+  // A backfill finishes first what a run of the sync itself has left, by that one's plan, as any run would.
+  const isSame = [request.plan, { ...request.plan, movesCursor: true }].some((plan) => doesAs(open, plan));
   if (isSame && (await mayGoOn(sql, open))) return openLoadOf(open, request.run);
   // The leases first, which waits for a batch in hand: looked at before, it would be committed unseen.
   await abandonLoad(sql, open);
@@ -196,7 +197,9 @@ export async function insertLoad(
   { run: runId, sync, plan, window, partitions, publishing, onSchemaChange = 'fail' }: OpenRequest,
 ): Promise<OpenLoad> {
   await lockRun(sql, runId);
-  await lockCursor(sql, sync, hashCursor(plan), window.low);
+  const isBackfill = plan.cursor !== null && !plan.movesCursor;
+  if (isBackfill) await holdCursor(sql, sync, hashCursor(plan));
+  else await lockCursor(sql, sync, hashCursor(plan), window.low);
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
   if ((await sql(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
   const before = await fetchPlanBefore(sql, sync, plan);
@@ -220,7 +223,7 @@ export async function insertLoad(
       hashCursor(plan),
       window.low,
       window.high,
-      JSON.stringify(window.low === null ? [] : await fetchKeysAgain(sql, sync, plan)),
+      JSON.stringify(window.low === null || isBackfill ? [] : await fetchKeysAgain(sql, sync, plan)),
       target.relation,
       target.isEmpty,
     ],

@@ -35,7 +35,7 @@ export async function copyInProcess(stage: CopyStage, { reader, ...copy }: PipeC
   const startedMs = performance.now();
   const load = await prepareLoad(
     { source: readBy(reader, source), destination },
-    { run, sync: newId('sync'), syncVersion: 1, spec, movesCursor: true, signal },
+    { run, sync: newId('sync'), syncVersion: 1, spec, signal },
   );
   await copyPartition(
     { source, destination },

@@ -44,7 +44,7 @@ const patience = new Patience(10 * 60_000, signal, () => {});
 async function work(): Promise<Receipt> {
   for (;;) {
     const load = await patience.retrying(() =>
-      prepareLoad(deps, { run, sync, syncVersion: 1, spec, movesCursor: true, signal }),
+      prepareLoad(deps, { run, sync, syncVersion: 1, spec, signal }),
     );
     const isThere = load.phase === 'done' || (await copyPartitions(load));
     const finished = isThere

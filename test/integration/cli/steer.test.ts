@@ -107,6 +107,47 @@ describe('penstock pause and resume', () => {
   });
 });
 
+describe('penstock skip and move', () => {
+  test('are about the next due time, and can be taken back', async () => {
+    const call = await fixture.as(null, 'admin');
+    const schedule = { every: '1d', startAt: '2100-01-01T00:00:00Z' };
+    await call('PATCH', '/v1/syncs/subscribers', { schedule });
+    const due = 'sync subscribers: the due time of 2100-01-01T00:00:00.000Z';
+    for (const [args, says] of [
+      [['skip', 'subscribers'], `${due} is recorded and not run`],
+      [['move', 'subscribers', '--to', '2100-01-01T06:00:00Z'], `${due} is recorded and not run`],
+      [['skip', 'subscribers', '--undo'], `${due} starts at 2100-01-01T06:00:00.000Z`],
+      [['move', 'subscribers', '--undo'], `${due} runs`],
+    ] as const)
+      expect(await penstock([...args])).toMatchObject({ code: 0, stdout: `${says}\n` });
+    await call('PATCH', '/v1/syncs/subscribers', { schedule: { manual: true } });
+  });
+});
+
+describe('penstock backfill', () => {
+  test('begins one, shows how far it is, and cancels it', async () => {
+    const call = await fixture.as(null, 'admin');
+    const { tenantId } = (await call('GET', '/v1/syncs/subscribers')).body;
+    await call('POST', '/v1/syncs', {
+      tenantId,
+      name: 'orders',
+      source: { connection: 'warehouse', query: 'select id, v from orders' },
+      destination: { connection: 'warehouse', table: 'sync.orders' },
+      mode: 'upsert',
+      key: ['id'],
+      cursor: { column: 'v' },
+    });
+    const begun = await penstock(['backfill', 'orders', '--from', '0', '--to', '30', '--every', '10']);
+    const [, id] = /^(bkf_\S+) running: 0 of 3 parts, 0 rows; part 1 is queued: run_\S+\n$/.exec(
+      begun.stdout,
+    )!;
+    const shown = await penstock(['backfill', '--id', id!, '--json']);
+    expect(JSON.parse(shown.stdout)).toMatchObject({ id, from: '0', to: '30', every: '10', parts: 3 });
+    const cancelled = await penstock(['backfill', '--id', id!, '--cancel']);
+    expect(cancelled.stdout).toContain(`${id} cancelled: 0 of 3 parts`);
+  });
+});
+
 describe('penstock runs', () => {
   test('lists them in a table or as JSON, and shows one', async () => {
     const table = await penstock(['runs', '--sync', 'subscribers', '--status', 'succeeded,failed']);
@@ -114,7 +155,9 @@ describe('penstock runs', () => {
       /^run +sync +origin +status +queued at +seconds +rows +error$/,
     );
     expect(table.stdout).toMatch(/subscribers +manual +failed/);
-    const { items } = JSON.parse((await penstock(['runs', '--json', '--limit', '1'])).stdout);
+    const { items } = JSON.parse(
+      (await penstock(['runs', '--sync', 'subscribers', '--json', '--limit', '1'])).stdout,
+    );
     expect(items).toHaveLength(1);
     const shown = await penstock(['runs', items[0].id]);
     expect(shown.stdout).toContain('error     SOURCE_SQL no such column');
@@ -250,6 +293,10 @@ describe('a command that cannot be done', () => {
     [['reset', 'subscribers', '--accept', '--delete-rows'], 78, '--accept keeps the rows'],
     [['trigger', 'nothing'], 1, 'there is no sync nothing [NOT_FOUND]'],
     [['runs', 'run_x'], 1, '[NOT_FOUND]'],
+    [['move', 'subscribers'], 78, '--to'],
+    [['skip', 'subscribers', '--nominal-at', '2100-01-02T00:00:00Z'], 1, '[CONFLICT]'],
+    [['backfill', 'subscribers', '--id', 'bkf_x'], 78, 'either a sync'],
+    [['backfill', 'subscribers', '--from', '0', '--to', '1'], 1, '[NOT_BACKFILLABLE]'],
   ])('%j says why in one line and ends with %i', async (args, code, says) => {
     const ended = await penstock(args);
     expect([ended.code, ended.stdout]).toEqual([code, '']);

@@ -320,7 +320,6 @@ describe('a table that is made', () => {
     const plan = planLoad({
       spec: second.spec,
       syncVersion: 1,
-      movesCursor: true,
       probe,
       target: { target, columns: null },
     });

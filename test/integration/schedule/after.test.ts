@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { runIdOf, type RunId, type SyncId } from '../../../src/domain/ids.ts';
-import type { RunChange, RunOrigin } from '../../../src/domain/run-states.ts';
+import type { RunChange } from '../../../src/domain/run-states.ts';
 import type { SyncSpecInput } from '../../../src/domain/sync-spec.ts';
+import { queuePart } from '../../../src/storage/backfill-parts.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
 import { createRunStore } from '../../../src/storage/run-store.ts';
 import { changeRun, type RunPatch } from '../../../src/storage/run-status.ts';
@@ -47,14 +48,27 @@ async function plantPair(when: When = 'succeeded', spec: Partial<SyncSpecInput> 
 type Pair = Awaited<ReturnType<typeof plantPair>>;
 
 let count = 0;
-async function startRun({ tenantId, upstream }: Pair, origin: RunOrigin = 'manual'): Promise<RunId> {
+async function startRun({ tenantId, upstream }: Pair): Promise<RunId> {
   const runId = `run_${(count += 1)}` as RunId;
   await room.pool.query(
     `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
        due_at, workflow_id, status)
-     select $1, $2, id, 1, source_connection_id, $4, $1, 3, now(), $1, 'running' from penstock.sync where id = $3`,
-    [runId, tenantId, upstream, origin],
+     select $1, $2, id, 1, source_connection_id, 'manual', $1, 3, now(), $1, 'running' from penstock.sync where id = $3`,
+    [runId, tenantId, upstream],
   );
+  return runId;
+}
+async function startPart({ tenantId, upstream: syncId }: Pair): Promise<RunId> {
+  await room.pool.query(
+    `insert into penstock.backfill (id, tenant_id, sync_id, request_key, window_from, window_to, parts)
+     values ('bkf_1', $1, $2, 'k', '1', '2', 1)`,
+    [tenantId, syncId],
+  );
+  const range = { from: '1', to: '2', every: null };
+  const runId = await asEngine(room.pool, (tx) =>
+    queuePart(tx, { ...range, id: 'bkf_1', tenantId, syncId, part: 1 }),
+  );
+  await room.store.startRuns([runId]);
   return runId;
 }
 async function endRun(
@@ -119,7 +133,7 @@ describe('a sync that comes after another', () => {
 
   test('is not due after a part of a backfill, and not after a run that was dropped from the queue', async () => {
     const pair = await plantPair('finished');
-    const part = await startRun(pair, 'backfill');
+    const part = await startPart(pair);
     await asEngine(room.pool, (tx) => changeRun(tx, part, 'succeed', { receipt }));
     const dropped = await startRun(pair);
     await room.pool.query(`update penstock.run set status = 'queued' where id = $1`, [dropped]);

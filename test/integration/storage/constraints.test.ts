@@ -112,7 +112,7 @@ describe('a run', () => {
     await expect(insertRun({ origin: 'schedule', nominal_at: ended })).rejects.toMatchObject({
       constraint: 'run_of_a_slot_is_unique',
     });
-    await insertRun({ origin: 'backfill', nominal_at: ended });
+    await insertRun({ origin: 'after', nominal_at: ended });
   });
 });
 

@@ -87,6 +87,21 @@ describe('runs', () => {
       expect(await idsIn(table)).toEqual(kept.toSorted());
   });
 
+  test('of backfills, and those with them, once they have ended', async () => {
+    for (const [id, days, status] of [
+      ['bkf_old', keptDays.runs + 1, 'failed'],
+      ['bkf_young', 1, 'failed'],
+      ['bkf_open', 1_000, 'running'],
+    ] as const)
+      await pool.query(
+        `insert into penstock.backfill (id, tenant_id, sync_id, request_key, window_from, window_to, parts, status, ended_at)
+         values ($1, $2, $3, $1, '1', '2', 1, $4::text, case when $4 <> 'running' then $5::timestamptz end)`,
+        [id, acme.tenantId, acme.syncId, status, daysAgo(days)],
+      );
+    await forgetAll((after) => store.forgetRuns(after));
+    expect(await idsIn('backfill', 'id')).toEqual(['bkf_open', 'bkf_young']);
+  });
+
   test('that waited long and ended lately stay', async () => {
     const id = await plantRun(keptDays.runs + 10);
     await pool.query('update penstock.run set ended_at = now() where id = $1', [id]);
