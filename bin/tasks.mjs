@@ -136,19 +136,21 @@ const faultNeeds = [
 ];
 
 /**
- * `--seeds N` of every random fault; with `--mode M` only of copies in that mode, which are struck at random.
+ * `--seeds N` of every random fault; with `--mode M` only of copies in that mode, which are struck at random; with
+ * `--scheduler` only of what may happen to the scheduler.
  * @param {string[]} args
  */
 function runFaults(args) {
-  const { seeds = '1', mode } = readFaultFlags(args);
+  const { seeds = '1', mode, scheduler = false } = readFaultFlags(args);
   if (!/^[1-9]\d{0,4}$/.test(seeds))
     throw plainError(`--seeds must be a whole number from 1 to 99999, not "${seeds}".`);
-  const lacking = mode === undefined ? faultNeeds.filter(({ isThere }) => !isThere()) : [];
+  const lacking = mode === undefined && !scheduler ? faultNeeds.filter(({ isThere }) => !isThere()) : [];
   if (lacking.length > 0)
     throw plainError(
       `this machine lacks for all faults:\n${lacking.map(({ what }) => `  ${what}`).join('\n')}`,
     );
   const env = { PENSTOCK_FAULT_SEEDS: seeds };
+  if (scheduler) return runJest(['test/faults/scheduler.test.ts'], env);
   return mode === undefined
     ? runJest(['test/faults'], env)
     : runJest(['test/faults/modes.test.ts'], { ...env, PENSTOCK_FAULT_MODE: mode });
@@ -157,7 +159,10 @@ function runFaults(args) {
 /** @param {string[]} args */
 function readFaultFlags(args) {
   try {
-    return parseArgs({ args, options: { seeds: { type: 'string' }, mode: { type: 'string' } } }).values;
+    return parseArgs({
+      args,
+      options: { seeds: { type: 'string' }, mode: { type: 'string' }, scheduler: { type: 'boolean' } },
+    }).values;
   } catch (error) {
     throw plainError(error instanceof Error ? error.message : String(error));
   }

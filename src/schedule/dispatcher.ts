@@ -161,7 +161,10 @@ function createAdmitStep(
 }
 
 /** Runs that were triggered for a later time are offered when it has come. */
-async function offerComeDue({ index, store }: DispatcherDeps, lookEveryMs: number): Promise<number> {
+export async function offerComeDue(
+  { index, store }: Pick<DispatcherDeps, 'index' | 'store'>,
+  lookEveryMs: number,
+): Promise<number> {
   const { offers, nextInMs } = await store.takeComeDue();
   if (offers.length > 0) await index.offerRuns(offers);
   return Math.max(0, Math.min(lookEveryMs, nextInMs ?? lookEveryMs));

@@ -15,6 +15,12 @@ if (mode !== undefined && mode !== 'all' && !faultModes.includes(mode as FaultMo
 /** The seeds of one fault, in this run. */
 export const faultSeeds: readonly number[] = Array.from({ length: count }, (_, i) => first + i);
 
+/** Of faults that take a second or two each. */
+export const quickFaultSeeds: readonly number[] = Array.from(
+  { length: Math.max(count, 3) },
+  (_, i) => first + i,
+);
+
 /** Each with the mode that was asked for, else with one of all in turn. */
 export const dealtModes: readonly (readonly [FaultMode, number])[] = faultSeeds.map((seed) => [
   faultModes.find((known) => known === mode) ?? faultModes[seed % faultModes.length]!,
