@@ -48,12 +48,13 @@ export function listRows(
 }
 
 /**
- * The text whose bytes are in UTF-8, whatever the database's encoding: hashes are of bytes. In an encoding of single bytes each
- * byte is a character; of the others, that all are is not said, and the server refuses what is none.
+ * Hashes are of bytes, those in UTF-8 whatever the database's encoding. In another one they are not a text there, which not
+ * every encoding takes as one; of an array of one the hash is 31 more, and begins again behind the greatest number.
  */
-const inUtf8 = (text: string): string =>
-  `case when pg_catalog.getdatabaseencoding() = 'UTF8' then ${text}
-     else pg_catalog.convert_from(pg_catalog.convert_to(${text}, 'UTF8'), pg_catalog.getdatabaseencoding()) end collate "C"`;
+const hashInUtf8 = (text: string, seed: number): string =>
+  `case when pg_catalog.getdatabaseencoding() = 'UTF8' then pg_catalog.hashtextextended(${text} collate "C", ${seed})
+     else (mod(pg_catalog.hash_array_extended(array[pg_catalog.convert_to(${text}, 'UTF8')], ${seed})
+         - 31::numeric + 9223372036854775808 + 18446744073709551616, 18446744073709551616) - 9223372036854775808)::bigint end`;
 
 function hashedRows({ from, where, columns, key }: ComparedRelation, part: RowsPart): string {
   const rowOf = (names: readonly ResultColumn[]): string =>
@@ -64,8 +65,8 @@ function hashedRows({ from, where, columns, key }: ComparedRelation, part: RowsP
   const conditions = [...where, ...inRange(keyColumns[0], part)];
   return `(select h.key, h.hash, ((h.place >> ${shift}) & ${2 ** bucketBits - 1})::int as bucket
     from (select ${keyColumns.length === 0 ? 'null::text' : 'r.key'} as key, r.hash,
-        ${keyColumns.length === 0 ? 'r.hash' : `pg_catalog.hashtextextended(${inUtf8('r.key')}, 0)`} as place
-      from (select t.key, pg_catalog.hashtextextended(${inUtf8('t.text')}, 1) as hash
+        ${keyColumns.length === 0 ? 'r.hash' : hashInUtf8('r.key', 0)} as place
+      from (select t.key, ${hashInUtf8('t.text', 1)} as hash
         from (select ${keyColumns.length === 0 ? 'null' : rowOf(keyColumns)} as key, ${rowOf(columns)} as text
           from ${from}${conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`}) as t) as r) as h
     where (h.place & ${(1n << BigInt(shift)) - 1n}) = ${prefix}) as b`;

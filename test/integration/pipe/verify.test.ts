@@ -160,27 +160,33 @@ describe('verify does not mind', () => {
     expect(await verifySync(room, await copied())).toMatchObject(alike);
   });
 
-  test('a source in another encoding, whose bytes are others', async () => {
+  test.each([
+    ['LATIN1', '\u00e9', '\u00e8'],
+    ['EUC_JP', '\u3042', '\u3044'],
+    ['EUC_KR', '\uac00', '\ub098'],
+    // Bytes that nobody has looked at: those that a client with UTF-8 has sent.
+    ['SQL_ASCII', '\u00e9', '\u3042'],
+  ])('a source in %s, whose bytes are others', async (encoding, letter, other) => {
     const { database } = room.sourceAccess;
-    const latin = `${database}_latin`;
-    await room.from.query(`create database ${latin} encoding 'LATIN1' locale 'C' template template0`);
-    const access = { ...room.sourceAccess, database: latin };
+    const foreign = `${database}_${encoding.toLowerCase()}`;
+    await room.from.query(`create database ${foreign} encoding '${encoding}' locale 'C' template template0`);
+    const access = { ...room.sourceAccess, database: foreign };
     const client = new Client({ connectionString: urlOf(access) });
     await client.connect();
     const source = openPostgresSource(access, room.memory);
     try {
-      await client.query(`create table item as select 'schl\u00fcssel ' || i as id, repeat('\u00e9', i) as name from generate_series(1, 300) as i;
+      await client.query(`create table item as select 'k${letter} ' || i as id, repeat('${letter}', i) as name from generate_series(1, 300) as i;
         alter table item add primary key (id)`);
       const sync = room.sync({ query: 'select * from item', key: ['id'], mode: 'upsert' });
       await room.run(sync, { source });
       const report = await verifySync({ ...room, source }, sync);
       expect(report).toMatchObject({ ...alike, sourceRows: 300, destinationRows: 300 });
-      await room.to.query(`update target set name = '\u00e8' where name = '\u00e9'`);
+      await room.to.query(`update target set name = '${other}' where name = '${letter}'`);
       expect(await verifySync({ ...room, source }, sync)).toMatchObject({ equal: false, different: 1 });
     } finally {
       await source.close();
       await client.end();
-      await room.from.query(`drop database ${latin}`);
+      await room.from.query(`drop database ${foreign}`);
     }
   });
 
