@@ -28,10 +28,18 @@ export interface DispatchStage {
 }
 
 /** Starts the servers, measures, publishes the result, and takes everything down. */
-export async function onDispatchStage(measure: (stage: DispatchStage) => Promise<Findings>): Promise<void> {
+export async function onDispatchStage(
+  measure: (stage: DispatchStage) => Promise<Findings>,
+  postgresSettings: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const dataDir = await takeOwnFolder(join(cacheDir, '..', 'bench'), log);
-  const servers = await startStack({ dataDir, log, servers: ['postgres', 'redis'] });
+  const servers = await startStack({
+    dataDir,
+    log,
+    servers: ['postgres', 'redis'],
+    postgres: { settings: postgresSettings },
+  });
   const { postgres, redis } = servers;
   const client = new Redis(redis.url);
   try {

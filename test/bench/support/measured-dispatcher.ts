@@ -92,15 +92,21 @@ async function watchCpu<Name extends string>(
 
 function summarizeStarts(starts: readonly CountedStart[]): Starts {
   if (starts.length === 0) throw new Error('nothing was started');
-  const lags = starts.map(({ atMs, dueMs }) => atMs - dueMs).sort((a, b) => a - b);
+  const lags = starts.map(({ atMs, dueMs }) => atMs - dueMs);
   const times = starts.map(({ atMs }) => atMs).sort((a, b) => a - b);
-  const lag = (q: number): number => lags[Math.ceil(q * lags.length) - 1]!;
   const seconds = (times.at(-1)! - times[0]!) / 1_000;
   return {
     figures: {
       startsPerSecond: starts.length / seconds,
-      lagMs: { p50: lag(0.5), p95: lag(0.95), p99: lag(0.99) },
+      lagMs: lagsOf(lags),
     },
     seconds,
   };
+}
+
+/** The percentiles that a report shows. */
+export function lagsOf(lags: readonly number[]): NonNullable<SubjectResult['lagMs']> {
+  const sorted = [...lags].sort((a, b) => a - b);
+  const lag = (q: number): number => sorted[Math.ceil(q * sorted.length) - 1]!;
+  return { p50: lag(0.5), p95: lag(0.95), p99: lag(0.99) };
 }
