@@ -13,6 +13,21 @@ export interface DueEntry {
   nextDueAtMs: number | null;
 }
 
+/** The same, as the rows say it at that moment. */
+export interface PlannedDue extends DueEntry {
+  /** Ms until then, by the control database's clock. */
+  inMs: number;
+}
+
+/** How a sync can be wrong in the index: it would not be looked at, or later than its row says. */
+export type IndexDrift = 'missing' | 'late';
+
+export interface IndexComparison {
+  /** Syncs in the index. */
+  readonly size: number;
+  readonly drifted: readonly { syncId: SyncId; drift: IndexDrift }[];
+}
+
 /** A queued run that wants a place. */
 export interface RunOffer {
   runId: RunId;
@@ -122,6 +137,10 @@ export interface IndexRepair {
   holdPlaces(runs: readonly RunOffer[]): Promise<void>;
   /** Frees places that no row vouches for, unless a ticket does. */
   freePlaces(runIds: readonly RunId[]): Promise<void>;
+  /** Which of these syncs it would look at too late or never; nothing until it is full. `note`: counts them. */
+  compareDue(entries: readonly PlannedDue[], how: { note: boolean }): Promise<IndexComparison>;
+  /** How many it has counted since it was lost for the last time. */
+  fetchDrift(): Promise<Readonly<Record<IndexDrift, number>>>;
   /** Lets go the runs that wait for a connection which has room. */
   unparkRuns(): Promise<void>;
 }

@@ -6,7 +6,7 @@
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from './run-starter.ts';
-import type { DueEntry, Limits, RunOffer } from './schedule-index.ts';
+import type { DueEntry, Limits, PlannedDue, RunOffer } from './schedule-index.ts';
 
 /** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
 export interface SettledSync extends DueEntry {
@@ -118,5 +118,5 @@ export interface SweepStore {
 /** What an empty index is filled from. */
 export interface RefillStore {
   /** Every sync that has a next due time. */
-  fetchDueEntries(after?: PageKey): Promise<Page<DueEntry>>;
+  fetchDueEntries(after?: PageKey): Promise<Page<PlannedDue>>;
 }

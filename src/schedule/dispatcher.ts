@@ -17,6 +17,7 @@ import type { ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { RefillStore, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { admit } from './admit.ts';
+import { createIndexComparison } from './compare-index.ts';
 import { createLauncher, type Launcher } from './launch.ts';
 import { startLoop, type Loop } from './loop.ts';
 import { reconcile } from './reconcile.ts';
@@ -52,6 +53,8 @@ export interface DispatcherOptions {
   readonly ticketMs?: number;
   /** A run whose row has not moved for longer is looked up in the engine. Default 45 s: its status is right within a minute. */
   readonly silentMs?: number;
+  /** How often a sixtieth of all schedules is compared with the index. Default a minute. */
+  readonly compareEveryMs?: number;
 }
 
 export interface Dispatcher {
@@ -68,6 +71,7 @@ const defaults = {
   overdueMs: 5_000,
   ticketMs: defaultTicketMs,
   silentMs: 45_000,
+  compareEveryMs: 60_000,
 };
 type Settings = Required<DispatcherOptions>;
 
@@ -81,7 +85,8 @@ const mostEngineBackoffMs = 10_000;
 /** A dispatcher over its ports; it owns none of them. */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const settings: Settings = { ...defaults, ...deps.options };
-  let loops: Record<'tick' | 'admit' | 'later' | 'sweep' | 'reconcile' | 'refill', Loop> | undefined;
+  let loops:
+    Record<'tick' | 'admit' | 'later' | 'sweep' | 'compare' | 'reconcile' | 'refill', Loop> | undefined;
   let stopListening: (() => void) | undefined;
   const met = new Map<RunId, RunToStart>();
   const onMet = (run: RunToStart): void => void met.set(run.runId, run);
@@ -120,6 +125,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
           step: () => offerComeDue(deps, settings.lookEveryMs),
         }),
         sweep: startLoop({ name: 'sweep', log, step: createSweepStep(deps, { settings, launcher }) }),
+        compare: startLoop({ name: 'compare', log, step: createCompareStep(deps, settings) }),
         reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings, met) }),
       };
       stopListening = deps.index.onWake(onWake);
@@ -185,6 +191,14 @@ function createSweepStep(deps: DispatcherDeps, { settings, launcher }: StepConte
   return async () => {
     await sweep();
     return settings.sweepEveryMs;
+  };
+}
+
+function createCompareStep(deps: DispatcherDeps, { compareEveryMs }: Settings): () => Promise<number> {
+  const compare = createIndexComparison(deps);
+  return async () => {
+    await compare();
+    return compareEveryMs;
   };
 }
 

@@ -6,7 +6,7 @@ import { PenstockError } from '../domain/errors.ts';
 import type { IndexFacts } from '../domain/explain-run.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RedisAddress } from '../domain/redis-address.ts';
-import type { Filled, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-index.ts';
+import type { Filled, IndexDrift, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { commandTimeoutMs, connectRedis, unavailable, type RedisConnection } from './connect-redis.ts';
 import { bindCommands, type CommandName } from './redis-commands.ts';
@@ -81,17 +81,19 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
   const probe = async (): Promise<[nowMs: number, policy: string]> =>
     (await run('probe', [])) as [number, string];
   const clock = redisClock(async () => (await probe())[0]);
-  const runChunks = async <T>(
+  const chunked = async <T>(
     name: CommandName,
     items: readonly T[],
     argsOf: (item: T) => readonly (string | number)[],
     before: readonly (string | number)[] = [],
-  ): Promise<void> => {
+  ): Promise<unknown[]> => {
     const chunks = Array.from({ length: Math.ceil(items.length / chunkSize) }, (_, n) =>
       items.slice(n * chunkSize, (n + 1) * chunkSize),
     );
-    await Promise.all(chunks.map((chunk) => run(name, [...before, ...chunk.flatMap(argsOf)])));
+    return Promise.all(chunks.map((chunk) => run(name, [...before, ...chunk.flatMap(argsOf)])));
   };
+  const runChunks = async <T>(...how: Parameters<typeof chunked<T>>): Promise<void> =>
+    void (await chunked(...how));
   const offerArgs = (r: RunOffer): (string | number)[] => [
     r.runId,
     r.tenantId,
@@ -164,6 +166,26 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       (await run('beginRefill', [token, refillLeaseMs, again ? 'again' : ''])) === 1,
     advanceRefill: async (token, filled) =>
       (await run('advanceRefill', [token, refillLeaseMs, filled ?? ''])) === 1,
+    async compareDue(entries, { note }) {
+      const replies = await chunked(
+        'compareDue',
+        entries,
+        (e) => [e.syncId, e.version, e.nextDueAtMs ?? '', e.inMs],
+        [claimLeaseMs, note ? 'note' : ''],
+      );
+      const parts = replies as [size: number, ...pairs: string[]][];
+      const drifted = parts.flatMap(([, ...pairs]) =>
+        Array.from({ length: pairs.length / 2 }, (_, n) => ({
+          syncId: pairs[2 * n] as SyncId,
+          drift: pairs[2 * n + 1] as IndexDrift,
+        })),
+      );
+      return { size: parts[0]?.[0] ?? 0, drifted };
+    },
+    async fetchDrift() {
+      const [missing, late] = (await run('fetchDrift', [])) as [number, number];
+      return { missing, late };
+    },
     fetchPlaces: async () => (await run('fetchPlaces', [])) as RunId[],
     holdPlaces: (runs) => runChunks('holdPlaces', runs, offerArgs),
     freePlaces: (runIds) => runChunks('freePlaces', runIds, (id) => [id]),

@@ -2,7 +2,13 @@
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus } from '../domain/run-states.ts';
 import { slackMsOf } from '../domain/priority.ts';
-import type { ConnectionLimits, DueEntry, Limits, RunOffer, TenantLimits } from '../ports/schedule-index.ts';
+import type {
+  ConnectionLimits,
+  Limits,
+  PlannedDue,
+  RunOffer,
+  TenantLimits,
+} from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
 import { connectionLimitColumns } from './connection-limits.ts';
 import { holdsPlace, isBlocked, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
@@ -201,15 +207,21 @@ export async function postponeRelease(tx: Tx, syncId: SyncId, byMs: number): Pro
   );
 }
 
-export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promise<Page<DueEntry>> {
+export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promise<Page<PlannedDue>> {
   const size = 1_000;
-  const { rows } = await tx.query<DueEntry & Keyed>(
+  const { rows } = await tx.query<PlannedDue & Keyed>(
     `select '' as key0, id as key1, id as "syncId", version,
-       (extract(epoch from next_due_at) * 1000)::float8 as "nextDueAtMs"
+       (extract(epoch from next_due_at) * 1000)::float8 as "nextDueAtMs",
+       (extract(epoch from next_due_at - ${now}) * 1000)::float8 as "inMs"
      from penstock.sync where next_due_at is not null and id > $1 order by id limit $2`,
     [after[1], size],
   );
-  return toPage(rows, size, ({ syncId, version, nextDueAtMs }) => ({ syncId, version, nextDueAtMs }));
+  return toPage(rows, size, ({ syncId, version, nextDueAtMs, inMs }) => ({
+    syncId,
+    version,
+    nextDueAtMs,
+    inMs,
+  }));
 }
 
 export async function fetchLimits(tx: Tx): Promise<Limits> {

@@ -17,7 +17,7 @@ import type { Adapters } from './adapters.ts';
 import type { SharedParts } from './control-parts.ts';
 import { createConnectionTester, createSyncDestination } from './database-access.ts';
 import { createDependencyChecks } from './dependency-checks.ts';
-import { fleetGauges, maintenanceGauges, runGauges } from './gauge-sources.ts';
+import { fleetGauges, indexGauges, maintenanceGauges, runGauges } from './gauge-sources.ts';
 import type { Service } from './lifecycle.ts';
 import { packageVersion } from './package-version.ts';
 import { createSyncExaminer } from './sync-examiner.ts';
@@ -79,7 +79,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
         }),
         hostGuard,
         fleet,
-        gauges: [runGauges(pool), maintenanceGauges(pool), fleetGauges(fleet)],
+        gauges: [runGauges(pool), maintenanceGauges(pool), fleetGauges(fleet), indexGauges(indexNow)],
         checks: createDependencyChecks({ pool, checkIndex: async () => indexNow().check(), temporal }),
         logger,
         links: {

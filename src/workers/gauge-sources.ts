@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { invariants } from '../domain/maintenance.ts';
 import type { Fleet } from '../ports/fleet.ts';
+import type { IndexRepair } from '../ports/schedule-index.ts';
 import { fetchLastPasses, countOpenRuns } from '../storage/installation-state.ts';
 import type { GaugeSource } from '../telemetry/gauges.ts';
 
@@ -48,6 +49,22 @@ export const maintenanceGauges = (pool: Pool): GaugeSource => ({
         : [],
     };
   },
+});
+
+/** Schedules that the index had lost or put off, and that were found by comparing it with the rows. */
+export const indexGauges = (index: () => Pick<IndexRepair, 'fetchDrift'>): GaugeSource => ({
+  families: {
+    penstock_index_drift: {
+      help: 'Schedules found missing or late in Redis since it was lost for the last time',
+      labels: ['drift'],
+    },
+  },
+  read: async () => ({
+    penstock_index_drift: Object.entries(await index().fetchDrift()).map(([drift, value]) => ({
+      labels: { drift },
+      value,
+    })),
+  }),
 });
 
 /** What waits for a worker, and how many poll for it: what a fleet is scaled by. */

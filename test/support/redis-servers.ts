@@ -1,5 +1,5 @@
 /** Redis servers beside the shared one, run as users run them: with other settings, as replicas, Sentinels, a cluster. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -18,8 +18,8 @@ export interface RedisNode {
   readonly admin: Redis;
   readonly signal: (signal: NodeJS.Signals) => void;
   readonly kill: () => Promise<void>;
-  /** On the same port and data, after it was killed. */
-  readonly start: () => Promise<void>;
+  /** On the same port and data, after it was killed; with these settings beside its own. */
+  readonly start: (...settings: string[]) => Promise<void>;
 }
 
 export interface RedisServers {
@@ -53,7 +53,8 @@ export async function createRedisServers(program?: string): Promise<RedisServers
     const admin = new Redis({ host, port, retryStrategy: () => 50, maxRetriesPerRequest: null });
     admin.on('error', () => {});
     let running: GuardedProcess;
-    const start = async (): Promise<void> => {
+    const start = async (...more: string[]): Promise<void> => {
+      await appendFile(join(dir, 'redis.conf'), more.map((line) => `${line}\n`).join(''));
       running = await guard.start({
         command: file,
         args: [join(dir, 'redis.conf'), ...mode],

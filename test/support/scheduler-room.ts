@@ -34,6 +34,7 @@ export const quickSweeps = {
   overdueMs: 300,
   ticketMs: 1_000,
   silentMs: 1_000,
+  compareEveryMs: 200,
 };
 
 export interface SchedulerRoom {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startStack, type Stack } from '../../../src/dev/stack.ts';
-import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
+import { parseRedisUrl } from '../../../src/config/redis-url.ts';
+import { createRedisIndex, type RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { refill } from '../../../src/schedule/refill.ts';
+import { createRedisServers } from '../../support/redis-servers.ts';
 import {
   auditSlots,
   createSchedulerRoom,
@@ -94,6 +96,9 @@ const placesMatchRows = () =>
     return held.length === rows.length && rows.every((run) => held.includes(run.runId));
   });
 
+const isFilled = () =>
+  waitUntil('the index is full', async () => (await room.redis.get(room.key('filled'))) === 'all');
+
 describe('P7: Redis can be lost at any moment', () => {
   test('emptied again and again under two dispatchers: no slot is lost, none is started twice', async () => {
     const planted = await plantSyncs(room.pool, { count: 20, schedule: { every: '200ms' } });
@@ -172,7 +177,7 @@ describe('P7: Redis can be lost at any moment', () => {
 describe('while Redis is away', () => {
   test('frozen: calls fail within a bounded time, and what is due starts from the rows', async () => {
     await room.startDispatcher({ options: { globalCap: 4, ...quickSweeps } });
-    await waitUntil('the index is full', async () => (await room.redis.get(room.key('filled'))) === 'all');
+    await isFilled();
     stack.redis.signal('SIGSTOP');
     try {
       const planted = await plantDue(6);
@@ -214,6 +219,71 @@ describe('while Redis is away', () => {
     expect(sweeps.map((line) => /without|again/.exec(line)?.[0])).toEqual(['without', 'again']);
     expect(room.lines.filter((line) => line.includes('a step failed'))).toEqual([]);
     await expectAudited(planted, more);
+  });
+});
+
+describe('a Redis that answers and takes no writes counts as away', () => {
+  const expectStartsFromRows = async (meanwhile?: () => Promise<unknown>): Promise<void> => {
+    room.lines.length = 0;
+    await plantDue(3);
+    await meanwhile?.();
+    await started(3);
+    expect(room.lines.filter((line) => line.includes('sweep: without the index'))).toHaveLength(1);
+    expect(room.lines.filter((line) => line.includes('"purpose":"index"'))).toHaveLength(1);
+  };
+
+  test('full: what is due starts from the rows, and from the index when there is room again', async () => {
+    await room.startDispatcher();
+    await isFilled();
+    await room.redis.config('SET', 'maxmemory', '1');
+    try {
+      await expectStartsFromRows();
+      await expect(index.check()).rejects.toMatchObject({ message: expect.stringContaining('maxmemory') });
+    } finally {
+      await room.redis.config('SET', 'maxmemory', '0');
+    }
+    await placesMatchRows();
+  });
+
+  test('demoted to a replica: what is due starts from the rows', async () => {
+    await room.startDispatcher();
+    await isFilled();
+    // Its master is nowhere.
+    await room.redis.replicaof('127.0.0.1', '1');
+    try {
+      await expectStartsFromRows();
+      await expect(index.check()).rejects.toMatchObject({ message: expect.stringContaining('replica') });
+    } finally {
+      await room.redis.replicaof('NO', 'ONE');
+    }
+    await placesMatchRows();
+  });
+
+  test('loading its data: a dispatcher that starts meanwhile waits for nothing', async () => {
+    const servers = await createRedisServers();
+    const node = await servers.start('rdbcompression no');
+    // It hears what is said to it every 2 MiB.
+    for (let n = 0; n < 10; n++) await node.admin.set(`k${n}`, 'x'.repeat(2_200_000));
+    await node.admin.save();
+    await node.kill();
+    await node.start('key-load-delay 1000000');
+    const own = createRedisIndex({
+      address: parseRedisUrl(node.url),
+      namespace: room.key('').split(':')[1]!,
+      log: room.deps().log,
+    });
+    try {
+      await expectStartsFromRows(() => room.startDispatcher({ index: own }));
+      await node.admin.config('SET', 'key-load-delay', '0');
+      await waitUntil(
+        'it is loaded, and the index is written',
+        async () => (await own.fetchPlaces()).length === 3,
+      );
+    } finally {
+      await room.clear();
+      own.close();
+      await servers.close();
+    }
   });
 });
 
