@@ -19,6 +19,13 @@ import { watchRead } from './watch-read.ts';
 
 const doing = 'Reading the source';
 
+/**
+ * Partitions are read beside each other as it is. With parallel workers to share it out the planner would sooner fetch a small
+ * range in any order and sort it than read it by the index. Servers without the setting are left alone.
+ */
+const readAlone = `select pg_catalog.set_config(name, '0', true) from pg_catalog.pg_settings
+   where name = 'max_parallel_workers_per_gather'`;
+
 /** Connects, checks that the query still gives what the load was planned for, and starts reading. */
 export async function startRead(
   access: ConnectionAccess,
@@ -30,12 +37,9 @@ export async function startRead(
     throw classifySourceError(error, doing);
   });
   try {
-    await runAll(client, beginReading, shortMs);
-    const { pid } = await rowOf<{ pid: number }>(
-      client,
-      shortMs,
-      'select pg_catalog.pg_backend_pid() as pid',
-    );
+    const begin = isUnbounded(request.bounds) ? beginReading : `${beginReading}; ${readAlone}`;
+    const begun = await runAll(client, `${begin}; select pg_catalog.pg_backend_pid() as pid`, shortMs);
+    const { pid } = begun.at(-1)!.rows[0] as { pid: number };
     const { sql } = await parseFilled(request);
     await checkColumns(client, sql, request);
     if (request.after && !request.uniqueKey && isUnbounded(request.bounds))

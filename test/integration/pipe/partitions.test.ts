@@ -245,6 +245,15 @@ describe('a copy in partitions', () => {
     await expectEqual(input.query);
   });
 
+  test.each([
+    ['one of several without parallel workers', 2, '0'],
+    ['all of it with as many as the server has set', 1, '2'],
+  ])('reads %s', async (_, parallel, workers) => {
+    const query = `select k, current_setting('max_parallel_workers_per_gather') as workers from plain`;
+    await room.run(room.sync({ query, key: ['k'], limits: { ...limits, parallel } }));
+    expect((await room.to.query('select distinct workers from target')).rows).toEqual([{ workers }]);
+  });
+
   test('a partition is resumed after every two rows, also that of the NULLs', async () => {
     const input: SyncInput = {
       query: 'select * from mixed where note < $$note 2$$ and (n is null or k is null)',
