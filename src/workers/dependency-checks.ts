@@ -1,6 +1,7 @@
 /** What a role stands on, asked whether it answers (src/ports/dependency-check.ts). */
-import type { Client } from '@temporalio/client';
+import { type Client, isGrpcServiceError } from '@temporalio/client';
 import type { Pool } from 'pg';
+import { compareSearchAttributes } from './temporal/search-attributes.ts';
 import { PenstockError } from '../domain/errors.ts';
 import type { DependencyCheck } from '../ports/dependency-check.ts';
 
@@ -34,15 +35,36 @@ export const createDependencyChecks = ({ pool, checkIndex, temporal }: CheckedPa
   {
     name: 'temporal',
     check: (timeoutMs) =>
-      within(timeoutMs, async () => {
-        const { namespace } = temporal.options;
-        await temporal.connection.withDeadline(Date.now() + timeoutMs, () =>
-          temporal.workflowService.describeNamespace({ namespace }),
-        );
-        return `namespace ${namespace}`;
-      }),
+      within(timeoutMs, () =>
+        temporal.connection.withDeadline(Date.now() + timeoutMs, () => checkTemporal(temporal)),
+      ),
   },
 ];
+
+/** That runs can be started there: a namespace that is, with our search attributes. */
+async function checkTemporal({ connection, options: { namespace } }: Client): Promise<string> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+  } catch (cause) {
+    if (!isNotFound(cause)) throw cause;
+    throw new PenstockError('UNAVAILABLE', `namespace ${namespace} does not exist`, { cause });
+  }
+  const { missing, wrong } = await compareSearchAttributes(connection, namespace);
+  if (missing.length > 0)
+    throw new PenstockError(
+      'UNAVAILABLE',
+      `namespace ${namespace} lacks search attributes, which workers add: ${missing.join(', ')}`,
+    );
+  if (wrong.length > 0)
+    throw new PenstockError(
+      'UNAVAILABLE',
+      `namespace ${namespace} has search attributes of another type: ${wrong.join(', ')}`,
+    );
+  return `namespace ${namespace}`;
+}
+
+const notFound: number = 5;
+const isNotFound = (error: unknown): boolean => isGrpcServiceError(error) && error.code === notFound;
 
 /** Errors of ours keep their message; drivers' may hold addresses and logins, and this is shown to anybody. */
 async function within(timeoutMs: number, check: () => Promise<string>): Promise<string> {

@@ -19,7 +19,9 @@ import { waitUntil } from './wait-until.ts';
 export type ScheduledRun = Pick<StartedRun, 'runId' | 'workflowId' | 'handle' | 'fetch'>;
 
 export interface ScheduledRoom extends Omit<CopyingRoom, 'startRun' | 'startDue' | 'resumeRun'> {
-  /** Triggers the sync, and waits until a workflow has taken the run up. */
+  /** Triggers the sync. */
+  trigger(sync: string): Promise<ScheduledRun>;
+  /** The same, and waits until a workflow has taken the run up. */
   startRun(sync: string): Promise<ScheduledRun>;
   /** The runs that hold a place, as admission counts them. */
   fetchPlaces(): Promise<readonly RunId[]>;
@@ -27,10 +29,16 @@ export interface ScheduledRoom extends Omit<CopyingRoom, 'startRun' | 'startDue'
 
 const timings = { sweepEveryMs: 200, silentMs: 1_000, ticketMs: 2_000 } as const;
 
-export async function createScheduledRoom(): Promise<ScheduledRoom> {
-  const room = await createCopyingRoom();
+/** @param options `places` in all; the address of a Temporal server that is not the shared one */
+export async function createScheduledRoom(
+  options: { places?: number; temporalAddress?: string } = {},
+): Promise<ScheduledRoom> {
+  const room = await createCopyingRoom(options.temporalAddress);
   const { logger } = createKeptLogger();
-  const config = loadRoleConfig(['dispatcher'], { env: room.environment });
+  const config = {
+    ...loadRoleConfig(['dispatcher'], { env: room.environment }),
+    ...(options.places !== undefined && { workerSlots: options.places }),
+  };
   const parts = createSharedParts(config, logger);
   const adapters = createAdapters(
     {
@@ -43,15 +51,23 @@ export async function createScheduledRoom(): Promise<ScheduledRoom> {
   await dispatcher.start(new AbortController().signal);
   const { index } = await parts.open(new AbortController().signal);
   room.tell(index);
+  const trigger = async (sync: string): Promise<ScheduledRun> => {
+    const request = { requestKey: undefined, priority: undefined };
+    const { run } = await room.store.runs.trigger(room.scope, sync, request);
+    return {
+      runId: run.id,
+      workflowId: run.workflowId,
+      handle: room.client.workflow.getHandle(run.workflowId),
+      fetch: () => room.store.runs.fetch(room.scope, run.id),
+    };
+  };
   return {
     ...room,
+    trigger,
     startRun: async (sync) => {
-      const request = { requestKey: undefined, priority: undefined };
-      const { run } = await room.store.runs.trigger(room.scope, sync, request);
-      const fetch = () => room.store.runs.fetch(room.scope, run.id);
-      await waitUntil('the run is at work', async () => !isWaiting.has((await fetch()).status));
-      const handle = room.client.workflow.getHandle(run.workflowId);
-      return { runId: run.id, workflowId: run.workflowId, handle, fetch };
+      const run = await trigger(sync);
+      await waitUntil('the run is at work', async () => !isWaiting.has((await run.fetch()).status));
+      return run;
     },
     fetchPlaces: () => index.fetchPlaces(),
     close: async () => {

@@ -1,7 +1,7 @@
 /** Temporal: reachable, namespace there, search attributes registered with our types. */
 import { Connection } from '@temporalio/client';
 import { searchAttributes } from '../../domain/search-attributes.ts';
-import { indexedTypeOf } from '../temporal/search-attributes.ts';
+import { compareSearchAttributes } from '../temporal/search-attributes.ts';
 import type { TemporalAddress } from '../temporal/connect-client.ts';
 import { findingsOf, wordsOf, type Finding } from './finding.ts';
 
@@ -43,12 +43,7 @@ async function examineNamespace(connection: Connection, namespace: string): Prom
       }),
     ];
   }
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  const names = Object.keys(searchAttributes) as (keyof typeof searchAttributes)[];
-  const missing = names.filter((name) => !(name in customAttributes));
-  const wrong = names.filter(
-    (name) => name in customAttributes && customAttributes[name] !== indexedTypeOf(name),
-  );
+  const { missing, wrong } = await compareSearchAttributes(connection, namespace);
   return [ok('namespace', namespace), examineAttributes(namespace, missing, wrong)];
 }
 

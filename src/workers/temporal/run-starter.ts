@@ -148,11 +148,24 @@ function unreachable(error: unknown): PenstockError | undefined {
     return new PenstockError('ENGINE_UNREACHABLE', 'No worker answered in time: is one running?', {
       cause: error,
     });
+  if (lacksAttributes(error))
+    return new PenstockError(
+      'ENGINE_UNREACHABLE',
+      'The Temporal namespace lacks search attributes, which workers add, or has them with another type: `penstock doctor` says which.',
+      { cause: error },
+    );
   const status = grpcStatusOf(error);
   if (status === undefined || wrongRequest.has(status)) return undefined;
   return new PenstockError('ENGINE_UNREACHABLE', `Temporal does not answer (gRPC status ${status}).`, {
     cause: error,
   });
+}
+
+/** Every start is refused then, whatever the run: so none is begun until somebody has added them. */
+function lacksAttributes(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (isGrpcServiceError(cause) && /search ?attribute/i.test(cause.details)) return true;
+  return false;
 }
 
 function grpcStatusOf(error: unknown): number | undefined {

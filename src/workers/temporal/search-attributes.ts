@@ -18,30 +18,39 @@ const indexedTypes = {
 type Name = keyof typeof searchAttributes;
 const names = Object.keys(searchAttributes) as Name[];
 /** Temporal's number of an attribute's type. */
-export const indexedTypeOf = (name: Name) => indexedTypes[searchAttributes[name]];
+const indexedTypeOf = (name: Name) => indexedTypes[searchAttributes[name]];
 
 type Services = Pick<NativeConnection, 'operatorService'>;
 
-/** Adds what is missing. @throws PenstockError CONFIG when one is there with another type, or cannot be added */
-export async function registerSearchAttributes(
+/** Which of them the namespace lacks, and which it has with another type: with either no run can be started. */
+export async function compareSearchAttributes(
   { operatorService }: Services,
   namespace: string,
-): Promise<void> {
-  const before = await operatorService.listSearchAttributes({ namespace });
-  const missing = names.filter((name) => !(name in before.customAttributes));
+): Promise<{ missing: Name[]; wrong: Name[] }> {
+  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+  const isThere = (name: Name): boolean => name in customAttributes;
+  return {
+    missing: names.filter((name) => !isThere(name)),
+    wrong: names.filter((name) => isThere(name) && customAttributes[name] !== indexedTypeOf(name)),
+  };
+}
+
+/** Adds what is missing. @throws PenstockError CONFIG when one is there with another type, or cannot be added */
+export async function registerSearchAttributes(services: Services, namespace: string): Promise<void> {
+  const { missing } = await compareSearchAttributes(services, namespace);
   let refusal: unknown;
   if (missing.length > 0) {
-    await operatorService
+    await services.operatorService
       .addSearchAttributes({
         namespace,
         searchAttributes: Object.fromEntries(missing.map((name) => [name, indexedTypeOf(name)])),
       })
       .catch((error: unknown) => (refusal = error));
   }
-  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
-  const wrong = names.filter((name) => customAttributes[name] !== indexedTypeOf(name));
-  if (wrong.length === 0) return;
-  const list = wrong.map((name) => `${name}=${searchAttributes[name]}`).join(', ');
+  const after = await compareSearchAttributes(services, namespace);
+  const unfit = [...after.missing, ...after.wrong];
+  if (unfit.length === 0) return;
+  const list = unfit.map((name) => `${name}=${searchAttributes[name]}`).join(', ');
   throw new PenstockError(
     'CONFIG',
     `Temporal namespace ${namespace} lacks search attributes, or has them with other types: ${list}. ` +

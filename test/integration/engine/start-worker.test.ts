@@ -1,8 +1,11 @@
 /** `penstock start` as a process: what it needs, what it does without it, and how it ends. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { createServer, connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import proto from '@temporalio/proto';
+import { searchAttributes } from '../../../src/domain/search-attributes.ts';
 import { findFreePort } from '../../../src/dev/free-port.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
@@ -64,6 +67,27 @@ describe('a worker', () => {
     worker.signal('SIGTERM');
     expect(await worker.exited).toEqual({ code: 0, signal: null });
     door.close();
+  });
+
+  test('that starts before its namespace waits for it, and gives it its search attributes', async () => {
+    const namespace = `late-${randomBytes(6).toString('hex')}`;
+    const worker = await room.startWorker('copy', { temporalNamespace: namespace });
+    await waitUntil('it says what it waits for', async () =>
+      (await room.logs()).includes(`Temporal namespace ${namespace} does not answer`),
+    );
+    const started = async () => (await room.logs()).split('worker: started').length;
+    const before = await started();
+    await room.client.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: proto.google.protobuf.Duration.fromObject({ seconds: 86_400 }),
+    });
+    await waitUntil('it works', async () => (await started()) > before);
+    const { customAttributes } = await room.client.connection.operatorService.listSearchAttributes({
+      namespace,
+    });
+    expect(Object.keys(customAttributes)).toEqual(expect.arrayContaining(Object.keys(searchAttributes)));
+    worker.signal('SIGTERM');
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
   });
 
   test('whose server is gone ends all the same when it is told to', async () => {

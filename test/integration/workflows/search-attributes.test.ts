@@ -1,10 +1,14 @@
 /** The search attributes of a namespace: registered once, and refused when they are there with another type. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { randomBytes } from 'node:crypto';
+import { Pool } from 'pg';
 import { searchAttributes } from '../../../src/domain/search-attributes.ts';
+import { createDependencyChecks } from '../../../src/workers/dependency-checks.ts';
+import { createRunStarter } from '../../../src/workers/temporal/run-starter.ts';
 import { registerSearchAttributes } from '../../../src/workers/temporal/search-attributes.ts';
+import { plannedRun } from '../../support/run-engine.ts';
 import { sharedStack } from '../../support/stack.ts';
 
 let connection: Connection;
@@ -12,6 +16,12 @@ beforeAll(async () => {
   connection = await Connection.connect({ address: sharedStack().temporalAddress });
 });
 afterAll(() => connection?.close());
+
+/** What /readyz says of Temporal. */
+const readiness = (temporal: Client): Promise<string> =>
+  createDependencyChecks({ pool: new Pool(), checkIndex: async () => {}, temporal })
+    .find(({ name }) => name === 'temporal')!
+    .check(10_000);
 
 async function createBareNamespace(): Promise<string> {
   const namespace = `bare-${randomBytes(6).toString('hex')}`;
@@ -53,9 +63,44 @@ describe('the search attributes', () => {
     });
   });
 
+  test('that are missing, or of another type, let no run start, and readiness says which', async () => {
+    const namespace = await createBareNamespace();
+    const client = new Client({ connection, namespace });
+    const starter = createRunStarter({ client, taskQueue: 'penstock' });
+    const run = plannedRun();
+    const away = {
+      code: 'ENGINE_UNREACHABLE',
+      message: expect.stringContaining('search attributes') as unknown,
+    };
+    await expect(starter.start(run)).rejects.toMatchObject(away);
+    await expect(readiness(client)).rejects.toMatchObject({
+      message: `namespace ${namespace} lacks search attributes, which workers add: ${Object.keys(searchAttributes).join(', ')}`,
+    });
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: { Rows: proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_BOOL },
+    });
+    await expect(registerSearchAttributes(connection, namespace)).rejects.toMatchObject({ code: 'CONFIG' });
+    await expect(starter.start(run)).rejects.toMatchObject(away);
+    await expect(readiness(client)).rejects.toMatchObject({
+      message: `namespace ${namespace} has search attributes of another type: Rows`,
+    });
+    await connection.operatorService.removeSearchAttributes({ namespace, searchAttributes: ['Rows'] });
+    await registerSearchAttributes(connection, namespace);
+    expect(await starter.start(run)).toBe('started');
+    expect(await readiness(client)).toBe(`namespace ${namespace}`);
+  });
+
   test('of a namespace that does not exist are no question of configuration, but of waiting', async () => {
-    await expect(registerSearchAttributes(connection, 'there-is-none')).rejects.not.toMatchObject({
+    const namespace = 'there-is-none';
+    await expect(registerSearchAttributes(connection, namespace)).rejects.not.toMatchObject({
       code: 'CONFIG',
     });
+    const client = new Client({ connection, namespace });
+    await expect(readiness(client)).rejects.toMatchObject({
+      message: 'namespace there-is-none does not exist',
+    });
+    const starter = createRunStarter({ client, taskQueue: 'penstock' });
+    await expect(starter.start(plannedRun())).rejects.toMatchObject({ code: 'ENGINE_UNREACHABLE' });
   });
 });
