@@ -63,8 +63,8 @@ async function checkTemporal({ connection, options: { namespace } }: Client): Pr
   return `namespace ${namespace}`;
 }
 
-const notFound: number = 5;
-const isNotFound = (error: unknown): boolean => isGrpcServiceError(error) && error.code === notFound;
+/** gRPC's NOT_FOUND. */
+const isNotFound = (error: unknown): boolean => isGrpcServiceError(error) && Number(error.code) === 5;
 
 /** Errors of ours keep their message; drivers' may hold addresses and logins, and this is shown to anybody. */
 async function within(timeoutMs: number, check: () => Promise<string>): Promise<string> {
