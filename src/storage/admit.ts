@@ -17,6 +17,8 @@ interface JudgedRun {
   readonly run: RunToStart;
   readonly judged: Judged;
   readonly overlapAllowed: boolean;
+  /** The starts of its source are to keep a distance. */
+  readonly isPaced: boolean;
   /** Until it is no longer so, where a time says when. */
   readonly waitMs: number | null;
 }
@@ -39,6 +41,7 @@ export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<Start
   const idsOf = (verdict: Judged): RunId[] =>
     judged.filter((r) => r.judged === verdict).map(({ run }) => run.runId);
   await changeRuns(tx, idsOf('start'), 'start');
+  await noteStarts(tx, judged);
   await changeRuns(tx, idsOf('go_on'), 'resume');
   for (const endReason of ['missed', 'sync_deleted'] as const)
     if (idsOf(endReason).length > 0) await changeRuns(tx, idsOf(endReason), 'drop', { endReason });
@@ -91,6 +94,7 @@ async function lockRuns(tx: Tx, runIds: readonly RunId[]): Promise<{ ids: RunId[
 async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]> {
   const { rows } = await tx.query<RunToStart & Omit<JudgedRun, 'run'>>(
     `select ${runToStart}, r.overlap_allowed as "overlapAllowed",
+       c.starts_per_minute is not null as "isPaced",
        case
          when r.status = 'starting' then 'starting'
          when r.status in ('running', 'pausing', 'cancelling') then 'at_work'
@@ -108,7 +112,24 @@ async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]>
      order by greatest(r.due_at, r.queued_at), r.id`,
     [runIds],
   );
-  return rows.map(({ judged, overlapAllowed, waitMs, ...run }) => ({ run, judged, overlapAllowed, waitMs }));
+  return rows.map(({ judged, overlapAllowed, isPaced, waitMs, ...run }) => ({
+    run,
+    judged,
+    overlapAllowed,
+    isPaced,
+    waitMs,
+  }));
+}
+
+/** For a dispatcher that has no index to ask when the next run of such a source may start. */
+async function noteStarts(tx: Tx, judged: readonly JudgedRun[]): Promise<void> {
+  const paced = judged.filter((r) => r.judged === 'start' && r.isPaced).map(({ run }) => run.runId);
+  if (paced.length === 0) return;
+  await tx.query(
+    `update penstock.connection set last_start_at = clock_timestamp()
+     where id in (select source_connection_id from penstock.run where id = any($1))`,
+    [paced],
+  );
 }
 
 function firstOfEachSync(runs: readonly JudgedRun[]): JudgedRun[] {

@@ -62,6 +62,22 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
     return status;
   }
 
+  /** Notes a failure, and cools the source down that has asked for less by it. */
+  async function noting(
+    runId: RunId,
+    code: string | undefined,
+    note: (tx: Tx) => Promise<void>,
+  ): Promise<void> {
+    const cooled = await asEngine(pool, async (tx) => {
+      await note(tx);
+      return code === 'SOURCE_THROTTLED' ? coolSource(tx, runId, coolMs) : [];
+    });
+    if (cooled.length === 0) return;
+    await announcer
+      .saveLimits({ connections: cooled })
+      .catch((err: unknown) => logger.warn({ err }, 'the sweep tells the index which source cools down'));
+  }
+
   return {
     prepare: async (runId) => {
       const work = await asEngine(pool, async (tx) => {
@@ -91,11 +107,11 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       }),
     note: (runId, kind, data) => asEngine(pool, (tx) => insertRunEvent(tx, { runId, kind, data })),
     noteRetry: (runId, step, failure) =>
-      asEngine(pool, (tx) => noteRetry(tx, runId, { step, failure, progressed: false })),
+      noting(runId, failure.code, (tx) => noteRetry(tx, runId, { step, failure, progressed: false })),
     beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
     reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
-    endAttempt: async (attempt, end) => {
-      const cooled = await asEngine(pool, async (tx) => {
+    endAttempt: (attempt, end) =>
+      noting(attempt.runId, end.error?.code, async (tx) => {
         await finishAttempt(tx, attempt, end);
         if (end.error?.class === 'transient')
           await noteRetry(tx, attempt.runId, {
@@ -103,13 +119,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
             failure: end.error,
             progressed: end.batches > 0,
           });
-        return end.error?.code === 'SOURCE_THROTTLED' ? coolSource(tx, attempt.runId, coolMs) : [];
-      });
-      if (cooled.length === 0) return;
-      await announcer
-        .saveLimits({ connections: cooled })
-        .catch((err: unknown) => logger.warn({ err }, 'the sweep tells the index which source cools down'));
-    },
+      }),
   };
 }
 

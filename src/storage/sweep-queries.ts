@@ -93,7 +93,7 @@ export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
 
 /**
  * One run of each sync, tenants in turn by their weights, each in order of score; the caps count by the rows, because the index is away. Of a source whose starts
- * keep a distance, which only the index knows, one run at a time.
+ * keep a distance one run at most, when it is that long since the last one.
  */
 export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promise<RunId[]> {
   const { rows } = await tx.query<{ id: RunId }>(
@@ -110,13 +110,16 @@ export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promi
        select distinct on (sync_id) * from waiting order by sync_id, score, id
      ), of_connection as (
        select f.*, row_number() over (partition by c.id order by f.score, f.id) as nth,
-         case when c.cool_until > ${now} then 0 when c.starts_per_minute is null then c.max_runs else 1 end
-           - (select count(*) from held where held.source_connection_id = c.id) as room
+         case when c.cool_until > ${now} or c.last_start_at + interval '1 minute' / c.starts_per_minute > ${now}
+             then 0 else c.max_runs end
+           - (select count(*) from held where held.source_connection_id = c.id) as room,
+         c.starts_per_minute is not null as is_paced
        from first_of_sync f join penstock.connection c on c.id = f.source_connection_id
      ), of_tenant as (
        select f.id, f.score, t.weight, row_number() over (partition by t.id order by f.score, f.id) as nth,
          t.max_runs - (select count(*) from held where held.tenant_id = t.id) as room
-       from of_connection f join penstock.tenant t on t.id = f.tenant_id where f.nth <= f.room
+       from of_connection f join penstock.tenant t on t.id = f.tenant_id
+       where f.nth <= case when is_paced then least(1, f.room) else f.room end
      )
      select id from of_tenant where nth <= room order by nth::float8 / weight, score, id
      limit greatest(0, least($2, $3 - (select count(*) from held)))`,

@@ -58,6 +58,22 @@ test('without Redis the rows keep to the caps of tenants and connections, and co
   expect([small, narrow, paced].map((runs) => countOf(left, runs))).toEqual([2, 1, 0]);
 });
 
+test('without Redis the rows keep the distance between the starts of a source, also when its runs are short', async () => {
+  const planted = await plantDue({ count: 3, connection: { startsPerMinute: 60 } });
+  const runs = await queue(planted);
+  const [first] = await admissible();
+  await room.store.startRuns([first!]);
+  await endRuns(room, index, [first!]);
+  expect(countOf(await admissible(), runs)).toBe(0);
+  const passes = (ms: number) =>
+    room.pool.query(
+      `update penstock.connection set last_start_at = last_start_at - $1 * interval '1 millisecond'`,
+      [ms],
+    );
+  await passes(1_000);
+  expect(countOf(await admissible(), runs)).toBe(1);
+});
+
 test('without Redis the sweep starts no more than the caps allow', async () => {
   await plantDue({ count: 5, connection: { maxRuns: 2 } });
   const away = await room.openIndex();

@@ -393,3 +393,12 @@ test('an attempt whose source asks for less cools the source down', async () => 
   );
   expect(rows).toEqual([{ cools: true }]);
 });
+
+test('a source that asks for less already when a run is prepared cools down', async () => {
+  cooled.length = 0;
+  const runId = await plantRun('running');
+  for (const code of ['SOURCE_UNREACHABLE', 'SOURCE_THROTTLED'] as const)
+    await store.noteRetry(runId, 'prepare', { code, message: 'too many connections' });
+  expect(cooled).toMatchObject([{ connectionId: acme.connectionId }]);
+  expect(cooled[0]!.coolMs).toBeGreaterThan(50_000);
+});
