@@ -5,6 +5,7 @@ import type { ControlStore } from '../ports/control-store.ts';
 import type { DependencyCheck } from '../ports/dependency-check.ts';
 import type { Fleet } from '../ports/fleet.ts';
 import type { HostGuard } from '../ports/host-guard.ts';
+import type { PayloadTranslator } from '../ports/payload-translator.ts';
 import type { RunExplainer } from '../ports/run-explainer.ts';
 import type { SyncExaminer } from '../ports/sync-examiner.ts';
 import type { GaugeSource } from '../telemetry/gauges.ts';
@@ -18,6 +19,8 @@ export interface ApiDeps {
   readonly explainer: RunExplainer;
   readonly hostGuard: HostGuard;
   readonly fleet: Fleet;
+  /** For the codec endpoint. */
+  readonly payloads: PayloadTranslator;
   /** For /metrics, beside the requests. */
   readonly gauges: readonly GaugeSource[];
   /** For /readyz. */

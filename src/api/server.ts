@@ -16,6 +16,7 @@ import { answerClientError } from './raw-errors.ts';
 import { addRequestLog } from './request-log.ts';
 import { checkText } from './request-text.ts';
 import { addApiKeyRoutes } from './routes/api-keys.ts';
+import { addCodecCors, addCodecRoutes } from './routes/codec.ts';
 import { addConnectionGrantRoutes } from './routes/connection-grants.ts';
 import { addConnectionRoutes } from './routes/connections.ts';
 import { addHealthRoutes } from './routes/health.ts';
@@ -54,6 +55,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   acceptEmptyJson(app);
   addErrorHandling(app, deps.logger);
   addRequestLog(app, deps.logger, metrics);
+  addCodecCors(app, deps.links);
   addAuth(app, deps.store.apiKeys);
   app.addHook('preValidation', async ({ body, params, query }) => {
     checkText(params, '/params');
@@ -79,6 +81,7 @@ export async function createApiServer(deps: ApiDeps): Promise<ApiApp> {
   addRunRoutes(app, deps, closing.signal);
   addBackfillRoutes(app, deps);
   addWorkerRoutes(app, deps);
+  addCodecRoutes(app, deps);
   await app.ready();
   return app;
 }

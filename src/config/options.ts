@@ -3,7 +3,15 @@
  * generated from this table. An option without a default is either needed by some role or means "none".
  */
 import { parseConnectionUrl } from './connection-url.ts';
-import { oneOf, parseAddress, parseHttpUrl, parseInteger, parseName, parseUrlOf } from './parsers.ts';
+import {
+  oneOf,
+  parseAddress,
+  parseHttpUrl,
+  parseInteger,
+  parseName,
+  parsePemFile,
+  parseUrlOf,
+} from './parsers.ts';
 import { parseMasterKeys } from './master-keys.ts';
 import { parseNetworks } from './networks.ts';
 import { parseRedisUrl } from './redis-url.ts';
@@ -52,6 +60,39 @@ export const optionTable = {
     example: 'penstock',
     default: 'penstock',
     parse: parseName,
+  },
+  temporalTls: {
+    doc: 'TLS towards the frontend: on, off, or auto: on when an API key or a certificate is given.',
+    example: 'on',
+    default: 'auto',
+    parse: oneOf(['auto', 'on', 'off']),
+  },
+  temporalTlsCa: {
+    doc: 'PEM file of the authority that signed the frontend’s certificate. Default: those that the system trusts.',
+    example: '/etc/penstock/temporal-ca.pem',
+    parse: parsePemFile,
+  },
+  temporalTlsCert: {
+    doc: 'PEM file of the client certificate, for mTLS.',
+    example: '/etc/penstock/temporal-client.pem',
+    parse: parsePemFile,
+  },
+  temporalTlsKey: {
+    doc: 'PEM file of the client certificate’s key.',
+    example: '/etc/penstock/temporal-client.key',
+    parse: parsePemFile,
+  },
+  temporalApiKey: {
+    doc: 'API key for the frontend, as Temporal Cloud gives it.',
+    example: 'eyJ…',
+    secret: true,
+    parse: parseName,
+  },
+  temporalPayloadKey: {
+    doc: 'Keys that encrypt payloads in Temporal, comma-separated: the first encrypts, all decrypt. Default: payloads are readable.',
+    example: '2026a:<base64 of 32 bytes>',
+    secret: true,
+    parse: parseMasterKeys,
   },
   masterKey: {
     doc: 'Keys that seal credentials, comma-separated: the first seals, all open. Make one: openssl rand -base64 32.',

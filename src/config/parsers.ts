@@ -1,4 +1,5 @@
 /** Parsers of option values. Each throws an Error whose message completes the sentence "must be …". */
+import { readFileSync } from 'node:fs';
 
 /** Text without blanks or control characters. */
 export function parseName(text: string): string {
@@ -47,4 +48,15 @@ export const parseUrlOf =
 export function parseHttpUrl(text: string): string {
   parseUrlOf('http:', 'https:')(text);
   return text.replace(/\/+$/, '');
+}
+
+/** The bytes of a PEM file. */
+export function parsePemFile(path: string): Buffer {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.includes('-----BEGIN ')) return bytes;
+  } catch {
+    // Said below.
+  }
+  throw new Error('must be the path of a PEM file that can be read');
 }

@@ -23,7 +23,9 @@ import { packageVersion } from './package-version.ts';
 import { createSyncExaminer } from './sync-examiner.ts';
 import { connectClient } from './temporal/connect-client.ts';
 import { createFleet } from './temporal/fleet.ts';
+import { createPayloadTranslator } from './temporal/payload-translator.ts';
 import { createRunStarter } from './temporal/run-starter.ts';
+import { temporalAccessOf } from './temporal/temporal-access.ts';
 
 interface ApiRoleOptions {
   config: RoleConfig;
@@ -35,7 +37,7 @@ interface ApiRoleOptions {
 
 /** An API of this process; any number of processes may have one. */
 export function createApiRole({ config, parts, adapters, hostGuard, logger }: ApiRoleOptions): Service {
-  const temporal = connectClient({ address: config.temporalAddress, namespace: config.temporalNamespace });
+  const temporal = connectClient(temporalAccessOf(config));
   const { pool } = parts;
   let app: ApiApp | undefined;
   /** Undefined until the control database, whose name its keys bear, has answered once. */
@@ -80,6 +82,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
         hostGuard,
         fleet,
         gauges: [runGauges(pool), maintenanceGauges(pool), fleetGauges(fleet), indexGauges(indexNow)],
+        payloads: createPayloadTranslator(config.temporalPayloadKey),
         checks: createDependencyChecks({ pool, checkIndex: async () => indexNow().check(), temporal }),
         logger,
         links: {

@@ -11,6 +11,7 @@ import type { SharedParts } from './control-parts.ts';
 import type { Service } from './lifecycle.ts';
 import { connectClient } from './temporal/connect-client.ts';
 import { createRunStarter } from './temporal/run-starter.ts';
+import { temporalAccessOf } from './temporal/temporal-access.ts';
 
 interface DispatcherRoleOptions {
   config: RoleConfig;
@@ -30,7 +31,7 @@ export function createDispatcherRole(options: DispatcherRoleOptions): Service {
     name: 'dispatcher',
     async start(stopping) {
       const { pool, secretBox, index, runs } = await parts.open(stopping);
-      client = connectClient({ address: config.temporalAddress, namespace: config.temporalNamespace });
+      client = connectClient(temporalAccessOf(config));
       const starting = createDispatcher({
         index,
         store: createScheduleStore(pool),

@@ -20,6 +20,7 @@ import {
   type WorkerKind,
 } from './temporal/create-worker.ts';
 import { registerSearchAttributes } from './temporal/search-attributes.ts';
+import { connectionOptions, temporalAccessOf } from './temporal/temporal-access.ts';
 
 interface WorkerRoleOptions {
   config: RoleConfig;
@@ -74,10 +75,11 @@ async function connect(
   { config, logger }: WorkerRoleOptions,
   signal: AbortSignal,
 ): Promise<NativeConnection> {
-  const { temporalAddress: address, temporalNamespace: namespace } = config;
+  const access = temporalAccessOf(config);
+  const { address, namespace } = access;
   const connection = await retryUntilUp(
     { what: `Temporal at ${address}`, logger, signal },
-    () => NativeConnection.connect({ address }),
+    () => NativeConnection.connect(connectionOptions(access)),
     (late) => late.close(),
   );
   try {
@@ -108,6 +110,7 @@ async function prepareToCreate(
     taskQueue: config.temporalTaskQueue,
     identity,
     slots: config.workerSlots,
+    payloadKeys: config.temporalPayloadKey,
   };
   return (kind) =>
     kind === 'copy'

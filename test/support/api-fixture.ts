@@ -14,6 +14,7 @@ import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
 import type { Fleet } from '../../src/ports/fleet.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
 import { fleetGauges, maintenanceGauges, runGauges } from '../../src/workers/gauge-sources.ts';
+import { createPayloadTranslator } from '../../src/workers/temporal/payload-translator.ts';
 import { createRunExplainer } from '../../src/storage/run-explainer.ts';
 import { createFakeRunStarter } from './fake-run-starter.ts';
 import { createKeptLogger } from './kept-logger.ts';
@@ -152,6 +153,7 @@ export async function createApiFixture(): Promise<ApiFixture> {
     checks,
     version: '0.0.0-test',
     fleet,
+    payloads: createPayloadTranslator([{ id: 'p1', key: Buffer.alloc(32, 7) }]),
     gauges: [runGauges(control.pool), maintenanceGauges(control.pool), fleetGauges(fleet)],
     hostGuard: createHostGuard([], async (host) => {
       if (host.endsWith('.example.com')) return [{ address: '8.8.8.8' }];

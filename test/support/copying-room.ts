@@ -24,6 +24,7 @@ import { createControlStore } from '../../src/storage/control-store.ts';
 import { createScheduleStore } from '../../src/storage/schedule-store.ts';
 import { createSecretBox } from '../../src/storage/secret-box.ts';
 import { connectClient } from '../../src/workers/temporal/connect-client.ts';
+import type { PayloadKeys } from '../../src/workers/temporal/payload-codec.ts';
 import { createRunStarter } from '../../src/workers/temporal/run-starter.ts';
 import { createControlDatabase } from './control-database.ts';
 import { createKeptLogger } from './kept-logger.ts';
@@ -77,8 +78,14 @@ export interface StartedRun extends RunToStart {
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const taskQueue = 'penstock';
 
-/** @param temporal address of a server; the shared one by default */
-export async function createCopyingRoom(temporalAddress?: string): Promise<CopyingRoom> {
+/**
+ * @param temporalAddress of a server; the shared one by default
+ * @param payloadKeys with which the room's own client encrypts; workers get theirs as an option
+ */
+export async function createCopyingRoom(
+  temporalAddress?: string,
+  payloadKeys?: PayloadKeys,
+): Promise<CopyingRoom> {
   const [control, sourceDb, destinationDb, redisUrl, temporal] = await Promise.all([
     createControlDatabase(),
     createDatabase(),
@@ -88,7 +95,7 @@ export async function createCopyingRoom(temporalAddress?: string): Promise<Copyi
   ]);
   const folder = await mkdtemp(join(tmpdir(), 'penstock-room-'));
   const guard = new Guard();
-  const client = connectClient(temporal);
+  const client = connectClient({ ...temporal, ...(payloadKeys && { payloadKeys }) });
   const starter = createRunStarter({ client, taskQueue });
   let index: ScheduleAnnouncer | undefined;
   const masterKey = randomBytes(32);

@@ -2,14 +2,15 @@
 import { Connection } from '@temporalio/client';
 import { searchAttributes } from '../../domain/search-attributes.ts';
 import { compareSearchAttributes } from '../temporal/search-attributes.ts';
-import type { TemporalAddress } from '../temporal/connect-client.ts';
+import { connectionOptions, type TemporalAccess } from '../temporal/temporal-access.ts';
 import { findingsOf, wordsOf, type Finding } from './finding.ts';
 
 const { ok, failed } = findingsOf('temporal');
 const timeoutMs = 5_000;
 
-export async function examineTemporal({ address, namespace }: TemporalAddress): Promise<Finding[]> {
-  const connection = Connection.lazy({ address });
+export async function examineTemporal(access: TemporalAccess): Promise<Finding[]> {
+  const { address, namespace } = access;
+  const connection = Connection.lazy(connectionOptions(access));
   const asking = <T>(question: () => Promise<T>): Promise<T> =>
     connection.withDeadline(Date.now() + timeoutMs, question);
   try {

@@ -2,6 +2,7 @@
 import type { Config } from '../../config/load-config.ts';
 import { examinePostgres } from './examine-postgres.ts';
 import { examineRedis } from './examine-redis.ts';
+import { temporalAccessOf } from '../temporal/temporal-access.ts';
 import { examineTemporal } from './examine-temporal.ts';
 import type { Finding } from './finding.ts';
 
@@ -15,7 +16,7 @@ export async function examine(
       config.masterKey.map(({ id }) => id),
     ),
     examineRedis(config.redisUrl),
-    examineTemporal({ address: config.temporalAddress, namespace: config.temporalNamespace }),
+    examineTemporal(temporalAccessOf(config)),
   ]);
   return findings.flat();
 }

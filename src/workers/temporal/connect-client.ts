@@ -1,11 +1,7 @@
 /** The client side of Temporal: one lazy connection that recovers quickly and never waits for ever. */
 import { Client, Connection } from '@temporalio/client';
-
-export interface TemporalAddress {
-  /** host:port of the frontend. */
-  readonly address: string;
-  readonly namespace: string;
-}
+import { clientConverter } from './payload-codec.ts';
+import { connectionOptions, type TemporalAccess } from './temporal-access.ts';
 
 /** Without these a client notices only ten seconds and more later that the server is back. */
 const channelArgs = {
@@ -15,5 +11,9 @@ const channelArgs = {
 };
 
 /** A client that connects at its first call; close its `connection` at the end. */
-export const connectClient = ({ address, namespace }: TemporalAddress): Client =>
-  new Client({ connection: Connection.lazy({ address, channelArgs }), namespace });
+export const connectClient = (access: TemporalAccess): Client =>
+  new Client({
+    connection: Connection.lazy({ ...connectionOptions(access), channelArgs }),
+    namespace: access.namespace,
+    ...clientConverter(access.payloadKeys),
+  });

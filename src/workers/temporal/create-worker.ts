@@ -9,12 +9,14 @@ import type { MaintenanceActivities } from '../../activities/maintenance-contrac
 import type { Logger } from '../../telemetry/logger.ts';
 import { copyQueueOf, runQueueOf } from '../../workflows/names.ts';
 import { packageVersion } from '../package-version.ts';
+import { type PayloadKeys, workerConverter } from './payload-codec.ts';
 import { createSdkLogger } from './sdk-logger.ts';
 
 export type WorkerKind = 'copy' | 'workflows';
 
-/** Where `npm run build` leaves the workflow bundle: `dist/workflow-bundle.js`. */
-const bundlePath = fileURLToPath(new URL('../../../dist/workflow-bundle.js', import.meta.url));
+/** Where `npm run build` leaves the workflow bundles. */
+const bundlePath = (name: string): string =>
+  fileURLToPath(new URL(`../../../dist/${name}.js`, import.meta.url));
 
 /**
  * An attempt commits the batch in hand within a few seconds of the drain; what has not by the end of the grace is told
@@ -31,14 +33,22 @@ interface WorkerSettings {
   identity: string;
   /** Copies at once. */
   slots: number;
+  /** Payloads are encrypted with these. */
+  payloadKeys?: PayloadKeys | undefined;
 }
 
-const common = ({ connection, namespace, identity }: WorkerSettings): Omit<WorkerOptions, 'taskQueue'> => ({
+const common = ({
+  connection,
+  namespace,
+  identity,
+  payloadKeys,
+}: WorkerSettings): Omit<WorkerOptions, 'taskQueue'> => ({
   connection,
   namespace,
   identity,
   shutdownGraceTime,
   shutdownForceTime,
+  ...workerConverter(payloadKeys),
   // Shown with each poller; no task is routed by it.
   workerDeploymentOptions: {
     useWorkerVersioning: false,
@@ -57,7 +67,9 @@ const common = ({ connection, namespace, identity }: WorkerSettings): Omit<Worke
 export const createRunWorker = (
   settings: WorkerSettings,
   activities: RunActivities & Partial<MaintenanceActivities>,
-  workflowBundle: NonNullable<WorkerOptions['workflowBundle']> = { codePath: bundlePath },
+  workflowBundle: NonNullable<WorkerOptions['workflowBundle']> = {
+    codePath: bundlePath(settings.payloadKeys ? 'workflow-bundle-encrypted' : 'workflow-bundle'),
+  },
 ): Promise<Worker> =>
   Worker.create({
     ...common(settings),

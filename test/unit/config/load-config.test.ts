@@ -84,6 +84,8 @@ describe('options', () => {
     expect(all.filter(({ flag }) => flag === undefined).map(({ name }) => name)).toEqual([
       'databaseUrl',
       'redisUrl',
+      'temporalApiKey',
+      'temporalPayloadKey',
       'masterKey',
       'apiKey',
       'copyFrom',
