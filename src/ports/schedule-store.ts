@@ -93,8 +93,8 @@ export interface SweepStore {
   fetchAdmissible(cap: number, limit: number): Promise<RunId[]>;
   /** Ends queued runs that are past their catch-up deadline, or whose sync was deleted. */
   dropMissedRuns(): Promise<RunId[]>;
-  /** Runs that hold a place by their rows. */
-  fetchPlaceHolders(): Promise<RunOffer[]>;
+  /** Runs that hold a place by their rows, but for these. */
+  fetchPlaceHolders(but?: readonly RunId[]): Promise<RunOffer[]>;
   /** Of these runs, those that hold no place by their rows. */
   fetchPlaceless(runIds: readonly RunId[]): Promise<RunId[]>;
   /** Runs that have been `starting` for longer, and counts from now again how long they have been. */

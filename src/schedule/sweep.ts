@@ -77,10 +77,8 @@ async function takesWrites(index: SweepDeps['index']): Promise<boolean> {
  */
 async function comparePlaces({ index, store }: SweepDeps): Promise<void> {
   const held = await index.fetchPlaces();
-  const isHeld = new Set(held);
   await index.freePlaces(await store.fetchPlaceless(held));
-  const holders = await store.fetchPlaceHolders();
-  await index.holdPlaces(holders.filter((run) => !isHeld.has(run.runId)));
+  await index.holdPlaces(await store.fetchPlaceHolders(held));
   await index.saveLimits(await store.fetchLimits());
   await index.unparkRuns();
 }

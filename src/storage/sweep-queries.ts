@@ -145,8 +145,12 @@ export async function dropMissedRuns(tx: Tx): Promise<RunId[]> {
   return dropped;
 }
 
-export async function fetchPlaceHolders(tx: Tx): Promise<RunOffer[]> {
-  const { rows } = await tx.query<OfferRow>(`select ${offerColumns} from penstock.run r where ${holdsPlace}`);
+export async function fetchPlaceHolders(tx: Tx, but: readonly RunId[] = []): Promise<RunOffer[]> {
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r
+     where ${holdsPlace} and not exists (select from unnest($1::text[]) known where known = r.id)`,
+    [but],
+  );
   return rows.map(offerOf);
 }
 
