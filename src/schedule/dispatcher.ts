@@ -41,7 +41,7 @@ export interface DispatcherDeps {
 export interface DispatcherOptions {
   /** Places in all: runs that may be at work at once. */
   readonly globalCap: number;
-  /** Workflow starts under way at once. Default 64. */
+  /** Workflow starts under way at once, at most; fewer while the engine is slow. Default 64. */
   readonly startConcurrency?: number;
   /** A look at the index at least this often, ms. Default 1 s. */
   readonly lookEveryMs?: number;
@@ -90,10 +90,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   let stopListening: (() => void) | undefined;
   const met = new Map<RunId, RunToStart>();
   const onMet = (run: RunToStart): void => void met.set(run.runId, run);
-  const launcher = createLauncher({ ...deps, onMet }, settings.startConcurrency, () => {
-    // Not for each start that ended: a batch is worth its round trips.
-    if (launcher.room() >= settings.startConcurrency / 2) loops?.admit.wake();
-  });
+  const onRoom = (): void => loops?.admit.wake();
+  const launcher = createLauncher({ ...deps, onMet }, settings.startConcurrency, onRoom);
   const released = { since: false };
   const onWake = (wake: Wake): void => {
     if (wake === 'due') return loops?.tick.wake();

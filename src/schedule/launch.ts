@@ -42,12 +42,12 @@ export interface Start {
 const repeatLineMs = 60_000;
 
 /**
- * @param concurrency starts under way at once
- * @param onRoom called when a start has ended, so that more may be admitted
+ * @param mostAtOnce starts under way, however quick the engine is
+ * @param onRoom called when there is room for more than a few, so that more may be admitted
  */
-export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: () => void): Launcher {
+export function createLauncher(deps: LaunchDeps, mostAtOnce: number, onRoom: () => void): Launcher {
   const { starter, index, store, log, onMet } = deps;
-  const queue = createStartQueue(concurrency);
+  const queue = createStartQueue(mostAtOnce);
   const underWay = new Map<RunId, Promise<void>>();
   const stalled = new Map<RunId, Start>();
   let loggedAtMs = -Infinity;
@@ -114,7 +114,7 @@ export function createLauncher(deps: LaunchDeps, concurrency: number, onRoom: ()
       .catch((error: unknown) => log.warn({ run: runId, error }, 'admit: a start is left to the sweep'))
       .finally(() => {
         underWay.delete(runId);
-        onRoom();
+        if (stalled.size === 0 && queue.isHalfEmpty()) onRoom();
       });
     underWay.set(runId, ended);
   };

@@ -6,6 +6,8 @@ import { createLauncher, type Start } from '../../src/schedule/launch.ts';
 import { createStartQueue } from '../../src/schedule/start-queue.ts';
 import { createKeptLogger } from '../support/kept-logger.ts';
 
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 /** Work that ends when the test says so. */
 function createWork() {
   const ends: (() => void)[] = [];
@@ -26,11 +28,12 @@ describe('starts on their way to the engine', () => {
     expect(order).toEqual([1, 2]);
     ends[1]!();
     await all[1];
-    await Promise.resolve();
+    await settled();
     expect(order).toEqual([1, 2, 3]);
     ends[0]!();
     ends[2]!();
     await all[2];
+    await settled();
     expect(order).toEqual([1, 2, 3, 4]);
     ends[3]!();
     await Promise.all(all);
@@ -41,11 +44,28 @@ describe('starts on their way to the engine', () => {
     const { work, ends } = createWork();
     expect(queue.room()).toBe(2);
     const slow = [queue.run(work), queue.run(work)];
-    expect(queue.room()).toBe(0);
+    expect([queue.room(), queue.isHalfEmpty()]).toEqual([0, false]);
     ends.forEach((end) => end());
     await Promise.all(slow);
     await Promise.all(Array.from({ length: 10 }, () => queue.run(async () => {})));
-    expect(queue.room()).toBe(14);
+    expect([queue.room(), queue.isHalfEmpty()]).toEqual([14, true]);
+  });
+
+  test('are few at once until the engine has shown how quick it is', async () => {
+    const queue = createStartQueue(64);
+    let [now, most] = [0, 0];
+    const start = () =>
+      queue.run(async () => {
+        most = Math.max(most, (now += 1));
+        await settled();
+        now -= 1;
+      });
+    const first = Array.from({ length: 8 }, start);
+    expect(queue.room()).toBe(0);
+    await Promise.all(first);
+    expect(most).toBe(8);
+    await Promise.all(Array.from({ length: 200 }, start));
+    expect(most).toBe(64);
   });
 
   test('those that fail give up their turn', async () => {

@@ -1,18 +1,23 @@
 /**
- * A dispatcher in a process of its own, whose engine only notes when each run was started. No run ever ends, and there is a
- * place for each, so that nothing but the dispatcher is measured. Its parent asks over the channel that forked it.
+ * A dispatcher in a process of its own that notes when each run was started: in an engine, where its address is given, else
+ * nowhere. No run ever ends, and there is a place for each. Its parent asks over the channel that forked it.
  */
+import { Client, Connection } from '@temporalio/client';
 import { Pool } from 'pg';
 import { parseRedisUrl } from '../../../src/config/redis-url.ts';
+import type { TenantId } from '../../../src/domain/ids.ts';
 import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import { createDispatcher } from '../../../src/schedule/dispatcher.ts';
 import { createRedisIndex } from '../../../src/schedule/redis-index.ts';
 import { fetchInstallation } from '../../../src/storage/installation.ts';
 import { createScheduleStore } from '../../../src/storage/schedule-store.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { createRunStarter } from '../../../src/workers/temporal/run-starter.ts';
+import { taskQueue } from './engine-starts.ts';
 
 /** A start, and the due time that it belongs to, in ms since the Unix epoch. */
 export interface CountedStart {
+  readonly tenantId: TenantId;
   readonly dueMs: number;
   readonly atMs: number;
 }
@@ -20,9 +25,9 @@ export interface CountedStart {
 /** The answer to `report` is a list of `CountedStart`, those since the last. */
 export type ToDispatcher = 'stop' | 'report';
 
-const [controlUrl, redisUrl] = process.argv.slice(2);
-/** A run that stays `starting` for longer would be started again. */
-const ticketMs = 3_600_000;
+const [controlUrl, redisUrl, ticket, engineAddress] = process.argv.slice(2);
+/** A run that stays `starting` for longer is started again. */
+const ticketMs = Number(ticket);
 const pool = new Pool({ connectionString: controlUrl!, max: 10 });
 pool.on('error', () => {});
 const log = createLogger({ level: 'warn', name: 'counting-dispatcher' });
@@ -33,6 +38,12 @@ const index = createRedisIndex({
   ticketMs,
 });
 let starts: CountedStart[] = [];
+const engine =
+  engineAddress &&
+  createRunStarter({
+    client: new Client({ connection: await Connection.connect({ address: engineAddress }) }),
+    taskQueue,
+  });
 
 const dispatcher = createDispatcher({
   index,
@@ -41,8 +52,9 @@ const dispatcher = createDispatcher({
   options: { globalCap: 10_000_000, ticketMs },
   starter: {
     start: async (run: RunToStart) => {
-      starts.push({ dueMs: run.dueAtMs, atMs: Date.now() });
-      return 'started';
+      const answer = engine ? await engine.start(run) : 'started';
+      starts.push({ tenantId: run.tenantId, dueMs: run.dueAtMs, atMs: Date.now() });
+      return answer;
     },
     describe: async () => 'open',
     cancel: async () => 'asked',

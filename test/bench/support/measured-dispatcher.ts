@@ -12,11 +12,15 @@ export interface MeasuredDispatcher {
   /** Percent of one processor over so many seconds. */
   readonly watchCpu: (seconds: number) => Promise<{ dispatcher: number; redis: number }>;
   /** What was started since they were taken last. */
+  readonly listStarts: () => Promise<readonly CountedStart[]>;
+  /** The same, summed up. */
   readonly takeStarts: () => Promise<Starts>;
   /** The first so many of what has fallen due since then. */
   readonly takeStartsUntil: (count: number, dueFromMs: number) => Promise<Starts>;
   readonly readMemory: () => ReturnType<typeof readMemory>;
   readonly stop: () => Promise<void>;
+  /** As a machine that loses its power. */
+  readonly kill: () => Promise<void>;
 }
 
 export interface Starts {
@@ -29,6 +33,10 @@ export interface Place {
   readonly controlUrl: string;
   readonly redisUrl: string;
   readonly redisPid: number;
+  /** Where runs are started; undefined: they are only counted. */
+  readonly engineAddress: string | undefined;
+  /** A run that is `starting` for longer is started again: nobody works, so by default none is. */
+  readonly ticketMs?: number | undefined;
   readonly client: Redis;
 }
 
@@ -37,10 +45,13 @@ export async function startDispatcher({
   controlUrl,
   redisUrl,
   redisPid,
+  engineAddress,
+  ticketMs = 3_600_000,
   client,
 }: Place): Promise<MeasuredDispatcher> {
   const startedMs = performance.now();
-  const child = fork(new URL('counting-dispatcher.ts', import.meta.url), [controlUrl, redisUrl], {
+  const args = [controlUrl, redisUrl, String(ticketMs), engineAddress ?? ''];
+  const child = fork(new URL('counting-dispatcher.ts', import.meta.url), args, {
     execArgv: ['--import', new URL('../../support/register-ts.mjs', import.meta.url).href],
   });
   const pid = child.pid!;
@@ -49,6 +60,7 @@ export async function startDispatcher({
   return {
     filledSeconds,
     watchCpu: (seconds) => watchCpu({ dispatcher: pid, redis: redisPid }, seconds),
+    listStarts: () => takeStarts(child),
     takeStarts: async () => summarizeStarts(await takeStarts(child)),
     async takeStartsUntil(count, dueFromMs) {
       const starts: CountedStart[] = [];
@@ -61,6 +73,10 @@ export async function startDispatcher({
     readMemory: () => readMemory(pid),
     async stop() {
       child.send('stop' satisfies ToDispatcher);
+      await once(child, 'exit');
+    },
+    async kill() {
+      child.kill('SIGKILL');
       await once(child, 'exit');
     },
   };
@@ -90,7 +106,7 @@ async function watchCpu<Name extends string>(
   ) as Record<Name, number>;
 }
 
-function summarizeStarts(starts: readonly CountedStart[]): Starts {
+export function summarizeStarts(starts: readonly CountedStart[]): Starts {
   if (starts.length === 0) throw new Error('nothing was started');
   const lags = starts.map(({ atMs, dueMs }) => atMs - dueMs);
   const times = starts.map(({ atMs }) => atMs).sort((a, b) => a - b);

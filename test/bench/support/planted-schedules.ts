@@ -1,5 +1,5 @@
 /** Schedules as the API would have written them, by the million. */
-import { newId } from '../../../src/domain/ids.ts';
+import { newId, type TenantId } from '../../../src/domain/ids.ts';
 import { syncSpecSchema } from '../../../src/domain/sync-spec.ts';
 import { execute } from './servers.ts';
 
@@ -11,15 +11,16 @@ export interface Planting {
   readonly apartMs: number;
   /** Each fires again after so many seconds; null: once. */
   readonly everySeconds: number | null;
+  /** They are dealt among so many of their own. Default 100. */
+  readonly tenants?: number;
 }
 
-const tenants = 100;
 /** No cap is met. */
 const manyRuns = 100_000;
 
-/** Writes tenants and schedules, evenly dealt, straight into the control database. */
-export async function plantSchedules(url: string, planting: Planting): Promise<void> {
-  const { count, fromMs, apartMs, everySeconds } = planting;
+/** Writes tenants and schedules, evenly dealt, straight into the control database. Returns the tenants. */
+export async function plantSchedules(url: string, planting: Planting): Promise<ReadonlySet<TenantId>> {
+  const { count, fromMs, apartMs, everySeconds, tenants = 100 } = planting;
   const connection = newId('connection');
   const spec = syncSpecSchema.parse({
     name: 'subscribers',
@@ -35,7 +36,7 @@ export async function plantSchedules(url: string, planting: Planting): Promise<v
       ? `jsonb_build_object('at', ${iso})`
       : `jsonb_build_object('every', '${everySeconds}s', 'startAt', ${iso})`;
   const json = JSON.stringify(spec).replaceAll("'", "''");
-  await execute(
+  const planted = await execute(
     url,
     // What hangs together here is not checked row by row.
     'set session_replication_role = replica',
@@ -53,5 +54,7 @@ export async function plantSchedules(url: string, planting: Planting): Promise<v
        select id, 1, tenant, jsonb_set('${json}'::jsonb, '{schedule}', ${schedule}) from planted`,
     'vacuum analyze penstock.sync',
     'vacuum analyze penstock.sync_version',
+    'select distinct tenant from planted',
   );
+  return new Set(planted.map(({ tenant }) => tenant as TenantId));
 }

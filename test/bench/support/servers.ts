@@ -26,14 +26,18 @@ export async function readVersions({
   redis,
   temporal,
 }: DevStack['servers']): Promise<Pick<Machine, 'postgres' | 'redis' | 'temporal'>> {
-  const connection = await Connection.connect({ address: temporal.address });
-  const { serverVersion } = await connection.workflowService.getSystemInfo({});
-  await connection.close();
   return {
     postgres: await readPostgresVersion(postgres.url),
     redis: await readRedisVersion(redis.url),
-    temporal: serverVersion ?? 'unknown',
+    temporal: await readTemporalVersion(temporal.address),
   };
+}
+
+export async function readTemporalVersion(address: string): Promise<string> {
+  const connection = await Connection.connect({ address });
+  const { serverVersion } = await connection.workflowService.getSystemInfo({});
+  await connection.close();
+  return serverVersion ?? 'unknown';
 }
 
 export async function readPostgresVersion(url: string): Promise<string> {
