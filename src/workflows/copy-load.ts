@@ -40,13 +40,14 @@ export async function copyLoad(run: RunState, load: ReadyRun): Promise<CopyEnd> 
   run.failing.clear();
   run.call = Math.max(run.call, load.lastCall ?? 0);
   run.mayHaveWriters = true;
-  const startedMs = Date.now();
+  run.copyingSinceMs = Date.now();
   try {
     const ends = await interruptible(run, () => withinDuration(run, load, () => fillSlots(run, load)));
     if (ends !== 'interrupted' && ends.includes('stale')) return 'stale';
     return ends === 'interrupted' || ends.includes('interrupted') ? 'interrupted' : 'copied';
   } finally {
-    run.workedMs += Date.now() - startedMs;
+    run.workedMs += Date.now() - run.copyingSinceMs;
+    delete run.copyingSinceMs;
   }
 }
 
@@ -126,7 +127,7 @@ async function callCopy(run: RunState, load: ReadyRun, partition: PartitionProgr
   const { copyPartition } = proxyActivities<CopyActivities>({
     ...copyOptions,
     taskQueue: copyQueueOf(workflowInfo().taskQueue),
-    summary: `partition ${partition.partition}, from batch ${partition.batches + 1}`,
+    summary: `partition ${partition.partition} of ${load.partitions.length}, from batch ${partition.batches + 1}`,
   });
   try {
     return await copyPartition({

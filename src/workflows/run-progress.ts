@@ -25,6 +25,8 @@ export interface PartitionProgress extends Counts {
 /** Answer of the query `progress`. Counts are as of the last call that ended: live ones are in the heartbeats. */
 export interface RunProgress extends Counts {
   phase: RunPhase;
+  /** Spent copying, pauses and waiting for a place not counted. */
+  workedMs?: number;
   /** Of the load in hand. */
   partitions: PartitionProgress[];
   /** The last thing that went wrong, while it has not been overcome. */
@@ -43,9 +45,16 @@ const shownPartitions = 20;
  * @param title what the run copies; the static summary is lost when the workflow continues as new
  */
 export function describeProgress(title: string, progress: RunProgress): string {
-  const paragraphs = [
-    `**${title}** · **${progress.phase}** · ${grouped(progress.rows)} rows · ${grouped(progress.batches)} batches · ${megabytes(progress.bytes)}`,
+  const { phase, rows, batches, bytes } = progress;
+  const facts = [
+    `**${title}**`,
+    `**${phase}**`,
+    `${grouped(rows)} rows`,
+    `${grouped(batches)} batches`,
+    megabytes(bytes),
+    ...paceOf(progress),
   ];
+  const paragraphs = [facts.join(' · ')];
   if (progress.failure) {
     const { code, message, times, retryAt } = progress.failure;
     paragraphs.push(`\`${code}\` ${message} — failed ${times} × in a row, next try at ${retryAt}`);
@@ -54,6 +63,20 @@ export function describeProgress(title: string, progress: RunProgress): string {
   if (progress.phase === 'copying')
     paragraphs.push('Live numbers: heartbeat details of the pending activities.');
   return paragraphs.join('\n\n');
+}
+
+/** Partitions are key ranges of about the same size, so those that are finished tell how long the others take. */
+function paceOf({ phase, rows, workedMs = 0, partitions }: RunProgress): string[] {
+  if (workedMs < 1_000 || rows === 0) return [];
+  const pace = [`${grouped(Math.round((rows * 1_000) / workedMs))} rows/s`];
+  const finished = partitions.filter(({ state }) => state === 'finished').length;
+  if (phase !== 'copying' || finished === 0 || finished === partitions.length) return pace;
+  const leftMs = (workedMs * (partitions.length - finished)) / finished;
+  return [
+    ...pace,
+    `${finished} of ${partitions.length} partitions`,
+    `about ${grouped(Math.ceil(leftMs / 60_000))} min left`,
+  ];
 }
 
 function tableOf(partitions: readonly PartitionProgress[]): string {

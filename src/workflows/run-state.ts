@@ -32,6 +32,8 @@ export interface RunState extends CarriedState {
   /** The work in hand that a pause ends early. */
   inHand?: CancellationScope;
   overdue: boolean;
+  /** Since when the load in hand is copied; what was before is in `workedMs`. */
+  copyingSinceMs?: number;
   shownStatus?: RunStatus;
 }
 
@@ -100,6 +102,7 @@ export function progressOf(run: RunState): RunProgress {
   const failing = [...run.failing.values(), ...(run.stale ? [run.stale] : [])].at(-1);
   return {
     phase: run.phase,
+    workedMs: run.workedMs + (run.copyingSinceMs === undefined ? 0 : Date.now() - run.copyingSinceMs),
     ...run.partitions.reduce<Counts>(addCounts, run.finished),
     partitions: run.partitions,
     ...(failing && {

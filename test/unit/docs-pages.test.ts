@@ -28,6 +28,18 @@ describe('docs', () => {
     for (const name of invariants) expect(page).toContain(`|\`${name}\`|`);
   });
 
+  test('temporal.md says how many events the recorded runs of each shape have, and a plain one has fewer than 60', () => {
+    const folder = new URL('../replay/histories/0.1.0/', import.meta.url);
+    const page = squeezed(pageOf('temporal.md'));
+    for (const shape of ['success', 'two-partitions', 'yield', 'retry', 'pause', 'cancel', 'failure']) {
+      const { events } = JSON.parse(readFileSync(new URL(`${shape}.json`, folder), 'utf8')) as {
+        events: unknown[];
+      };
+      expect(page).toMatch(new RegExp(`\\|\`${shape}\`\\|[^|]+\\|${events.length}\\|`));
+      expect(events.length).toBeLessThan(60);
+    }
+  });
+
   test('command-line.md names every command and every exit code', () => {
     const page = squeezed(pageOf('command-line.md'));
     for (const name of Object.keys(commandTable)) expect(page).toMatch(new RegExp(`\\|\`${name}\\b`));

@@ -14,7 +14,7 @@ export interface TemporalAccess {
   readonly payloadKeys?: PayloadKeys;
 }
 
-type TemporalConfig = Pick<Config, Extract<OptionName, `temporal${string}`>>;
+export type TemporalConfig = Pick<Config, Extract<OptionName, `temporal${string}`>>;
 
 /** CONFIG for a certificate without its key, and for an API key that would travel in plain text. */
 export function temporalAccessOf(config: TemporalConfig): TemporalAccess {

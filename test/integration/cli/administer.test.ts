@@ -1,12 +1,19 @@
 /** From an empty database to a key that opens the API, by the command line alone. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
+import { Connection } from '@temporalio/client';
+import proto from '@temporalio/proto';
 import { Pool } from 'pg';
 import { childEnvironment } from '../../../src/config/child-environment.ts';
 import { createApiKeyStore } from '../../../src/storage/api-key-store.ts';
 import { listMigrations } from '../../../src/storage/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/stack.ts';
+import { compareSearchAttributes } from '../../../src/workers/temporal/search-attributes.ts';
+import { createDatabase, sharedStack, type TestDatabase } from '../../support/stack.ts';
+
+/** Nobody listens there. */
+const nowhere = '127.0.0.1:1';
 
 const execute = promisify(execFile);
 let database: TestDatabase;
@@ -32,9 +39,30 @@ const failureOf = (promise: Promise<unknown>): Promise<Failure> =>
 
 describe('the command line', () => {
   test('migrates an empty database, and says so when there is nothing to do', async () => {
-    const first = await penstock(['migrate', '--json']);
-    expect(JSON.parse(first.stdout)).toEqual({ applied: await listMigrations() });
-    expect((await penstock(['migrate'])).stdout).toBe('nothing to apply\n');
+    const first = await penstock(['migrate', '--json', '--temporal-address', nowhere]);
+    expect(JSON.parse(first.stdout)).toEqual({ applied: await listMigrations(), temporal: 'unreachable' });
+    expect((await penstock(['migrate', '--temporal-address', nowhere])).stdout).toBe(
+      `nothing to apply\nTemporal at ${nowhere} does not answer: workers add its search attributes when they start\n`,
+    );
+  });
+
+  test('gives a bare namespace the search attributes that runs need', async () => {
+    const temporalAddress = sharedStack().temporalAddress;
+    const connection = await Connection.connect({ address: temporalAddress });
+    const namespace = `bare-${randomBytes(6).toString('hex')}`;
+    try {
+      await connection.workflowService.registerNamespace({
+        namespace,
+        workflowExecutionRetentionPeriod: proto.google.protobuf.Duration.fromObject({ seconds: 86_400 }),
+      });
+      const flags = ['--temporal-address', temporalAddress, '--temporal-namespace', namespace];
+      expect((await penstock(['migrate', ...flags])).stdout).toContain(
+        `${namespace} has its search attributes`,
+      );
+      expect(await compareSearchAttributes(connection, namespace)).toEqual({ missing: [], wrong: [] });
+    } finally {
+      await connection.close();
+    }
   });
 
   test('makes a key that the API knows as an operator’s', async () => {

@@ -29,6 +29,20 @@ describe('the details in the Web UI', () => {
     );
   });
 
+  test('tell how fast it goes, and by the partitions that are finished how long it takes yet', () => {
+    const partitions = [1, 2, 3, 4].map((partition) => ({
+      ...progress.partitions[0]!,
+      partition,
+      state: partition === 1 ? ('finished' as const) : ('copying' as const),
+    }));
+    const head = (more: Partial<RunProgress>): string | undefined =>
+      describeProgress('acme/subscribers', { ...progress, partitions, ...more }).split('\n')[0];
+    expect(head({ workedMs: 100_000 })).toMatch(/ · 12,346 rows\/s · 1 of 4 partitions · about 5 min left$/);
+    expect(head({ workedMs: 100_000, phase: 'paused' })).toMatch(/ · 12,346 rows\/s$/);
+    expect(head({ workedMs: 100_000, partitions: partitions.slice(1) })).toMatch(/ · 12,346 rows\/s$/);
+    expect(head({ workedMs: 10 })).toMatch(/ · 98.8 MB$/);
+  });
+
   test('name what fails, and when it is tried again', () => {
     const failure = {
       code: 'SOURCE_UNREACHABLE',
