@@ -60,7 +60,13 @@ describe.each(['source', 'destination'] as const)(
           },
           60_000,
         );
-        // A run is made final at the destination first, so that it waits to be let in.
+        // A run is made final at the destination first, so that it waits to be let in, and says so.
+        if (end === 'destination')
+          await waitUntil('the run tells what it waits for', async () => {
+            const { status, retry } = await product.api.runs.fetch(copy.runId);
+            const isTold = retry?.step === 'close' && retry.code === code && /password/.test(retry.cure);
+            return status === 'running' && isTold;
+          });
         await copy.changePassword(end, 'another');
         expect(await copy.untilEnd()).toMatchObject({ status: 'failed', error: { code } });
         await copy.runAgain();
