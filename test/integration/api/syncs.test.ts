@@ -109,6 +109,37 @@ describe('a sync', () => {
     });
   });
 
+  test('is changed by eight writers at once: each change counts once, and who lost it reads again', async () => {
+    const sync = await made({ labels: {} });
+    const writers = 8;
+    const changes = 4;
+    let lost = 0;
+    /** Adds its labels to what it has read, as a form in a browser would. */
+    const write = async (writer: number): Promise<void> => {
+      for (let n = 0; n < changes;) {
+        const read = await acme('GET', `/v1/syncs/${sync.id}`);
+        const answer = await acme(
+          'PUT',
+          `/v1/syncs/${sync.id}`,
+          { ...read.body, labels: { ...read.body.labels, [`w${writer}`]: String(n + 1) } },
+          { 'if-match': read.headers['etag'] as string },
+        );
+        if (answer.status === 200) n += 1;
+        else {
+          expect(answer).toMatchObject({ status: 412, body: { code: 'VERSION_CONFLICT' } });
+          lost += 1;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
+    const { body } = await acme('GET', `/v1/syncs/${sync.id}`);
+    expect(body.version).toBe(1 + writers * changes);
+    expect(body.labels).toEqual(
+      Object.fromEntries(Array.from({ length: writers }, (_, writer) => [`w${writer}`, String(changes)])),
+    );
+    expect(lost).toBeGreaterThan(0);
+  });
+
   test('takes a merge patch: members are replaced, null removes, a schedule is taken whole', async () => {
     const sync = await made({
       schedule: { cron: '0 3 * * *', timezone: 'Europe/Berlin' },

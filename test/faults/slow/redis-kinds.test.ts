@@ -1,0 +1,65 @@
+/**
+ * Each kind of Redis that this machine has: the one of the tests, and Valkey where PENSTOCK_VALKEY or PATH names it.
+ * `npm run faults` says when it has none.
+ */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { refill } from '../../../src/schedule/refill.ts';
+import { fetchRefused, rightsOf } from '../../../src/schedule/redis-rights.ts';
+import { createRedisServers } from '../../support/redis-servers.ts';
+import {
+  createSchedulerRoom,
+  endRuns,
+  everyHour,
+  fetchNowMs,
+  plantSyncs,
+  type SchedulerRoom,
+} from '../../support/scheduler-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const valkey = process.env['PENSTOCK_VALKEY'] ?? 'valkey-server';
+const hasValkey = spawnSync(valkey, ['--version']).status === 0;
+const kinds: [kind: string, program: string | undefined][] = [['the Redis of the tests', undefined]];
+if (hasValkey) kinds.push(['Valkey', valkey]);
+
+let room: SchedulerRoom;
+beforeAll(async () => {
+  room = await createSchedulerRoom();
+});
+afterAll(() => room.close());
+
+test.each(kinds)(
+  '%s runs ticks, admissions, sweeps and refills, for a user with our rights',
+  async (_, program) => {
+    const servers = await createRedisServers(program);
+    const { admin, port } = await servers.start();
+    await admin.acl('SETUSER', 'penstock', 'on', '>pw', ...rightsOf('single'));
+    const index = await room.openIndex({}, `redis://penstock:pw@127.0.0.1:${port}`);
+    try {
+      const now = await fetchNowMs(room.pool);
+      await plantSyncs(room.pool, { count: 6, schedule: everyHour(now), sinceMs: now - 3_600_000 });
+      await room.startDispatcher({ index, options: { ...room.deps().options, globalCap: 3 } });
+      const started = (count: number) =>
+        waitUntil('runs are started', () => room.starter.started.length >= count);
+      await started(3);
+      await admin.flushall();
+      await waitUntil('the index is filled', async () => (await admin.get(room.key('filled'))) === 'all');
+      await endRuns(
+        room,
+        index,
+        room.starter.started.map(({ runId }) => runId),
+      );
+      await started(6);
+      expect(await refill(room.deps({ index }), { again: true })).toBe(true);
+      expect(await admin.acl('LOG')).toEqual([]);
+      await admin.acl('SETUSER', 'penstock', '-zadd');
+      const limited = admin.duplicate({ username: 'penstock', password: 'pw' });
+      expect(await fetchRefused(limited)).toEqual(['zadd']);
+      limited.disconnect();
+    } finally {
+      await room.clear();
+      index.close();
+      await servers.close();
+    }
+  },
+);
