@@ -38,7 +38,7 @@ publishResult(
 
 async function measure(stage: DispatchStage, count: number): Promise<SubjectResult> {
   // Planting and filling the index take longer the more there are.
-  const firstMs = Date.now() + 10_000 + count * 0.12;
+  const firstMs = Date.now() + 15_000 + count * 0.16;
   await plantSchedules(stage.controlUrl, {
     count,
     fromMs: firstMs,
