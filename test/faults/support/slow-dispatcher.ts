@@ -89,12 +89,9 @@ function bear(ports: DispatcherDeps) {
   const met = new Map<RunId, RunToStart>();
   const launcher = createLauncher({ ...deps, onMet: (run) => void met.set(run.runId, run) }, 10, () => {});
   const sweep = createSweep({ ...deps, launcher }, { ...times, cap });
-  let again = true;
   const operations: Record<OperationName, () => Promise<unknown>> = {
-    refill: async () => {
-      await refill(deps, { again });
-      again = false;
-    },
+    // Not again, as a dispatcher does when it starts: nothing may depend on somebody's start.
+    refill: () => refill(deps, { again: false }),
     tick: () => tick(deps, times.lookEveryMs),
     comeDue: () => offerComeDue(deps, times.lookEveryMs),
     unblock: async () => deps.index.offerRuns(await deps.store.fetchUnblockedRuns()),
