@@ -7,6 +7,7 @@
 -- Result { Redis ms now, the marker: '', 'places' or 'all', token of these tickets, 1 if there is more to do at once,
 --        ms until something that waits for a time goes on or -1, run id... }
 -- Invariant 3: a run that holds a place does not wait. Invariant 4: there are never more places than a cap allows.
+-- Invariant 5: each start is charged to its tenant, by its weight, and the one that was charged the least is next.
 -- Invariant 6: nothing is admitted before the places of running work have been counted.
 local filled = redis.call('GET', KEYS[11]) or ''
 if filled == '' or now > tonumber(ARGV[4]) then return { now, filled, 0, 0, -1 } end

@@ -4,7 +4,6 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { PenstockError, type ErrorCode } from '../../../src/domain/errors.ts';
-import { Death } from '../../support/mortal.ts';
 
 /** `unsent`: it fails and has no effect; `unanswered`: it fails and has had its effect. */
 export type CallFate = 'done' | 'unsent' | 'unanswered';
@@ -30,6 +29,9 @@ interface WaitingCall {
   readonly reject: (error: unknown) => void;
 }
 
+/** Nobody hears what a dead process says of it: as an outage it is not worth a line. */
+const dead = (name: string): PenstockError => new PenstockError('UNAVAILABLE', `${name} after death`);
+
 export function createGate(): Gate {
   let calls: WaitingCall[] = [];
   let isDead = false;
@@ -52,7 +54,7 @@ export function createGate(): Gate {
             new Promise((resolve, reject) => {
               const name = String(key);
               const doIt = (): Promise<unknown> => member.apply(target, args) as Promise<unknown>;
-              if (isDead) reject(new Death(name));
+              if (isDead) reject(dead(name));
               else calls.push({ name, code, doIt, resolve, reject });
             });
         },
@@ -68,7 +70,7 @@ export function createGate(): Gate {
       isDead = true;
       const [oldest] = calls;
       if (oldest && how === 'sent') await oldest.doIt().catch(() => {});
-      for (const call of calls) call.reject(new Death(call.name));
+      for (const call of calls) call.reject(dead(call.name));
       calls = [];
       await turn();
     },

@@ -208,6 +208,19 @@ const cutOff = fc
   .map(([d, fate]) =>
     command(`dispatcher ${d} has a call ${fate}`, ({ dispatchers }) => dispatchers[d].go(1, fate)),
   );
+const dieIn = fc
+  .tuple(dispatcher, operation, fc.nat(4), fc.constantFrom('sent', 'unsent'))
+  .map(([d, name, calls, how]) =>
+    command(
+      `dispatcher ${d} does ${name} and dies after ${calls} calls, the next ${how}`,
+      async ({ dispatchers }) => {
+        await dispatchers[d].finish();
+        await dispatchers[d].begin(name);
+        await dispatchers[d].go(calls);
+        await dispatchers[d].die(how);
+      },
+    ),
+  );
 const kill = fc
   .tuple(dispatcher, fc.constantFrom('sent', 'unsent'))
   .map(([d, how]) =>
@@ -294,7 +307,8 @@ const shares: readonly (readonly [number, fc.Arbitrary<Command>])[] = [
   [4, part],
   [3, on],
   [4, work],
-  [2, kill],
+  [4, dieIn],
+  [1, kill],
   ...[cutOff, terminate, engine, loseNews].map((fault) => [1, fault] as const),
   ...[flush, evict, keep, failOver, away, skew, endSessions].map((fault) => [1, fault] as const),
 ];

@@ -9,7 +9,6 @@ import { reconcile } from '../../../src/schedule/reconcile.ts';
 import { refill } from '../../../src/schedule/refill.ts';
 import { createSweep } from '../../../src/schedule/sweep.ts';
 import { tick } from '../../../src/schedule/tick.ts';
-import { Death } from '../../support/mortal.ts';
 import { createGate, type CallFate } from './gate.ts';
 
 export const operationNames = [
@@ -46,8 +45,7 @@ export function createSlowDispatcher(portsOf: () => DispatcherDeps): SlowDispatc
   const hand: { name?: OperationName | undefined } = {};
   const end = (error?: unknown): void => {
     hand.name = undefined;
-    const isKnown =
-      error instanceof Death || hasCode(error, 'UNAVAILABLE') || hasCode(error, 'ENGINE_UNREACHABLE');
+    const isKnown = hasCode(error, 'UNAVAILABLE') || hasCode(error, 'ENGINE_UNREACHABLE');
     if (error !== undefined && !isKnown) errors.push(error);
   };
   return {
