@@ -7,6 +7,8 @@ import { startProduct, type Product } from '../../support/product.ts';
 import { startCopy } from '../support/copy-under-fault.ts';
 import { faultSeeds } from '../support/seeds.ts';
 
+const minuteMs = 60_000;
+
 let product: Product;
 beforeAll(async () => {
   product = await startProduct();
@@ -28,9 +30,7 @@ test.each(faultSeeds)(
     await copy.untilBatches(copy.moments(1)[0]!);
     const locker = await lockTarget(copy.destinationUrl);
     await product.api.runs.of(copy.runId).cancel();
-    const askedMs = Date.now();
-    expect(await copy.untilEnd()).toMatchObject({ status: 'cancelled' });
-    expect(Date.now() - askedMs).toBeLessThan(60_000);
+    expect(await copy.untilEnd(minuteMs)).toMatchObject({ status: 'cancelled' });
     await locker.end();
     await copy.runAgain();
     await copy.expectWhole();
@@ -50,10 +50,11 @@ test.each(faultSeeds)(
       workflowExecution: { workflowId: copy.workflowId },
       reason: 'by the test',
     });
-    const terminatedMs = Date.now();
     await connection.close();
-    expect(await copy.untilEnd()).toMatchObject({ status: 'failed', error: { code: 'WORKFLOW_GONE' } });
-    expect(Date.now() - terminatedMs).toBeLessThan(60_000);
+    expect(await copy.untilEnd(minuteMs)).toMatchObject({
+      status: 'failed',
+      error: { code: 'WORKFLOW_GONE' },
+    });
     await copy.runAgain();
     await copy.expectWhole();
     await copy.close();

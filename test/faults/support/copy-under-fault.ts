@@ -31,7 +31,8 @@ export interface CopyUnderFault {
   readonly untilBatches: (count: number) => Promise<void>;
   /** Resolves when a mirror is deleting, and has deleted so many chunks. */
   readonly untilDeleted: (chunks: number) => Promise<void>;
-  readonly untilEnd: () => Promise<RunAnswer>;
+  /** Rejects when the newest run has not ended by then; by default after what a fault may take. */
+  readonly untilEnd: (withinMs?: number) => Promise<RunAnswer>;
   /** Another run of the sync, once the one before is final. */
   readonly runAgain: () => Promise<void>;
   /** Changes the password that a connection logs in with. */
@@ -140,7 +141,7 @@ export async function startCopy(
       waitUntil(`${count} committed batches`, async () => (await batches()) >= count, 60_000),
     untilDeleted: (chunks) =>
       waitUntil(`${chunks} chunks of deletes`, async () => (await countChunks(watch)) >= chunks, 60_000),
-    untilEnd: () => untilEnd(product, newest().id),
+    untilEnd: (withinMs) => untilEnd(product, newest().id, withinMs),
     runAgain: trigger,
     changePassword: (end, password) => api.connections.update(`${name}-${end}`, { password }, { tenantId }),
     expectWhole: async () => {
@@ -155,8 +156,8 @@ export async function startCopy(
   };
 }
 
-const untilEnd = ({ api }: Product, runId: string): Promise<RunAnswer> =>
-  api.runs.of(runId).wait({ signal: AbortSignal.timeout(endsWithinMs), lookEveryS: 5 });
+const untilEnd = ({ api }: Product, runId: string, withinMs = endsWithinMs): Promise<RunAnswer> =>
+  api.runs.of(runId).wait({ signal: AbortSignal.timeout(withinMs), lookEveryS: 5 });
 
 async function expectEqualRows(source: Comparison['source'], destinationUrl: string): Promise<void> {
   const found = await compareRows({
