@@ -10,18 +10,21 @@ import { createApiFixture, type Answer, type ApiFixture, type Call } from '../..
 const canary = 'canary';
 const syncSpec = (connection: string) => ({
   name: `${canary}-two`,
-  source: { connection, query: 'select id from users' },
+  source: { connection, query: 'select id, changed_at from users' },
   destination: { connection, table: `sync.${canary}_two` },
-  mode: 'append',
+  mode: 'upsert',
   key: ['id'],
+  cursor: { column: 'changed_at' },
 });
 const schedule = { every: '1h' };
+const stretch = { from: '2026-01-01', to: '2026-02-01' };
 
 interface Owned {
   sync: string;
   run: string;
   connection: string;
   key: string;
+  backfill: string;
 }
 type Made = readonly [route: string, body?: (owned: Owned) => object];
 const nothing = () => ({});
@@ -52,6 +55,9 @@ const requests: readonly Made[] = [
   ['POST /v1/syncs/{sync}/trigger', nothing],
   ['POST /v1/syncs/{sync}/pause', nothing],
   ['POST /v1/syncs/{sync}/resume', nothing],
+  ['GET /v1/backfills/{backfill}'],
+  ['POST /v1/backfills/{backfill}/cancel', nothing],
+  ['POST /v1/syncs/{sync}/backfill', () => stretch],
   ['GET /v1/runs/{run}'],
   ['PATCH /v1/runs/{run}', () => ({ priority: 1 })],
   ['GET /v1/runs/{run}/events'],
@@ -80,6 +86,9 @@ const operators: readonly Made[] = [
   ['GET /v1/connections/{connection}/grants'],
   ['PUT /v1/connections/{connection}/grants/{tenant}', () => grant],
   ['DELETE /v1/connections/{connection}/grants/{tenant}'],
+  ['GET /v1/workers'],
+  ['POST /v1/codec/decode', () => ({ payloads: [] })],
+  ['POST /v1/codec/encode', () => ({ payloads: [] })],
 ];
 const lists = [
   'GET /v1/tenants',
@@ -88,6 +97,7 @@ const lists = [
   'GET /v1/connections',
   'GET /v1/syncs',
   'GET /v1/runs',
+  'GET /v1/backfills',
 ];
 /** They name nothing, or their answers are the caller's own by what they are. */
 const harmless = [
@@ -126,6 +136,7 @@ beforeAll(async () => {
       sync,
       connection: connection.body.id,
       run: (await call('POST', `/v1/syncs/${sync}/trigger`, {})).body.id,
+      backfill: (await call('POST', `/v1/syncs/${sync}/backfill`, stretch)).body.id,
       key: (await call('POST', '/v1/api-keys', { name: `${canary}-key`, role: 'viewer' })).body.id,
     },
   };
@@ -162,6 +173,7 @@ const nobodys = {
   sync: newId('sync'),
   connection: newId('connection'),
   run: newId('run'),
+  backfill: newId('backfill'),
   key: newId('apiKey'),
   tenant: newId('tenant'),
 };
