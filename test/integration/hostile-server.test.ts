@@ -10,6 +10,7 @@ import { connect, destroy } from '../../src/postgres-client/connect.ts';
 import { connectionFault } from '../../src/postgres-client/driver-errors.ts';
 import { rowsOf, runAll } from '../../src/postgres-client/query.ts';
 import { CopyReader } from '../../src/sources/postgres/copy-reader.ts';
+import { CursorReader } from '../../src/sources/postgres/cursor-reader.ts';
 
 /** A message of the protocol; its length is told as it is, unless another is. */
 function message(code: string, body: Buffer | string = '', length?: number): Buffer {
@@ -146,3 +147,22 @@ test.each([0, 3, 0x80000000, 0xffffffff])(
     expect(read).toBeUndefined();
   },
 );
+
+test('more rows than a fetch asks for end the connection: what is left of each would be kept', async () => {
+  isEndless = true;
+  const rows = Buffer.concat([message('1'), message('2'), oneColumn, ...Array<Buffer>(1000).fill(row)]);
+  const read = await ask(rows, async (client) => {
+    const reader = new CursorReader(client, {
+      sql: 'select 1',
+      memory: createRowMemory(),
+      afterCheck: async () => {},
+    });
+    const readAll = async (): Promise<never> => {
+      for (;;) await reader.queue.next();
+    };
+    const soon = delay(5_000, 'nothing is said', { ref: false });
+    await expect(Promise.race([readAll(), soon])).rejects.toMatchObject({ code: 'END_NOT_PROVEN' });
+    reader.close();
+  });
+  expect(read).toBeUndefined();
+});

@@ -49,6 +49,8 @@ export class CursorReader {
   #hasAll = false;
   #closed = false;
   #rows = 0;
+  /** Rows that may have come by the end of the fetch in hand. */
+  #asked = 0;
 
   constructor(client: Client, options: CursorReaderOptions) {
     this.#client = client;
@@ -82,6 +84,7 @@ export class CursorReader {
     try {
       for (let before = -fetchRows; this.#rows - before === fetchRows && !this.#closed;) {
         before = this.#rows;
+        this.#asked = before + fetchRows;
         await this.#portal.read(fetchRows);
       }
       while (this.#waiting.length > 0) await this.queue.onMemory();
@@ -104,6 +107,12 @@ export class CursorReader {
     // The driver keeps its rows until all that were asked for have come.
     row.length = 0;
     this.#rows++;
+    if (this.#rows > this.#asked) {
+      // The driver would keep what is left of each until the fetch ends, which it need not.
+      protocolOf(this.#client).stream.destroy();
+      const text = `The source sends more rows than it was asked for (${fetchRows} at a time).`;
+      if (!this.queue.isOver) this.queue.finish({ error: new PenstockError('END_NOT_PROVEN', text) });
+    }
     if (this.#closed || this.queue.isOver) return;
     this.#waiting.push(text);
     if (!this.#starving) this.#passOn();
