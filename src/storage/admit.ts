@@ -127,7 +127,10 @@ async function noteStarts(tx: Tx, judged: readonly JudgedRun[]): Promise<void> {
   if (paced.length === 0) return;
   await tx.query(
     `update penstock.connection set last_start_at = clock_timestamp()
-     where id in (select source_connection_id from penstock.run where id = any($1))`,
+     where id in (
+       select c.id from penstock.connection c
+       where c.id in (select source_connection_id from penstock.run where id = any($1))
+       order by c.id for no key update)`,
     [paced],
   );
 }
