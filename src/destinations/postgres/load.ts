@@ -12,7 +12,7 @@ import type {
 } from '../../ports/destination.ts';
 import type { CursorWindow, KeyAgain, PartitionBounds } from '../../ports/source.ts';
 import { isoOf } from '../../postgres-client/quote.ts';
-import { cursorMoved, holdCursor, lockCursor } from './cursor.ts';
+import { cursorMoved, fetchCursor, holdCursor, lockCursor } from './cursor.ts';
 import type { Sql } from './destination-session.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -30,7 +30,6 @@ export interface LoadRow {
   openedBy: RunId;
   finishedBy: RunId | null;
   plan: LoadPlan;
-  planHash: string;
   cursorHash: string;
   low: string | null;
   high: string | null;
@@ -46,7 +45,7 @@ export interface LoadRow {
   lastEpoch: string;
 }
 
-const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan, plan_hash as "planHash",
+const loadColumns = `id, sync, opened_by as "openedBy", finished_by as "finishedBy", plan,
   cursor_hash as "cursorHash", low, high, again, relation::text,
   target_columns as "targetColumns", columns_state as "columnsState", straight as "wasEmpty", phase, receipt,
   array(select no from _penstock.partition p where p.load = l.id order by no) as partitions,
@@ -122,9 +121,12 @@ export async function findLoad(sql: Sql, request: FindRequest): Promise<OpenLoad
   return null;
 }
 
-/** The load does what a new one by this plan would, in a way that is still possible. */
-const doesAs = ({ plan, planHash }: LoadRow, now: LoadPlan): boolean =>
-  planHash === hashPlan(now) && stillTravels(plan, now);
+/**
+ * The load does what a new one by this plan would, in a way that is still possible. Told by the plan that it has: the hash
+ * beside it is of what made a plan the same when it was opened, maybe by another version.
+ */
+const doesAs = ({ plan }: LoadRow, now: LoadPlan): boolean =>
+  hashPlan(plan) === hashPlan(now) && stillTravels(plan, now);
 
 /** Of rows that cannot be taken back, TARGET_CHANGED says that their table is another, when more are to be written. */
 async function mayGoOn(sql: Sql, load: LoadRow): Promise<boolean> {
@@ -198,8 +200,11 @@ export async function insertLoad(
 ): Promise<OpenLoad> {
   await lockRun(sql, runId);
   const isBackfill = plan.cursor !== null && !plan.movesCursor;
-  if (isBackfill) await holdCursor(sql, sync, hashCursor(plan));
-  else await lockCursor(sql, sync, hashCursor(plan), window.low);
+  if (isBackfill) {
+    await holdCursor(sql, sync, hashCursor(plan));
+    // Of a target that is gone the cursor's value is gone, too: once this load has claimed the next one nobody would see it.
+    await fetchCursor(sql, sync, plan);
+  } else await lockCursor(sql, sync, hashCursor(plan), window.low);
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
   if ((await sql(`select ${openOfSync}`, [sync])).length > 0) throw cursorMoved();
   const before = await fetchPlanBefore(sql, sync, plan);

@@ -91,6 +91,19 @@ describe('a backfill', () => {
     expect([await phases(sync), await cursorOf(sync)]).toEqual([['done', 'done'], '100']);
   });
 
+  test.each(['dropped', 'made anew'])(
+    'into a target that was %s leaves no cursor: the next run reads everything',
+    async (how) => {
+      const sync = make();
+      await room.run(sync);
+      await room.to.query('create table spare (like target including all); drop table target');
+      await room.to.query(how === 'dropped' ? 'drop table spare' : 'alter table spare rename to target');
+      expect(await room.run(sync, { window: { low: '20', high: '40' } })).toMatchObject({ inserted: 20 });
+      expect(await cursorOf(sync)).toBeNull();
+      expect(await room.run(sync)).toMatchObject({ read: 100, inserted: 80, unchanged: 20 });
+    },
+  );
+
   test('that was left is given up by the next run, which reads from the cursor', async () => {
     const sync = make();
     await room.run(sync);
