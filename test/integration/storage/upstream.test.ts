@@ -70,6 +70,42 @@ describe('a sync after another', () => {
     expect(refusals).toMatchObject([refusal('a after c after b after a')]);
   });
 
+  test('is refused at the end of a chain of 100, new or not, and a long circle is told whole', async () => {
+    const names = Array.from({ length: 100 }, (_, n) => `link${n}`);
+    await makeChain(...names);
+    await makeChain('loose');
+    const tooLong = {
+      code: 'SCHEDULE_INVALID',
+      message: expect.stringContaining('More than 100 syncs'),
+      pointer,
+    };
+    await expect(syncs.create(acme, specAfter('next', 'link99'))).rejects.toMatchObject(tooLong);
+    await expect(syncs.replace(acme, 'loose', specAfter('loose', 'link99'), 1)).rejects.toMatchObject(
+      tooLong,
+    );
+    await expect(syncs.replace(acme, 'link0', specAfter('link0', 'link99'), 1)).rejects.toMatchObject({
+      message: expect.stringContaining(`itself: link0 after ${names.toReversed().join(' after ')};`),
+    });
+    // The chain grows at its head, where only the rest of it is below: its end can still be changed.
+    await syncs.replace(acme, 'link0', specAfter('link0', 'loose'), 1);
+    const changed = { ...specAfter('link99', 'link98'), priority: 1 as const };
+    expect(await syncs.replace(acme, 'link99', changed, 1)).toMatchObject({ version: 2 });
+  });
+
+  test('is refused as the 101st after the same one; those that are there can be changed', async () => {
+    await makeChain('hub');
+    for (let n = 0; n < 100; n++) await syncs.create(acme, specAfter(`spoke${n}`, 'hub'));
+    await expect(syncs.create(acme, specAfter('spoke100', 'hub'))).rejects.toMatchObject({
+      code: 'SCHEDULE_INVALID',
+      message:
+        '100 syncs come after sync hub already, and no more may; let this one come after one of those, or give it times of its own.',
+      pointer,
+    });
+    const changed = { ...specAfter('spoke0', 'hub'), priority: 1 as const };
+    expect(await syncs.replace(acme, 'spoke0', changed, 1)).toMatchObject({ version: 2 });
+    await syncs.create(acme, specAfter('spoke100', 'spoke0'));
+  });
+
   test('of two changes at once that would close a circle one is refused', async () => {
     await makeChain('left');
     await makeChain('right');
