@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { Tally } from '../domain/maintenance.ts';
 import { isBlocked, now, pausedReason } from './run-conditions.ts';
-import { asOperator } from './transaction.ts';
+import { asOperator, type Tx } from './transaction.ts';
 
 interface LastPass {
   readonly job: string;
@@ -10,9 +10,16 @@ interface LastPass {
   readonly tally: Tally;
 }
 
+/** Whoever reads the metrics does not wait longer (src/telemetry/gauges.ts), and anybody may read them. */
+const forMetrics = <T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> =>
+  asOperator(pool, async (tx) => {
+    await tx.query(`set local statement_timeout = '3s'`);
+    return work(tx);
+  });
+
 /** The last pass of each maintenance job that has gone through. */
 export const fetchLastPasses = (pool: Pool): Promise<LastPass[]> =>
-  asOperator(pool, async (tx) => {
+  forMetrics(pool, async (tx) => {
     const { rows } = await tx.query<LastPass>(
       `select job, extract(epoch from ended_at)::float8 as "endedAtSeconds", tally from penstock.maintenance order by job`,
     );
@@ -23,7 +30,7 @@ export const fetchLastPasses = (pool: Pool): Promise<LastPass[]> =>
 export const countOpenRuns = (
   pool: Pool,
 ): Promise<{ byStatus: Readonly<Record<string, number>>; ready: number }> =>
-  asOperator(pool, async (tx) => {
+  forMetrics(pool, async (tx) => {
     const { rows } = await tx.query<{ status: string; runs: number; ready: number }>(
       `select r.status, count(*)::int as runs,
          (count(*) filter (where r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null

@@ -51,7 +51,7 @@ async function listReceipts(tx: Tx, destination: ConnectionId): Promise<Recorded
   const { rows } = await tx.query<RecordedReceipt>(
     `select r.id as run, r.load_ids as loads, (r.receipt->>'read')::float8 as read
      from penstock.sync_version v join penstock.run r on r.sync_id = v.sync_id and r.sync_version = v.version
-     where v.spec->'destination'->>'connection' = $1 and r.status = 'succeeded'
+     where (v.spec->'destination'->>'connection') collate "C" = $1 and r.status = 'succeeded'
        and r.queued_at > clock_timestamp() - interval '2 days'
      order by r.queued_at desc limit 500`,
     [destination],

@@ -21,9 +21,17 @@ const answerMs = 3_000;
 /** Adds the source's families to the registry. */
 export function addGauges(registry: Registry, { families, read }: GaugeSource): void {
   let asked: { atMs: number; samples: ReturnType<GaugeSource['read']> } | undefined;
+  let isBusy = false;
+  const ask = () => {
+    isBusy = true;
+    const answer = read().finally(() => {
+      isBusy = false;
+    });
+    return { atMs: performance.now(), samples: inTime(answer).catch(() => ({})) };
+  };
   const samples = () => {
-    if (!asked || performance.now() - asked.atMs > keptMs)
-      asked = { atMs: performance.now(), samples: inTime(read()).catch(() => ({})) };
+    // One that is late is still at work: a second one beside it would make both later.
+    if (!asked || (!isBusy && performance.now() - asked.atMs > keptMs)) asked = ask();
     return asked.samples;
   };
   for (const [name, { help, labels }] of Object.entries(families)) {

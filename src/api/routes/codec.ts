@@ -52,7 +52,7 @@ export function addCodecRoutes(app: ApiApp, { payloads: translator, links }: Api
     app.post(
       path,
       {
-        config: { access: 'viewer' },
+        config: { access: 'viewer', answersAreSecret: true },
         schema: {
           tags: ['workers'],
           summary,

@@ -49,6 +49,15 @@ describe('the codec endpoint', () => {
       });
   });
 
+  test('keeps no answer for an Idempotency-Key', async () => {
+    const body = { payloads: [plain] };
+    const keyed = { ...ui, 'idempotency-key': 'k' };
+    for (const path of ['/v1/codec/encode', decode])
+      expect(await operator('POST', path, body, keyed)).toMatchObject({ status: 200 });
+    const kept = await fixture.pool.query('select from penstock.idempotency_key');
+    expect(kept.rowCount).toBe(0);
+  });
+
   test('answers to an operator’s key alone', async () => {
     const { tenantId } = await fixture.addTenant('acme');
     const tenant = await fixture.as(tenantId, 'admin');

@@ -184,3 +184,33 @@ describe('events, audit rows and stored answers', () => {
     expect(rows).toEqual([]);
   });
 });
+
+test('destinations, and what went into one, are found by index, not by reading all versions', async () => {
+  const plans: string[] = [];
+  const client = await pool.connect();
+  const explaining = {
+    on: () => {},
+    off: () => {},
+    release: () => {},
+    query: async (text: string, values?: unknown[]) => {
+      if (text.includes('sync_version')) {
+        await client.query('set local enable_seqscan = off');
+        const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain ${text}`, values);
+        plans.push(rows.map((row) => row['QUERY PLAN']).join('\n'));
+      }
+      return client.query(text, values);
+    },
+  };
+  const explained = createMaintenanceStore(
+    { connect: async () => explaining } as unknown as Pool,
+    createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]),
+  );
+  try {
+    await explained.listDestinations('');
+    await explained.listReceipts(acme.connectionId);
+  } finally {
+    client.release();
+  }
+  const byIndex = expect.stringMatching(/sync_version_by_destination.*\n\s+Index Cond: .*destination/);
+  expect(plans).toEqual([byIndex, byIndex]);
+});
