@@ -43,6 +43,8 @@ export function addGauges(registry: Registry, { families, read }: GaugeSource): 
       collect: async () => {
         const found = (await samples())[name] ?? [];
         gauge.reset();
+        // One without labels would be 0 now, which is an answer.
+        if (labels.length === 0) gauge.remove();
         for (const { labels, value } of found) gauge.set(labels, value);
       },
     });

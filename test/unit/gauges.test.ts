@@ -37,3 +37,18 @@ test('what has not answered is not asked again before it has, and its families h
   expect(await valuesAfter(4_000)).toEqual([2]);
   expect(asked).toHaveLength(2);
 });
+
+test('a family without labels has no sample either while its source fails: 0 would be an answer', async () => {
+  const registry = new Registry();
+  const families = { ready: { help: 'h', labels: [] } };
+  let fails = true;
+  const read: GaugeSource['read'] = async () => {
+    if (fails) throw new Error('away');
+    return { ready: [{ labels: {}, value: 3 }] };
+  };
+  addGauges(registry, { families, read });
+  expect(await registry.metrics()).not.toMatch(/^ready /m);
+  fails = false;
+  await jest.advanceTimersByTimeAsync(10_000);
+  expect(await registry.metrics()).toMatch(/^ready 3$/m);
+});
