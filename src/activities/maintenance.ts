@@ -22,6 +22,8 @@ export interface MaintenanceDeps extends Pick<ActivityDeps, 'openDestination' | 
   starter: Pick<RunStarter, 'describe'>;
   /** How long a stretch goes on. Default 20 s. */
   stretchMs?: number;
+  /** How long a destination may take in one step. Default 60 s. */
+  destinationMs?: number;
 }
 
 export function createMaintenanceActivities(deps: MaintenanceDeps): MaintenanceActivities {
@@ -34,13 +36,14 @@ export function createMaintenanceActivities(deps: MaintenanceDeps): MaintenanceA
       inStretch(
         deps,
         from,
-        eachDestination(deps, (destination) => dropOrphans(store, destination)),
+        eachDestination(deps, (reached) => dropOrphans(store, reached)),
       ),
     auditControl: () => auditing(deps, {}, (broken) => () => auditControl(deps, broken)),
     auditDestinations: (from) =>
       auditing(deps, from, (broken) =>
-        eachDestination(deps, async (destination, id) => {
-          broken.push(...(await destination.audit(await store.listReceipts(id))));
+        eachDestination(deps, async ({ destination, id }) => {
+          const found = await destination.audit(await store.listReceipts(id));
+          broken.push(...believable(found).map((one) => ({ ...one, destination: id })));
           return {};
         }),
       ),
@@ -93,10 +96,25 @@ async function auditing(
   return { ...stretch, broken: broken.slice(0, 50) };
 }
 
-/** A destination a step, in order of their ids. What fails there concerns it alone. */
+/** The server is the tenant's, and may say anything: a few that look like what they should, so that others keep their place. */
+const believable = (found: readonly BrokenInvariant[]): BrokenInvariant[] =>
+  found
+    .filter(
+      ({ object }) => typeof object === 'string' && /^(run|lod)_[0-9a-f-]{36}(\/\d{1,10})?$/.test(object),
+    )
+    .slice(0, 5);
+
+interface Reached {
+  destination: Destination;
+  id: ConnectionId;
+  /** Aborts when the step should end; connections to the destination end with it. */
+  signal: AbortSignal;
+}
+
+/** A destination a step, in order of their ids. What fails there, or takes too long, concerns it alone. */
 function eachDestination(
-  { store, openDestination, logger }: MaintenanceDeps,
-  work: (destination: Destination, id: ConnectionId) => Promise<Tally>,
+  { store, openDestination, drain, logger, destinationMs = 60_000 }: MaintenanceDeps,
+  work: (reached: Reached) => Promise<Tally>,
 ): Step {
   let page: ConnectionId[] = [];
   return async (after) => {
@@ -104,30 +122,41 @@ function eachDestination(
     if (page.length === 0) page = await store.listDestinations(after);
     const [id] = page;
     if (id === undefined) return { tally: {} };
+    const { cancellationSignal } = Context.current();
+    // Not AbortSignal.timeout(): what `any` alone refers to may be collected before its time comes.
+    const overdue = new AbortController();
+    const timer = setTimeout(() => overdue.abort(new Error('the destination took too long')), destinationMs);
+    const signal = AbortSignal.any([cancellationSignal, drain, overdue.signal]);
     try {
-      const destination = openDestination(await store.openDestination(id));
+      const destination = openDestination({ ...(await store.openDestination(id)), signal });
       try {
-        const tally = (await destination.wasUsed()) ? await work(destination, id) : {};
+        const tally = (await destination.wasUsed()) ? await work({ destination, id, signal }) : {};
         return { tally: addTally({ destinations: 1 }, tally), next: id };
       } finally {
         await destination.close();
       }
     } catch (error) {
+      cancellationSignal.throwIfAborted();
+      // We have ended it ourselves: whoever goes on begins with it again.
+      if (drain.aborted) return { tally: {}, next: after };
       logger.warn(
         { destination: id, code: codeOf(error) },
         'maintenance: a destination waits for the next time',
       );
       return { tally: { unreachable: 1 }, next: id };
+    } finally {
+      clearTimeout(timer);
     }
   };
 }
 
-/** So that one destination with a long past leaves the others their turn. */
+/** So that one destination with a long past, or one that answers for ever, leaves the others their turn. */
 const mostRounds = 50;
 
-async function forgetLoads(destination: Destination): Promise<Tally> {
+async function forgetLoads({ destination, signal }: Reached): Promise<Tally> {
   let forgotten = 0;
   for (let round = 0; round < mostRounds; round += 1) {
+    signal.throwIfAborted();
     const some = await destination.cleanUp();
     if (some === 0) break;
     forgotten += some;
@@ -136,14 +165,20 @@ async function forgetLoads(destination: Destination): Promise<Tally> {
 }
 
 /** A run that is final in the control database and not here was never told to be: nothing of it may commit any more. */
-async function dropOrphans(store: MaintenanceStore, destination: Destination): Promise<Tally> {
+async function dropOrphans(store: MaintenanceStore, { destination, signal }: Reached): Promise<Tally> {
   let runs = 0;
-  for (let open = await destination.listOpenRuns(''); open.length > 0;) {
+  let after = '';
+  for (let round = 0; round < mostRounds; round += 1) {
+    const open = await destination.listOpenRuns(after);
+    const last = open.at(-1);
+    if (last === undefined || !(last > after)) break;
     for (const run of await store.listEnded(open)) {
+      signal.throwIfAborted();
       await destination.closeRun(run);
       runs += 1;
     }
-    open = await destination.listOpenRuns(open.at(-1)!);
+    signal.throwIfAborted();
+    after = last;
   }
   return { runs, ...(await destination.dropOrphans()) };
 }

@@ -1,4 +1,5 @@
 /** What Penstock does for itself, on a schedule of its own: the words that its workflows, rows and metrics share. */
+import type { ConnectionId } from './ids.ts';
 
 export const maintenanceJobs = ['retention', 'orphans', 'audit'] as const;
 export type MaintenanceJob = (typeof maintenanceJobs)[number];
@@ -33,4 +34,6 @@ export interface BrokenInvariant {
   readonly invariant: Invariant;
   /** Id of the run, load or lease. */
   readonly object: string;
+  /** Where it was found, when that was a destination: its server is not ours, and may name what is another tenant's. */
+  readonly destination?: ConnectionId;
 }

@@ -76,17 +76,21 @@ const saveEnd = (tx: Tx, job: MaintenanceJob, tally: Tally): Promise<unknown> =>
     [job, JSON.stringify(tally)],
   );
 
-/** An event names the run and its tenant, where the object is one. */
+/** An event names the run and its tenant, where the object is one, and not one that its finder never wrote. */
 const noteBroken = (tx: Tx, broken: readonly BrokenInvariant[]): Promise<unknown> =>
   tx.query(
     `insert into penstock.event (tenant_id, kind, sync_id, run_id, data)
      select r.tenant_id, 'invariant.broken', r.sync_id, r.id,
        jsonb_build_object('invariant', b.invariant, 'object', b.object)
-     from jsonb_to_recordset($1) b (invariant text, object text)
-     left join penstock.run r on r.id = b.object
+     from jsonb_to_recordset($1) b (invariant text, object text, destination text)
+     left join penstock.run r on r.id = b.object and (b.destination is null or exists (
+       select from penstock.sync_version v
+       where v.sync_id = r.sync_id and v.version = r.sync_version
+         and v.spec->'destination'->>'connection' = b.destination))
      where not exists (
        select from penstock.event e
        where e.kind = 'invariant.broken' and e.at > clock_timestamp() - interval '1 day'
-         and e.data->>'object' = b.object and e.data->>'invariant' = b.invariant)`,
+         and e.data->>'object' = b.object and e.data->>'invariant' = b.invariant
+         and e.run_id is not distinct from r.id)`,
     [JSON.stringify(broken)],
   );

@@ -58,7 +58,8 @@ export async function auditInvariants({ settleMs }: AuditInput): Promise<Tally> 
   return await end('audit', tally, broken);
 }
 
-const nameOf = ({ invariant, object }: BrokenInvariant): string => `${invariant} ${object}`;
+const nameOf = ({ invariant, object, destination }: BrokenInvariant): string =>
+  `${invariant} ${object} ${destination ?? ''}`;
 
 async function findBroken(): Promise<BrokenInvariant[]> {
   const broken: BrokenInvariant[] = [];

@@ -214,3 +214,20 @@ test('destinations, and what went into one, are found by index, not by reading a
   const byIndex = expect.stringMatching(/sync_version_by_destination.*\n\s+Index Cond: .*destination/);
   expect(plans).toEqual([byIndex, byIndex]);
 });
+
+test("a destination accuses only runs that write to it, and hides no one else's finding", async () => {
+  await pool.query(
+    `insert into penstock.sync_version (sync_id, version, tenant_id, spec) values ($1, 2, $2, $3)`,
+    [acme.syncId, acme.tenantId, { destination: { connection: acme.connectionId } }],
+  );
+  const run = await plantRun(1);
+  await pool.query('update penstock.run set sync_version = 2');
+  const found = { invariant: 'receipt_adds_up' as const, object: run };
+  await store.noteEnd('audit', {}, [{ ...found, destination: newId('connection') }]);
+  const accused = async () =>
+    (await pool.query('select tenant_id as tenant, run_id as run from penstock.event order by id')).rows;
+  expect(await accused()).toEqual([{ tenant: null, run: null }]);
+  for (let times = 0; times < 2; times += 1)
+    await store.noteEnd('audit', {}, [{ ...found, destination: acme.connectionId }]);
+  expect((await accused()).slice(1)).toEqual([{ tenant: acme.tenantId, run }]);
+});

@@ -1,10 +1,13 @@
 /** How maintenance goes through its work: stretch by stretch, on a real server, over a store that the test plays. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import { createMaintenanceActivities } from '../../../src/activities/maintenance.ts';
 import { PenstockError } from '../../../src/domain/errors.ts';
-import type { Stretch } from '../../../src/domain/maintenance.ts';
+import { newId, type ConnectionId, type RunId } from '../../../src/domain/ids.ts';
+import type { BrokenInvariant, Stretch } from '../../../src/domain/maintenance.ts';
+import type { ConnectionAccess } from '../../../src/ports/connection.ts';
+import type { Destination } from '../../../src/ports/destination.ts';
 import type { MaintenanceStore } from '../../../src/ports/maintenance-store.ts';
 import { createRunWorker, installRuntime } from '../../../src/workers/temporal/create-worker.ts';
 import { maintenanceTypes } from '../../../src/workflows/names.ts';
@@ -23,6 +26,10 @@ let polling: Promise<void>;
 const calls: string[] = [];
 let step: (after: string) => Stretch;
 let stretchMs = 0;
+/** What the destinations do, and what was noted to be broken. */
+const destinations = new Map<ConnectionId, (signal: AbortSignal) => Partial<Destination>>();
+let noted: readonly BrokenInvariant[] = [];
+afterEach(() => destinations.clear());
 
 beforeAll(async () => {
   installRuntime(logger);
@@ -35,16 +42,30 @@ beforeAll(async () => {
       calls.push(after);
       return step(after);
     },
-    listDestinations: async () => [],
-    noteEnd: async () => {},
+    listDestinations: async (after) => [...destinations.keys()].filter((id) => id > after),
+    openDestination: async (id) => ({ connectionId: id as string }) as ConnectionAccess,
+    listEnded: async () => [],
+    listReceipts: async () => [],
+    listStill: async () => [],
+    listPlaceless: async () => [],
+    noteEnd: async (_job, _tally, broken) => {
+      noted = broken;
+    },
   };
   const maintenance = createMaintenanceActivities({
     store: store as MaintenanceStore,
     index: { fetchPlaces: async () => [] },
     starter: { describe: async () => 'open' },
-    openDestination: () => {
-      throw new Error('there is none');
-    },
+    openDestination: (access) =>
+      ({
+        wasUsed: async () => true,
+        listOpenRuns: async () => [],
+        dropOrphans: async () => ({ leases: 0, tables: 0 }),
+        audit: async () => [],
+        close: async () => {},
+        ...destinations.get(access.connectionId as ConnectionId)!(access.signal!),
+      }) as Partial<Destination> as Destination,
+    destinationMs: 500,
     drain: new AbortController().signal,
     logger,
     get stretchMs() {
@@ -121,4 +142,55 @@ test('work without an end is left to the next time, and the history stays short'
   step = () => ({ tally: { runs: 1 }, next: 'more' });
   const { tally } = await runRetention();
   expect(tally).toEqual({ events: 2, runs: 30 });
+});
+
+const runJob = (job: 'orphans' | 'audit'): Promise<unknown> =>
+  client.workflow.execute(maintenanceTypes[job], {
+    workflowId: `${job}-${Math.random()}`,
+    taskQueue: 'penstock',
+    args: [{ settleMs: 1 }],
+  });
+
+test('a destination that lists open runs for ever is left after a while, or when it does not go on', async () => {
+  stretchMs = 60_000;
+  let pages = 0;
+  let repeated = 0;
+  destinations.set(newId('connection'), () => ({
+    listOpenRuns: async () => [`run_${String((pages += 1)).padStart(9, '0')}` as RunId],
+  }));
+  destinations.set(newId('connection'), () => ({
+    listOpenRuns: async () => {
+      repeated += 1;
+      return ['run_1' as RunId];
+    },
+  }));
+  expect(await runJob('orphans')).toMatchObject({ destinations: 2, runs: 0 });
+  expect({ pages, repeated }).toEqual({ pages: 50, repeated: 2 });
+});
+
+test('a destination that takes too long is cut off and counted, and the next one has its turn', async () => {
+  stretchMs = 60_000;
+  destinations.set(newId('connection'), (signal) => ({
+    dropOrphans: () =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+  }));
+  destinations.set(newId('connection'), () => ({}));
+  expect(await runJob('orphans')).toMatchObject({ unreachable: 1, destinations: 1 });
+});
+
+test('of what a destination says is broken a few are taken, and only what looks like an id', async () => {
+  stretchMs = 60_000;
+  const [liar, honest] = [newId('connection'), newId('connection')];
+  const lies = Array.from({ length: 90 }, () => newId('run'));
+  const lease = `${newId('load')}/1`;
+  const saying = (objects: readonly string[]) => () => ({
+    audit: async () => objects.map((object) => ({ invariant: 'lease_has_load' as const, object })),
+  });
+  destinations.set(liar, saying(['\0', 'x'.repeat(9_000), `${lies[0]}\n`, ...lies]));
+  destinations.set(honest, saying([lease]));
+  expect(await runJob('audit')).toEqual({ lease_has_load: 6 });
+  expect(noted).toEqual([
+    ...lies.slice(0, 5).map((object) => ({ invariant: 'lease_has_load', object, destination: liar })),
+    { invariant: 'lease_has_load', object: lease, destination: honest },
+  ]);
 });
