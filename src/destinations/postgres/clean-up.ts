@@ -6,7 +6,7 @@
 import type { LoadId } from '../../domain/ids.ts';
 import { keptDays } from '../../domain/retention.ts';
 import type { Sql } from './destination-session.ts';
-import { fetchLoadRow } from './load.ts';
+import { fetchLoadRow } from './load-row.ts';
 import { modeOf } from './modes/modes.ts';
 
 const detailsKept = `${keptDays.loadDetails} days`;

@@ -1,9 +1,10 @@
-/** Makes a run final here (rule 7 of the commit protocol): from now on nothing commits for it. */
+/** Makes a run final here (`closeRun` of the commit protocol): from now on nothing commits for it. */
 import type { RunId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
 import type { RunOutcome } from '../../ports/destination.ts';
 import type { Sql } from './destination-session.ts';
-import { leavesWork, type LoadRow } from './load.ts';
+import { leavesWork } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 
 const emptyReceipt: Receipt = {
   read: 0,

@@ -33,8 +33,7 @@
  *  beginBatch   (this file)    leased → in a batch. Read committed, since an older snapshot would not see a newer checkpoint.
  *               Locks the lease `for share`, where run and epoch are its own: no other attempt can take it before this
  *               transaction ends. Compares the newest checkpoint: a destination that lost its tail in a failover is
- *               noticed here. No row is sent before both are known, and without the
- *               lease the server opens no COPY.
+ *               noticed here. No row is sent before both are known, and without the lease the server opens no COPY.
  *  commitBatch  (this file)    in a batch → leased. The checkpoint and COMMIT in one round trip; where the next rows are at
  *               hand, beginBatch goes in the same. Then the answer to COMMIT lies in the server until that has its locks,
  *               a lock time-out at most, or has failed: progress is told late, and a connection lost meanwhile leaves

@@ -1,11 +1,11 @@
-/** A sync's cursor: how far its loads have read, for as long as they read the same thing (rule 5 of the commit protocol). */
+/** A sync's cursor: how far its loads have read, while they read the same thing (invariant 5 of the commit protocol). */
 import { cursorIsFor } from '../../domain/reset-ways.ts';
 import { hashCursor } from '../../copy/plan-hash.ts';
 import { PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { CursorFate, LoadPlan } from '../../ports/destination.ts';
 import type { Sql } from './destination-session.ts';
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { modeOf } from './modes/modes.ts';
 import { qualifiedName } from './target-name.ts';
 

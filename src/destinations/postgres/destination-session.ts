@@ -1,4 +1,4 @@
-/** Connections to a destination, and transactions that end whoever blocks them (rule 3 of the commit protocol). */
+/** Connections to a destination, and transactions that end whoever blocks them (`takeLease` of the commit protocol). */
 import type { Client } from 'pg';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import { connect, disconnect } from '../../postgres-client/connect.ts';

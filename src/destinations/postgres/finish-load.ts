@@ -1,5 +1,5 @@
 /**
- * Makes a load done (rule 6 of the commit protocol): proves that it is complete, publishes it as its mode does, moves the
+ * Makes a load done (`finishLoad` of the commit protocol): proves that it is complete, publishes it as its mode does, moves the
  * cursor, stores the receipt. A mode that publishes in several transactions is called again until the load is done.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,9 @@ import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
 import { asNumbers } from '../../postgres-client/query.ts';
 import { moveCursor } from './cursor.ts';
 import { inTransaction, publishing, type DestinationContext, type Sql } from './destination-session.ts';
-import { abandonLoad, fetchLoadRow, isLasting, leavesWork, lockRun, type LoadRow } from './load.ts';
+import { abandonLoad, isLasting, leavesWork } from './load.ts';
+import { fetchLoadRow, type LoadRow } from './load-row.ts';
+import { lockRun } from './lock-run.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { publishRefused } from './publish-refused.ts';

@@ -5,7 +5,7 @@ import { describeTarget } from './describe-target.ts';
 import type { Sql, SqlRows } from './destination-session.ts';
 import { fitColumns } from './fit-columns.ts';
 
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { writtenColumns } from './scoped.ts';
 import { columnsState } from './target-columns.ts';
 

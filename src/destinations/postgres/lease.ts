@@ -1,9 +1,10 @@
-/** Takes the lease of a partition for an attempt (rule 1 of the commit protocol). */
+/** Takes the lease of a partition for an attempt (`takeLease` of the protocol). */
 import { PenstockError } from '../../domain/errors.ts';
 import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/destination.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
 import { inTransaction, type DestinationContext, type Sql } from './destination-session.ts';
-import { fetchLoadRow, lockRun, type LoadRow } from './load.ts';
+import { fetchLoadRow, type LoadRow } from './load-row.ts';
+import { lockRun } from './lock-run.ts';
 import { modeOf } from './modes/modes.ts';
 import { forgetRejects, forgetStopped } from './rejects.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';

@@ -18,7 +18,8 @@ import {
 } from './destination-session.ts';
 import { forecast } from './forecast.ts';
 import { finishLoad, publishingBy, sumReceipt } from './finish-load.ts';
-import { fetchLastDone, fetchLoadRow, fetchOpenLoad, findLoad, insertLoad, openLoadOf } from './load.ts';
+import { findLoad, insertLoad } from './load.ts';
+import { fetchLastDone, fetchLoadRow, fetchOpenLoad, openLoadOf } from './load-row.ts';
 import { listRejects } from './list-rejects.ts';
 import { openWriter } from './partition-writer.ts';
 import { acceptLoad, describeReset, resetSync } from './reset-sync.ts';

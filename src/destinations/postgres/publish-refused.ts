@@ -5,7 +5,7 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { Refusal } from '../../ports/destination.ts';
 import type { Sql } from './destination-session.ts';
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { insertRejects } from './rejects.ts';
 
 /** Says what refuses and what to change, and keeps the server's words for people to see. To be thrown after the commit. */

@@ -12,7 +12,7 @@ import { placeholdersIn } from '../../domain/placeholders.ts';
 import type { LeaseRequest, LoadPlan, Reject } from '../../ports/destination.ts';
 import type { KeyAgain } from '../../ports/source.ts';
 import type { SqlRows } from './destination-session.ts';
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { modeOf } from './modes/modes.ts';
 import { sumCheckpoints } from './sum-checkpoints.ts';
 

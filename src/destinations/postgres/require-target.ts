@@ -2,7 +2,7 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { SqlRows } from './destination-session.ts';
 import { findColumnChange } from './frozen-columns.ts';
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { qualifiedName } from './target-name.ts';
 
 /** Whether the table of that name is the one that the load was opened for. */

@@ -189,6 +189,10 @@ const versions: readonly string[] = [
   -- since when a reject is of no use any more
   create index reject_over_since on _penstock.reject ((case when stopped then last_seen_at else settled_at end));
   `,
+  `
+  -- loads are told by their plan: what made two the same when one was opened may have been another version's idea of it
+  alter table _penstock.load drop column plan_hash;
+  `,
 ];
 
 /** Any number; two processes that start at once must not both create the schema. */

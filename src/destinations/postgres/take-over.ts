@@ -1,11 +1,11 @@
 /**
  * Copies without a control database (`penstock copy`): nobody but the destination knows which runs there were, so each
- * notes itself, and makes those before it final (rule 7 of the commit protocol) before it writes.
+ * notes itself, and makes those before it final (`closeRun` of the commit protocol) before it writes.
  */
 import type { RunId, SyncId } from '../../domain/ids.ts';
 import { closeRun } from './close-run.ts';
 import type { Sql } from './destination-session.ts';
-import { lockRun } from './load.ts';
+import { lockRun } from './lock-run.ts';
 
 interface TakeOverRequest {
   run: RunId;

@@ -9,7 +9,7 @@ import type { Sql } from './destination-session.ts';
 import { describeTarget } from './describe-target.ts';
 import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
 import { hasKeyIndex } from './key-index.ts';
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { modeOf } from './modes/modes.ts';
 import { own, requireOwnership } from './ownership.ts';
 import { scopeDdl, targetKey, writtenColumns } from './scoped.ts';

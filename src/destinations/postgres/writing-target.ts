@@ -2,7 +2,7 @@
 import { ident } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
 import type { Sql } from './destination-session.ts';
-import type { LoadRow } from './load.ts';
+import type { LoadRow } from './load-row.ts';
 import { requireTarget } from './require-target.ts';
 
 /**

@@ -69,13 +69,6 @@ describe('an unfinished load', () => {
     expect(await room.attempt(next, found)).toMatchObject({ outcome: 'finished', rows: 200 });
   });
 
-  test('is the same by its plan, whatever another version made of that for its hash', async () => {
-    const sync = incremental();
-    const { load } = await beginRun(sync);
-    await room.to.query(`update _penstock.load set plan_hash = 'another' where id = $1`, [load.loadId]);
-    expect(await room.prepare(sync, newId('run'))).toMatchObject({ loadId: load.loadId, continued: true });
-  });
-
   /** What the target's key column is, so that rows travel as text or binary. */
   const travels = [
     ['without COPY', 'cursor', 'bigint', 'text'],

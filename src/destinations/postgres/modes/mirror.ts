@@ -16,7 +16,7 @@ import { runAll } from '../../../postgres-client/query.ts';
 import { asRole, grantOwn } from '../as-role.ts';
 import type { Sql } from '../destination-session.ts';
 import { fetchSameKey } from '../key-index.ts';
-import type { LoadRow } from '../load.ts';
+import type { LoadRow } from '../load-row.ts';
 import { refusalOf } from '../refusal.ts';
 import { mismatch, qualifiedName, rowsSwallowed } from '../target-name.ts';
 import { writingTarget } from '../writing-target.ts';

@@ -9,7 +9,7 @@ import type { PlannedLock } from '../../../domain/sync-plan.ts';
 import type { WriteMode } from '../../../domain/write-modes.ts';
 import type { BatchCounts, LoadPlan, PublishLimits } from '../../../ports/destination.ts';
 import type { Sql } from '../destination-session.ts';
-import type { LoadRow } from '../load.ts';
+import type { LoadRow } from '../load-row.ts';
 import type { SameKey } from '../key-index.ts';
 import type { TargetColumn, UnwrittenColumn } from '../target-columns.ts';
 

@@ -12,7 +12,7 @@ import { writeModes } from '../../../domain/write-modes.ts';
 import type { TableName } from '../../../ports/destination.ts';
 import { asRole } from '../as-role.ts';
 import type { Sql } from '../destination-session.ts';
-import type { LoadRow } from '../load.ts';
+import type { LoadRow } from '../load-row.ts';
 import { requireTarget } from '../require-target.ts';
 import { sumCheckpoints } from '../sum-checkpoints.ts';
 import { qualifiedName, rowsSwallowed } from '../target-name.ts';

@@ -6,7 +6,7 @@ import type { LoadId } from '../../../domain/ids.ts';
 import { ident } from '../../../postgres-client/quote.ts';
 import { grantOwn } from '../as-role.ts';
 import type { Sql } from '../destination-session.ts';
-import type { LoadRow } from '../load.ts';
+import type { LoadRow } from '../load-row.ts';
 import { insertAll, scopeEntries } from '../scoped.ts';
 import { qualifiedName } from '../target-name.ts';
 import { fetchStorage } from './table-shape.ts';
