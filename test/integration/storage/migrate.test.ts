@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { listMigrations, listPendingMigrations, migrate } from '../../../src/storage/migrate.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 import { createDatabase, type TestDatabase } from '../../support/stack.ts';
 
 let database: TestDatabase;
@@ -47,6 +48,40 @@ describe('migrate', () => {
     }
   });
 
+  test('a table that others hold is waited for, named after a while, and its readers get through meanwhile', async () => {
+    const held = await createDatabase();
+    await migrate(held.url, { count: 16 });
+    const missing = (await listMigrations()).slice(16);
+    const [holder, reader] = [0, 1].map(() => new Client({ connectionString: held.url })) as [Client, Client];
+    await Promise.all([holder.connect(), reader.connect()]);
+    try {
+      await holder.query(`set application_name = 'a report'`);
+      await holder.query('begin; select from penstock.connection');
+      await expect(migrate(held.url, { tries: 1 })).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringMatching(
+          /session \d+ \(application_name "a report", .* holds AccessShareLock on penstock\.connection/,
+        ),
+      });
+      expect(await listPendingMigrations(held.url)).toEqual(missing);
+
+      const migrated = migrate(held.url);
+      await waitUntil('the migration waits for the table', async () => {
+        const { rows } = await reader.query<{ waits: boolean }>(
+          `select exists (select from pg_locks where not granted and relation = 'penstock.connection'::regclass) as waits`,
+        );
+        return rows[0]!.waits;
+      });
+      await reader.query(`set statement_timeout = '30s'`);
+      await reader.query('select from penstock.connection');
+      await holder.query('commit');
+      expect(await migrated).toEqual(missing);
+    } finally {
+      await Promise.all([holder.end(), reader.end()]);
+      await held.drop();
+    }
+  });
+
   test('0004 keeps what each pattern granted, and no name that was granted only by the _ of a like-pattern', async () => {
     const before = await createDatabase();
     const patterns = {
@@ -58,7 +93,7 @@ describe('migrate', () => {
       'app.users': 'app.users',
       'app.a%b': 'app.a*b',
     };
-    await migrate(before.url, 3);
+    await migrate(before.url, { count: 3 });
     const client = new Client({ connectionString: before.url });
     await client.connect();
     try {
