@@ -9,9 +9,6 @@ import type { ConnectionAccess } from '../ports/connection.ts';
 import { AnswerGuard } from './answer-guard.ts';
 import { createGulpingSocket } from './gulping-socket.ts';
 
-/** How long connecting and logging in may take. */
-const connectTimeoutMs = 10_000;
-
 /** A client that tells the server exactly what is written here, whatever the environment says, and is on its guard. */
 class PlainClient extends Client {
   readonly answers: AnswerGuard;
@@ -59,6 +56,8 @@ export interface ConnectOptions {
   gulps?: boolean;
   /** How much may lie in the driver's hands at once. */
   maxAnswerBytes?: number;
+  /** How long connecting to an address and logging in may take. ETIMEDOUT. */
+  connectMs?: number;
 }
 
 /** Opens a connection. The error is the driver's; an empty user, password, host or database counts as SQLSTATE 28000. */
@@ -86,7 +85,7 @@ const isOfTheAddress = (error: unknown): boolean =>
 async function connectTo(
   address: string,
   access: ConnectionAccess,
-  { gulps = false, maxAnswerBytes }: ConnectOptions,
+  { gulps = false, maxAnswerBytes, connectMs = 10_000 }: ConnectOptions,
 ): Promise<Client> {
   access.signal?.throwIfAborted();
   const config: ClientConfig = {
@@ -100,7 +99,7 @@ async function connectTo(
     sslnegotiation: 'postgres',
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: connectMs,
   };
   const client = new PlainClient(config, new AnswerGuard(maxAnswerBytes));
   const { signal } = access;
@@ -113,6 +112,8 @@ async function connectTo(
     await client.connect();
   } catch (error) {
     destroy(client);
+    // The driver's own time-out has no code.
+    if ((error as Error).message === 'timeout expired') Object.assign(error as Error, { code: 'ETIMEDOUT' });
     throw error;
   }
   return client;

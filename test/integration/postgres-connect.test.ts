@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { createHostGuard } from '../../src/config/host-guard.ts';
 import type { ConnectionAccess } from '../../src/ports/connection.ts';
 import { connect, destroy } from '../../src/postgres-client/connect.ts';
+import { connectionFault } from '../../src/postgres-client/driver-errors.ts';
 
 const pem = (name: string): string =>
   readFileSync(new URL(`../support/tls/${name}`, import.meta.url), 'utf8');
@@ -87,6 +88,25 @@ describe('a connection to a tenant’s database', () => {
     await expect(connects({ resolve: async () => ['127.0.0.2', '127.0.0.3'] })).rejects.toMatchObject({
       code: 'ECONNREFUSED',
     });
+  });
+
+  test('tries the next address when one takes the connection and says nothing, and tells that of the last', async () => {
+    const held: Socket[] = [];
+    const silent = createServer((socket) => void held.push(socket));
+    silent.listen(port, '127.0.0.4');
+    await once(silent, 'listening');
+    const resolve = async () => ['127.0.0.4', '127.0.0.1'];
+    try {
+      destroy(await connect(access({ resolve }), { connectMs: 1_000 }));
+      const error: unknown = await connect(access({ resolve: async () => ['127.0.0.4'] }), {
+        connectMs: 50,
+      }).catch((refused: unknown) => refused);
+      expect(error).toMatchObject({ code: 'ETIMEDOUT' });
+      expect(connectionFault(error)).toBe('no answer in time');
+    } finally {
+      for (const socket of held) socket.destroy();
+      silent.close();
+    }
   });
 
   const verify = { mode: 'verify-full', ca: pem('ca.pem') } as const;
