@@ -22,10 +22,15 @@ export interface PlannedDue extends DueEntry {
 /** How a sync can be wrong in the index: it would not be looked at, or later than its row says. */
 export type IndexDrift = 'missing' | 'late';
 
+export interface DriftedSync {
+  readonly syncId: SyncId;
+  readonly drift: IndexDrift;
+}
+
 export interface IndexComparison {
   /** Syncs in the index. */
   readonly size: number;
-  readonly drifted: readonly { syncId: SyncId; drift: IndexDrift }[];
+  readonly drifted: readonly DriftedSync[];
 }
 
 /** A queued run that wants a place. */

@@ -6,7 +6,7 @@
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from './run-starter.ts';
-import type { DueEntry, Limits, PlannedDue, RunOffer } from './schedule-index.ts';
+import type { DriftedSync, DueEntry, Limits, PlannedDue, RunOffer } from './schedule-index.ts';
 
 /** What the index must hear of a settled sync, after the commit: when to look at it next, and its new runs. */
 export interface SettledSync extends DueEntry {
@@ -111,6 +111,8 @@ export interface SweepStore {
   noteReleased(syncId: SyncId): Promise<void>;
   /** A destination did not let it be released: again later. */
   postponeRelease(syncId: SyncId, byMs: number): Promise<void>;
+  /** Writes an event of each sync that the index had lost. */
+  noteDrift(drifted: readonly DriftedSync[]): Promise<void>;
   /** The limits of tenants and connections that have others than a new one. */
   fetchLimits(): Promise<Limits>;
 }

@@ -1,16 +1,16 @@
 /**
  * The slow sweep: compares a sixtieth of all schedules a minute with their rows, so that whatever was lost on the way to the
- * index is found within the hour, and put right. What falls due before that the quick sweep finds. Counts what it finds:
- * an index that drifts is worth a question, even though nothing is lost by it.
+ * index is found within the hour, and put right. What falls due before that the quick sweep finds. Counts what it finds, and
+ * writes an event of each: an index that drifts is worth a question, even though nothing is lost by it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IndexRepair, ScheduleAnnouncer } from '../ports/schedule-index.ts';
-import type { PageKey, RefillStore } from '../ports/schedule-store.ts';
+import type { PageKey, RefillStore, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface CompareDeps {
   readonly index: Pick<IndexRepair, 'compareDue'> & Pick<ScheduleAnnouncer, 'publishDue'>;
-  readonly store: RefillStore;
+  readonly store: RefillStore & Pick<SweepStore, 'noteDrift'>;
   readonly log: Logger;
 }
 
@@ -46,11 +46,13 @@ async function comparePage({ index, store, log }: CompareDeps, after: PageKey | 
     const found = (await index.compareDue(suspects, { note: true })).drifted;
     const isFound = new Set(found.map(({ syncId }) => syncId));
     await index.publishDue(suspects.filter(({ syncId }) => isFound.has(syncId)));
-    if (found.length > 0)
+    if (found.length > 0) {
       log.warn(
         { event: 'index_drift', count: found.length, first: found.slice(0, shown) },
         'the index had lost schedules; they are written again from the rows',
       );
+      await store.noteDrift(found);
+    }
   }
   return { count: items.length, size, next };
 }

@@ -41,6 +41,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     fetchReleases: inEngine(sweep.fetchReleases),
     noteReleased: inEngine(sweep.noteReleased),
     postponeRelease: inEngine(sweep.postponeRelease),
+    noteDrift: inEngine(sweep.noteDrift),
     fetchDueEntries: inEngine(sweep.fetchDueEntries),
     fetchLimits: inEngine(sweep.fetchLimits),
   };

@@ -4,6 +4,7 @@ import type { RunStatus } from '../domain/run-states.ts';
 import { slackMsOf } from '../domain/priority.ts';
 import type {
   ConnectionLimits,
+  DriftedSync,
   Limits,
   PlannedDue,
   RunOffer,
@@ -229,6 +230,15 @@ export async function fetchDueEntries(tx: Tx, after: PageKey = ['', '']): Promis
     nextDueAtMs,
     inMs,
   }));
+}
+
+export async function noteDrift(tx: Tx, drifted: readonly DriftedSync[]): Promise<void> {
+  await tx.query(
+    `insert into penstock.event (tenant_id, kind, sync_id, data)
+     select s.tenant_id, 'sync.index_drift', s.id, jsonb_build_object('drift', d.drift)
+     from unnest($1::text[], $2::text[]) d (sync_id, drift) join penstock.sync s on s.id = d.sync_id`,
+    [drifted.map(({ syncId }) => syncId), drifted.map(({ drift }) => drift)],
+  );
 }
 
 export async function fetchLimits(tx: Tx): Promise<Limits> {

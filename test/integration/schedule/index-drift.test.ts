@@ -29,7 +29,7 @@ const scoreOf = (syncId: string): Promise<string | null> => room.redis.zscore(ro
 const driftLines = (): string[] => room.lines.filter((line) => line.includes('"index_drift"'));
 
 describe('a schedule that the index has lost', () => {
-  test('is found, written again, counted and told, while the others are left alone', async () => {
+  test('is found, written again, counted and told, with an event of its sync, while the others are left alone', async () => {
     const { syncIds, firstMs } = await plant(5);
     const [missing, late, early, fine] = syncIds as readonly string[] as [string, string, string, string];
     await room.redis.zrem(room.key('due'), missing);
@@ -43,9 +43,23 @@ describe('a schedule that the index has lost', () => {
     expect(await index.fetchDrift()).toEqual({ missing: 1, late: 1 });
     expect(driftLines()).toHaveLength(1);
     expect(driftLines()[0]).toContain('"count":2');
+    const events = async () =>
+      (
+        await room.pool.query<{ syncId: string; drift: string; tenants: boolean }>(
+          `select e.sync_id as "syncId", e.data->>'drift' as drift, e.tenant_id = s.tenant_id as tenants
+           from penstock.event e join penstock.sync s on s.id = e.sync_id
+           where e.kind = 'sync.index_drift' order by 2 desc`,
+        )
+      ).rows;
+    const noted = [
+      { syncId: missing, drift: 'missing', tenants: true },
+      { syncId: late, drift: 'late', tenants: true },
+    ];
+    expect(await events()).toEqual(noted);
 
     await createIndexComparison(room.deps({ index }))();
     expect(await index.fetchDrift()).toEqual({ missing: 1, late: 1 });
+    expect(await events()).toEqual(noted);
   });
 
   test('is found by a running dispatcher', async () => {
