@@ -1,27 +1,12 @@
 /**
- * Matching wall times of a cron expression: the only file that knows cron-parser, which walks wall times in UTC and
- * nothing else (in a real zone its answers depend on where you ask from). Zones are `zoned-cron.ts`' business.
+ * What a cron expression names, read by cron-parser: the only file that knows it. Its walk through time is not used: in a real
+ * zone its answers depend on where you ask from, and in UTC `cron-walk.ts` gives the same ones sooner.
  */
-import { type CronExpression, CronExpressionParser } from 'cron-parser';
+import { type CronDayOfWeek, CronExpressionParser } from 'cron-parser';
+import type { Cron } from './cron-walk.ts';
 import { PenstockError } from './errors.ts';
 import { spellOutCron } from './cron-syntax.ts';
 import { cached } from './lru-cache.ts';
-
-/** Answers already known: no wall time between `asked` and `answer` matches. */
-interface Known {
-  askedMs: number;
-  answerMs: number;
-}
-
-export interface Cron {
-  /** Whether the hour field covers 0–23: such an expression means "every hour", also in a repeated one. */
-  readonly everyHour: boolean;
-  /** By minute of the day, 0 to 1439: 1 where its hour and minute fields name it. */
-  readonly minutes: Uint8Array;
-  readonly walk: CronExpression;
-  readonly next: Known;
-  readonly latest: Known;
-}
 
 const longestMonths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
@@ -37,16 +22,22 @@ export const parseCron = (text: string, withSeconds: boolean, pointer: string): 
   cached(crons, maxCrons, `${withSeconds ? 'seconds ' : ''}${text}`, () => {
     const fields = spellOutCron(text, withSeconds, pointer);
     refuseImpossibleDay(fields, pointer);
-    const walk = CronExpressionParser.parse(fields.join(' '), { tz: 'UTC', currentDate: new Date(0) });
-    const { hour, minute } = walk.fields;
+    const { fields: read } = CronExpressionParser.parse(fields.join(' '), { tz: 'UTC' });
     return {
-      everyHour: hour.values.length === 24,
-      minutes: minutesOf(hour.values, minute.values),
-      walk,
-      next: { askedMs: 0, answerMs: 0 },
-      latest: { askedMs: 0, answerMs: 1 },
+      everyHour: read.hour.values.length === 24,
+      seconds: read.second.values,
+      minutes: minutesOf(read.hour.values, read.minute.values),
+      months: new Set(read.month.values),
+      days: read.dayOfMonth.isWildcard ? null : new Set(read.dayOfMonth.values),
+      weekdays: read.dayOfWeek.isWildcard ? null : weekdaysOf(read.dayOfWeek),
     };
   });
+
+/** cron-parser keeps `5L` as a text. */
+const weekdaysOf = ({ values, hasLastChar, nthDay }: CronDayOfWeek): Cron['weekdays'] => ({
+  values: new Set(values.map((value) => Number.parseInt(`${value}`, 10))),
+  which: hasLastChar ? 'last' : nthDay === 0 ? 'each' : nthDay,
+});
 
 function minutesOf(hours: readonly number[], minutes: readonly number[]): Uint8Array {
   const named = new Uint8Array(1_440);
@@ -54,10 +45,7 @@ function minutesOf(hours: readonly number[], minutes: readonly number[]): Uint8A
   return named;
 }
 
-/**
- * cron-parser looks for 31 February until it hits its loop limit. A restricted weekday saves such an expression: either
- * matches.
- */
+/** 31 February would be looked for in vain. A restricted weekday saves such an expression: either names a day. */
 function refuseImpossibleDay(fields: readonly string[], pointer: string): void {
   const [, , , days = '', months = '', weekdays] = fields;
   if (weekdays !== '*' || days === '*' || days === 'L') return;
@@ -71,26 +59,4 @@ function refuseImpossibleDay(fields: readonly string[], pointer: string): void {
     `No month ${months} has a day ${firstDay}; write a day up to ${longest}, or "L" for the last day of the month.`,
     { pointer },
   );
-}
-
-/** The first matching wall time after one, in ms. */
-export function nextWall(cron: Cron, afterMs: number): number {
-  const known = cron.next;
-  if (afterMs < known.askedMs || afterMs >= known.answerMs) {
-    cron.walk.reset(new Date(afterMs));
-    known.answerMs = cron.walk.next().getTime();
-    known.askedMs = afterMs;
-  }
-  return known.answerMs;
-}
-
-/** The latest matching wall time up to and including one, in ms. */
-export function latestWall(cron: Cron, upToMs: number): number {
-  const known = cron.latest;
-  if (upToMs > known.askedMs || upToMs < known.answerMs) {
-    cron.walk.reset(new Date(upToMs + 1));
-    known.answerMs = cron.walk.prev().getTime();
-    known.askedMs = upToMs;
-  }
-  return known.answerMs;
 }

@@ -3,7 +3,8 @@
  * zone. A time is judged by the wall time that the schedule names, also where a gap then moves the fire time.
  * Wall times are kept as the milliseconds that the same reading would have in UTC.
  */
-import { type Cron, nextWall, parseCron } from './cron.ts';
+import { parseCron } from './cron.ts';
+import { type Cron, nextWall } from './cron-walk.ts';
 import { spellOutCron } from './cron-syntax.ts';
 import { PenstockError } from './errors.ts';
 import { cached } from './lru-cache.ts';

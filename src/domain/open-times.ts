@@ -2,7 +2,7 @@
  * The times of an expression or an interval that its exclusions leave open. The answers are those of walking every time,
  * found by leaping over what is closed; a schedule that leaves almost nothing is refused, so that nobody waits long.
  */
-import { type Cron, latestWall, nextWall } from './cron.ts';
+import { type Cron, latestWall, nextWall } from './cron-walk.ts';
 import { PenstockError } from './errors.ts';
 import { type Exclusions, firstOpen, lastOpen } from './exclusions.ts';
 import { lookBackAt, lookOnAt, stretchAt } from './time-zone.ts';

@@ -18,6 +18,7 @@ function fieldArb(min: number, max: number): fc.Arbitrary<string> {
 }
 
 const star = fc.constant('*');
+export const secondArb = fieldArb(0, 59);
 export const minuteArb = fc.oneof(star, fieldArb(0, 59));
 export const hourArb = fc.oneof(star, fieldArb(0, 23));
 export const dayArb = fc.oneof(star, fieldArb(1, 31), fc.constant('L'));
