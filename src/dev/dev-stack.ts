@@ -11,7 +11,7 @@ import { childEnvironment } from '../config/child-environment.ts';
 import { envNameOf, type OptionName } from '../config/options.ts';
 import { PenstockError } from '../domain/errors.ts';
 import { findFreePort } from './free-port.ts';
-import type { PostgresServer } from './postgres-server.ts';
+import type { PostgresOptions, PostgresServer } from './postgres-server.ts';
 import { startRoles, type RoleProcesses } from './role-processes.ts';
 import { runCommand } from './run-command.ts';
 import { packageDir, startStack, type Stack } from './stack.ts';
@@ -44,12 +44,11 @@ export interface DevStack {
   readonly stop: () => Promise<void>;
 }
 
-const roles = [
+const rolesWith = (workers: number) => [
   { name: 'api', role: 'api' },
   { name: 'dispatcher', role: 'dispatcher' },
-  { name: 'worker-1', role: 'worker' },
-  { name: 'worker-2', role: 'worker' },
-] as const;
+  ...Array.from({ length: workers }, (_, i) => ({ name: `worker-${i + 1}`, role: 'worker' })),
+];
 
 const controlDatabase = 'penstock';
 const apiReadyWithinMs = 60_000;
@@ -63,27 +62,36 @@ interface DevOptions {
   readonly log: (line: string) => void;
   /** Repeats the roles' logs on standard error; they are in `<data-dir>/logs` in any case. */
   readonly echoLogs: boolean;
+  /** Of the roles, beside those that say where everything is. */
+  readonly options?: Options;
+  /** Worker processes. Default 2. */
+  readonly workers?: number;
+  readonly postgres?: PostgresOptions;
 }
 
 /**
  * Starts everything; resolves when the API answers.
  * @throws PenstockError of startStack, or of a role that refuses to run; nothing is left running then
  */
-export async function startDevStack({ dataDir, log, echoLogs }: DevOptions): Promise<DevStack> {
-  const stack = await startStack({ dataDir, log });
+export async function startDevStack(options: DevOptions): Promise<DevStack> {
+  const { dataDir, log, postgres = {} } = options;
+  const stack = await startStack({ dataDir, log, postgres });
   try {
-    return await startOn(stack, log, echoLogs);
+    return await startOn(stack, options);
   } catch (error) {
     await stack.stop();
     throw error;
   }
 }
 
-async function startOn(stack: Stack, log: (line: string) => void, echo: boolean): Promise<DevStack> {
+async function startOn(
+  stack: Stack,
+  { log, echoLogs: echo, options = {}, workers = 2 }: DevOptions,
+): Promise<DevStack> {
   await createControlDatabase(stack.postgres);
   const apiPort = await findFreePort();
   const apiUrl = `http://127.0.0.1:${apiPort}`;
-  const env = roleEnvironment(stack, apiPort);
+  const env = roleEnvironment(stack, apiPort, options);
   await runCommand(process.execPath, [cli, 'migrate'], { env });
   const apiKey = await keptText(join(stack.dataDir, 'api-key'), () => createApiKey(env));
 
@@ -109,7 +117,7 @@ async function startOn(stack: Stack, log: (line: string) => void, echo: boolean)
   running = await startRoles({
     guard: stack.guard,
     pidFile: stack.pidFile,
-    processes: roles.map(({ name, role }) => ({
+    processes: rolesWith(workers).map(({ name, role }) => ({
       name,
       role,
       spec: {
@@ -158,8 +166,9 @@ function serverOptions({ postgres, redis, temporal, dataDir }: Stack): Options {
   };
 }
 
-function roleEnvironment(stack: Stack, apiPort: number): Record<string, string> {
+function roleEnvironment(stack: Stack, apiPort: number, options: Options): Record<string, string> {
   return childEnvironment({
+    ...options,
     ...serverOptions(stack),
     temporalUiUrl: stack.temporal.uiUrl,
     apiHost: '127.0.0.1',

@@ -20,6 +20,9 @@ export interface SubjectResult {
   /** Of schedules, with how long after its due time a run was started. */
   readonly startsPerSecond?: number;
   readonly lagMs?: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** Of whole runs, from their due time to the last receipt; with the processor time of each process for one of them. */
+  readonly runsPerSecond?: number;
+  readonly cpuPerRunMs?: Readonly<Record<string, number>>;
   /** Of a function. */
   readonly callsPerSecond?: number;
   /** Each run, in order. */
@@ -89,8 +92,10 @@ export function summarize(subject: string, rows: number, turns: readonly Turn[])
   };
 }
 
-export const rateOf = (subjects: readonly SubjectResult[], name: string): number | undefined =>
-  subjects.find(({ subject }) => subject === name)?.rowsPerSecond;
+export function rateOf(subjects: readonly SubjectResult[], name: string): number | undefined {
+  const found = subjects.find(({ subject }) => subject === name);
+  return found?.rowsPerSecond ?? found?.runsPerSecond;
+}
 
 /** Our rows/s divided by a peer's. A peer that was not measured leaves the bar open. */
 export function rateBar(

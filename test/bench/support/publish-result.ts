@@ -34,9 +34,10 @@ export function publishResult(
 function ratiosOf(subjects: readonly SubjectResult[]): Record<string, number> {
   const ours = (name: string): string => `penstock${/ \(.*\)$/.exec(name)?.[0] ?? ''}`;
   return Object.fromEntries(
-    subjects.flatMap(({ subject, rowsPerSecond }) => {
+    subjects.flatMap(({ subject }) => {
       const rate = subject.startsWith('penstock') ? undefined : rateOf(subjects, ours(subject));
-      return rate === undefined || rowsPerSecond === undefined ? [] : [[subject, rate / rowsPerSecond]];
+      const theirs = rateOf(subjects, subject);
+      return rate === undefined || theirs === undefined ? [] : [[subject, rate / theirs]];
     }),
   );
 }

@@ -8,12 +8,14 @@ import type { BenchResult, SubjectResult } from './bench-report.ts';
 /** What is said of each subject; nothing that no subject has. */
 const columns: readonly (readonly [title: string, of: (s: SubjectResult) => string | undefined])[] = [
   ['rows/s', (s) => count(s.rowsPerSecond)],
+  ['runs/s', (s) => s.runsPerSecond?.toFixed(1)],
   ['a second', (s) => count(s.startsPerSecond ?? s.callsPerSecond)],
   [
     'late by ms: p50 / p95 / p99',
     ({ lagMs: lag }) => lag && [lag.p50, lag.p95, lag.p99].map((ms) => ms.toFixed(0)).join(' / '),
   ],
 ];
+const processes = ['worker', 'starter', 'temporal', 'postgres', 'redis'] as const;
 const usage: typeof columns = [
   ['seconds', (s) => s.seconds.map((n) => n.toFixed(1)).join(' ')],
   ['peak RSS MiB', (s) => s.rssMiB?.toFixed(0)],
@@ -22,6 +24,10 @@ const usage: typeof columns = [
   ['source CPU s', (s) => s.serverCpu?.source.toFixed(1)],
   ['destination CPU s', (s) => s.serverCpu?.destination.toFixed(1)],
   ['rest CPU s', (s) => s.serverCpu?.rest.toFixed(1)],
+  ...processes.map((name): (typeof columns)[number] => [
+    `${name} CPU ms a run`,
+    (s) => s.cpuPerRunMs?.[name]?.toFixed(1),
+  ]),
   ['WAL MiB', (s) => s.walMiB?.toFixed(0)],
 ];
 const count = (value: number | undefined): string | undefined =>
