@@ -1,7 +1,7 @@
 /** The workflow bundle for tests, made from the sources once for as long as they stay the same. */
 import { createHash } from 'node:crypto';
 import {
-  copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -46,14 +46,14 @@ export interface Mutation {
 
 const bundledFiles = (): string[] =>
   folders.flatMap((folder) =>
-    readdirSync(join(sourceDir, folder))
+    readdirSync(join(sourceDir, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
       .sort()
       .map((name) => join(folder, name)),
   );
 
 function copyMutated(target: string, { file, changes }: Mutation): string {
-  for (const folder of folders) mkdirSync(join(target, folder), { recursive: true });
-  for (const name of bundledFiles()) copyFileSync(join(sourceDir, name), join(target, name));
+  for (const folder of folders) cpSync(join(sourceDir, folder), join(target, folder), { recursive: true });
   const path = join(target, 'workflows', file);
   let source = readFileSync(path, 'utf8');
   for (const [from, to] of changes) {
