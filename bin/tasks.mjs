@@ -152,7 +152,7 @@ function runFaults(args) {
   if (!succeeds('valkey-server', '--version') && process.env.PENSTOCK_VALKEY === undefined)
     print('No valkey-server on PATH and no PENSTOCK_VALKEY: what runs on Redis was not tried on Valkey.');
   const env = { PENSTOCK_FAULT_SEEDS: seeds };
-  if (scheduler) return runJest(['test/faults/scheduler.test.ts'], env);
+  if (scheduler) return runJest(['test/faults/.*scheduler.*'], env);
   return mode === undefined
     ? runJest(['test/faults'], env)
     : runJest(['test/faults/modes.test.ts'], { ...env, PENSTOCK_FAULT_MODE: mode });

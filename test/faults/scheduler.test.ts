@@ -4,10 +4,10 @@
  * as short as it can be, and printed.
  */
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
-import * as fc from 'fast-check';
-import { createSync, firstSyncs, schedulerCommands } from './support/scheduler-commands.ts';
-import { comeToRest, expectRest } from './support/scheduler-oracle.ts';
-import { createSchedulerGround, type SchedulerGround } from './support/scheduler-world.ts';
+import { createSchedulerGround, type SchedulerGround } from './support/scheduler-ground.ts';
+import { calmStory, roughStory } from './support/scheduler-stories.ts';
+import { shrinkMs, tellStory } from './support/scheduler-story.ts';
+import { createWorld } from './support/scheduler-world.ts';
 import { quickFaultSeeds } from './support/seeds.ts';
 
 let ground: SchedulerGround;
@@ -16,22 +16,18 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => ground.close(), 60_000);
 
-/** How long a story that fails is made shorter. */
-const shrinkMs = 100_000;
-
 describe('a scheduler to which anything may happen', () => {
   test.each(quickFaultSeeds)(
     'loses no due time, starts none twice or early, and leaks no place (seed %i)',
-    async (seed) => {
-      const story = fc.asyncProperty(firstSyncs, schedulerCommands, async (first, commands) => {
-        const world = await ground.create();
-        for (const sync of first) await createSync(world, sync);
-        await fc.asyncModelRun(() => ({ model: {}, real: world }), commands);
-        await comeToRest(world);
-        await expectRest(world);
-      });
-      await fc.assert(story, { seed, numRuns: 1, unbiased: true, interruptAfterTimeLimit: shrinkMs });
-    },
+    (seed) => tellStory(roughStory, { seed, create: () => createWorld(ground) }),
+    2 * shrinkMs,
+  );
+});
+
+describe('a scheduler of which nothing gets lost', () => {
+  test.each(quickFaultSeeds)(
+    'keeps to every cap, and looks at nothing too late, however late its dispatchers are (seed %i)',
+    (seed) => tellStory(calmStory, { seed, create: () => createWorld(ground, { isCalm: true }) }),
     2 * shrinkMs,
   );
 });

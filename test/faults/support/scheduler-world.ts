@@ -2,8 +2,8 @@
  * The scheduler's world for random faults: users, two dispatchers in slow motion, workers and an engine, over real Postgres
  * and Redis whose clocks stand still until they are moved. Remembers what was asked for, for the oracle.
  */
-import { Redis } from 'ioredis';
-import { newId, type RunId, type SyncId, type TenantId } from '../../../src/domain/ids.ts';
+import type { Redis } from 'ioredis';
+import type { RunId, SyncId, TenantId } from '../../../src/domain/ids.ts';
 import type { SyncSpecInput } from '../../../src/domain/sync-spec.ts';
 import { PenstockError } from '../../../src/domain/errors.ts';
 import { isFinal, type RunStatus } from '../../../src/domain/run-states.ts';
@@ -11,23 +11,20 @@ import { nextDue } from '../../../src/domain/schedule.ts';
 import type { ControlStore } from '../../../src/ports/control-store.ts';
 import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import type { ScheduleIndex } from '../../../src/ports/schedule-index.ts';
-import type { Scope } from '../../../src/ports/scope.ts';
-import type { DispatcherDeps } from '../../../src/schedule/dispatcher.ts';
-import { parseRedisUrl } from '../../../src/config/redis-url.ts';
-import { createRedisIndex, type RedisIndex } from '../../../src/schedule/redis-index.ts';
+import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { createControlStore } from '../../../src/storage/control-store.ts';
-import { fetchInstallation } from '../../../src/storage/installation.ts';
 import { changeRun, fetchRunStatus } from '../../../src/storage/run-status.ts';
-import { createScheduleStore } from '../../../src/storage/schedule-store.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
 import { asEngine } from '../../../src/storage/transaction.ts';
-import { aConnection, aSpec } from '../../support/control-fixture.ts';
-import { createControlDatabase, type ControlDatabase } from '../../support/control-database.ts';
-import { createFakeRunStarter, type FakeRunStarter } from '../../support/fake-run-starter.ts';
-import { createKeptLogger } from '../../support/kept-logger.ts';
-import { createRedisDatabase } from '../../support/stack.ts';
-import { createTestClocks, type TestClocks } from '../../support/test-clocks.ts';
+import { aSpec } from '../../support/control-fixture.ts';
+import type { ControlDatabase } from '../../support/control-database.ts';
+import { createFakeRunStarter } from '../../support/fake-run-starter.ts';
+import type { TestClocks } from '../../support/test-clocks.ts';
 import { waitUntil } from '../../support/wait-until.ts';
+import type { WorldEngine } from './scheduler-engine.ts';
+import { startMs, type SchedulerGround } from './scheduler-ground.ts';
+import { addTenants, globalCap, type TenantScope } from './scheduler-tenants.ts';
+import { watchStore } from './scheduler-watch.ts';
 import { createSlowDispatcher, type SlowDispatcher } from './slow-dispatcher.ts';
 
 /** What a sync was, from one instant up to another; null: still. */
@@ -39,7 +36,7 @@ export interface Era {
 
 export interface KnownSync {
   readonly id: SyncId;
-  readonly scope: Scope & { tenantId: TenantId };
+  readonly scope: TenantScope;
   readonly eras: Era[];
   isDeleted: boolean;
 }
@@ -54,9 +51,9 @@ interface KnownPause {
 export interface SchedulerWorld {
   readonly clocks: TestClocks;
   readonly store: ControlStore;
-  readonly starter: FakeRunStarter;
+  readonly starter: WorldEngine;
   readonly dispatchers: readonly [SlowDispatcher, SlowDispatcher];
-  readonly tenants: readonly (Scope & { tenantId: TenantId })[];
+  readonly tenants: readonly TenantScope[];
   readonly syncs: KnownSync[];
   readonly pauses: KnownPause[];
   readonly redis: Redis;
@@ -67,6 +64,8 @@ export interface SchedulerWorld {
   isRedisAway: boolean;
   /** The index does not hear the next change of a user. */
   isNewsLost: boolean;
+  /** Nothing is ever lost here, no dispatcher dies, and all clocks agree. */
+  readonly isCalm: boolean;
   /** Redis has lost something: caps are soft until it is at rest. */
   areCapsSoft: boolean;
   /** Redis has lost single keys, which it does under no policy that is accepted: what it knew by others may be left. */
@@ -76,17 +75,8 @@ export interface SchedulerWorld {
   readonly open: () => readonly RunToStart[];
   /** A worker takes a run one status on. */
   readonly work: (run: RunToStart, hearsOfRelease: boolean) => Promise<void>;
-  readonly terminate: (run: RunToStart) => void;
+  readonly terminate: (run: RunToStart) => Promise<void>;
   readonly settleClocks: () => Promise<void>;
-}
-
-export const globalCap = 3;
-export const tenantCap = 2;
-
-/** The servers, for as many worlds as there are seeds. */
-export interface SchedulerGround {
-  readonly create: () => Promise<SchedulerWorld>;
-  readonly close: () => Promise<void>;
 }
 
 const receipt = Object.fromEntries(
@@ -95,60 +85,15 @@ const receipt = Object.fromEntries(
     .map((name) => [name, 0]),
 ) as never;
 
-/** A whole minute, and a bit: no due time is ever now. */
-export const startMs = Date.UTC(2026, 2, 1, 12) + 137;
-
 /** After it nothing is due any more. */
 export const endMs = startMs + 6 * 3_600_000;
 
-export async function createSchedulerGround(): Promise<SchedulerGround> {
-  const database = await createControlDatabase();
-  const url = await createRedisDatabase();
-  const redis = new Redis(url);
-  const clocks = await createTestClocks(database.url, redis, startMs);
-  const namespace = await fetchInstallation(database.pool);
-  const { logger: log, lines } = createKeptLogger();
-  const openIndex = (): RedisIndex =>
-    createRedisIndex({ address: parseRedisUrl(url), namespace, log, refillLeaseMs: 3_600_000 });
-  const indexes = [openIndex(), openIndex(), openIndex()] as const;
-  const key = (name: string): string => `{penstock}:${namespace}:${name}`;
-  for (const index of indexes)
-    await waitUntil('Redis answers', async () => {
-      await index.check();
-      return true;
-    });
-
-  const create = async (): Promise<SchedulerWorld> => {
-    await database.pool.query('truncate penstock.tenant cascade');
-    await redis.flushdb();
-    await clocks.moveTo(startMs);
-    await clocks.skewRedis(0);
-    lines.length = 0;
-    return createWorld({ database, redis, clocks, indexes, lines, log, key });
-  };
-  return {
-    create,
-    async close() {
-      for (const index of indexes) index.close();
-      redis.disconnect();
-      await database.drop();
-    },
-  };
-}
-
-interface Ground {
-  readonly database: ControlDatabase;
-  readonly redis: Redis;
-  readonly clocks: TestClocks;
-  readonly indexes: readonly [RedisIndex, RedisIndex, RedisIndex];
-  readonly lines: readonly string[];
-  readonly log: DispatcherDeps['log'];
-  readonly key: (name: string) => string;
-}
-
-async function createWorld(ground: Ground): Promise<SchedulerWorld> {
+export async function createWorld(
+  ground: SchedulerGround,
+  { isCalm = false, starter = createFakeRunStarter() }: { isCalm?: boolean; starter?: WorldEngine } = {},
+): Promise<SchedulerWorld> {
+  await ground.clear();
   const { database, clocks, indexes, log } = ground;
-  const starter = createFakeRunStarter();
   const closed = new Set<string>();
   const wrongs: string[] = [];
   const state = { isRedisAway: false, isNewsLost: false, areCapsSoft: false, hasOrphans: false };
@@ -181,9 +126,9 @@ async function createWorld(ground: Ground): Promise<SchedulerWorld> {
       return answer;
     },
   };
-  const close = (workflowId: string): void => {
+  const close = async (workflowId: string): Promise<void> => {
     closed.add(workflowId);
-    starter.close(workflowId);
+    await starter.close(workflowId);
   };
   const closeRun = (runId: RunId): Promise<void> =>
     asEngine(database.pool, async (tx) => {
@@ -194,13 +139,14 @@ async function createWorld(ground: Ground): Promise<SchedulerWorld> {
   const dispatcherOver = (index: RedisIndex): SlowDispatcher =>
     createSlowDispatcher(() => ({
       index: reachable<ScheduleIndex>(index),
-      store: createScheduleStore(database.pool),
+      store: watchStore(database, wrongs),
       starter: watched,
       log,
       closeRun,
       options: { globalCap },
     }));
   const world: SchedulerWorld = Object.assign(state, {
+    isCalm,
     clocks,
     store,
     starter,
@@ -225,7 +171,7 @@ async function createWorld(ground: Ground): Promise<SchedulerWorld> {
         return true;
       });
       if (!ended) return;
-      close(workflowId);
+      await close(workflowId);
       if (hearsOfRelease) await announcer.releaseRuns([runId]).catch(() => {});
     },
     /** Their estimates of Redis' clock are of before it was moved. */
@@ -236,18 +182,6 @@ async function createWorld(ground: Ground): Promise<SchedulerWorld> {
   });
   await world.settleClocks();
   return world;
-}
-
-/** Two tenants: one of few places, one whose source starts two runs a minute. */
-async function addTenants(store: ControlStore): Promise<(Scope & { tenantId: TenantId })[]> {
-  const operator: Scope = { tenantId: null, apiKeyId: newId('apiKey') };
-  const add = async (name: string, over: Parameters<typeof aConnection>[0], maxRuns: number) => {
-    const { id } = await store.tenants.create(operator, { name, weight: 1, maxRuns });
-    const scope = { tenantId: id, apiKeyId: newId('apiKey') };
-    await store.connections.create(scope, aConnection(over));
-    return scope;
-  };
-  return [await add('acme', {}, tenantCap), await add('globex', { maxRuns: 1, startsPerMinute: 4 }, 10)];
 }
 
 /** A new sync, or a changed one: its due times begin now. */
@@ -286,6 +220,15 @@ export async function advance(
   ms: number,
 ): Promise<void> {
   await clocks.moveTo(clocks.nowMs() + ms);
+  if (redis.status !== 'ready') return;
   if (ms >= 5_000) await redis.del(key('refilling'));
   await settleClocks();
+}
+
+/** Runs that are not final. */
+export async function countOpen({ database }: SchedulerWorld): Promise<number> {
+  const { rows } = await database.pool.query<{ n: number }>(
+    'select count(*)::int as n from penstock.run where ended_at is null',
+  );
+  return rows[0]!.n;
 }

@@ -8,6 +8,8 @@ import { faultModes, type FaultMode } from './mode-cases.ts';
 
 const count = Number(process.env['PENSTOCK_FAULT_SEEDS'] ?? '1');
 const first = Number(process.env['PENSTOCK_FAULT_SEED'] ?? randomInt(1, 1_000_000));
+/** Whether it is `npm run faults`, in which what would hold up `npm test` is done in full. */
+export const isThorough = process.env['PENSTOCK_FAULT_SEEDS'] !== undefined;
 const mode = process.env['PENSTOCK_FAULT_MODE'];
 if (mode !== undefined && mode !== 'all' && !faultModes.includes(mode as FaultMode))
   throw new Error(`There is no mode "${mode}"; there are: all, ${faultModes.join(', ')}.`);
@@ -17,9 +19,12 @@ export const faultSeeds: readonly number[] = Array.from({ length: count }, (_, i
 
 /** Of faults that take a second or two each. */
 export const quickFaultSeeds: readonly number[] = Array.from(
-  { length: Math.max(count, 3) },
+  { length: Math.max(count, 2) },
   (_, i) => first + i,
 );
+
+/** Of faults that take many times as long as those which are meant by N. */
+export const tenthOfSeeds: readonly number[] = faultSeeds.slice(0, Math.ceil(count / 10));
 
 /** Each with the mode that was asked for, else with one of all in turn. */
 export const dealtModes: readonly (readonly [FaultMode, number])[] = faultSeeds.map((seed) => [

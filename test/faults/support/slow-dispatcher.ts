@@ -29,6 +29,8 @@ export interface SlowDispatcher {
   readonly go: (calls: number, fate?: CallFate) => Promise<void>;
   /** Lets go whatever the operation calls until it has ended. */
   readonly finish: () => Promise<void>;
+  /** Finishes what is in hand, and does an operation from its beginning to its end. */
+  readonly does: (name: OperationName) => Promise<void>;
   /** It dies at the call that it waits at; whoever begins something with it next is its successor. */
   readonly die: (how: 'sent' | 'unsent') => Promise<void>;
   /** What no outage explains. */
@@ -48,23 +50,30 @@ export function createSlowDispatcher(portsOf: () => DispatcherDeps): SlowDispatc
     const isKnown = hasCode(error, 'UNAVAILABLE') || hasCode(error, 'ENGINE_UNREACHABLE');
     if (error !== undefined && !isKnown) errors.push(error);
   };
+  const begin = async (name: OperationName): Promise<void> => {
+    if (hand.name) return;
+    hand.name = name;
+    life.operations[name]().then(() => end(), end);
+    await life.gate.settled();
+  };
+  const finish = async (): Promise<void> => {
+    for (let n = 0; hand.name; n += 1) {
+      if (n > mostCalls || life.gate.waiting().length === 0)
+        throw new Error(`${hand.name} does not end; it waits for: ${life.gate.waiting().join(', ')}`);
+      await life.gate.letGo('done');
+    }
+  };
   return {
     errors,
-    async begin(name) {
-      if (hand.name) return;
-      hand.name = name;
-      life.operations[name]().then(() => end(), end);
-      await life.gate.settled();
-    },
+    begin,
+    finish,
     async go(calls, fate = 'done') {
       for (let n = 0; n < calls && hand.name; n += 1) await life.gate.letGo(fate);
     },
-    async finish() {
-      for (let n = 0; hand.name; n += 1) {
-        if (n > mostCalls || life.gate.waiting().length === 0)
-          throw new Error(`${hand.name} does not end; it waits for: ${life.gate.waiting().join(', ')}`);
-        await life.gate.letGo('done');
-      }
+    async does(name) {
+      await finish();
+      await begin(name);
+      await finish();
     },
     async die(how) {
       await life.gate.kill(how);

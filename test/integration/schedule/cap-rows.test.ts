@@ -1,7 +1,8 @@
 /** What rows say of caps: to a dispatcher without Redis, to one whose index missed something, and after a throttle answer. */
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RunId } from '../../../src/domain/ids.ts';
 import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
+import { refill } from '../../../src/schedule/refill.ts';
 import {
   createSchedulerRoom,
   endRuns,
@@ -133,22 +134,42 @@ test('rows refuse a run whose source cools down, and say for how long; it starts
   expect(rows).toEqual([{ ok: true }]);
 });
 
-test('a run that is not due yet leaves its place to others until then', async () => {
-  const planted = await plantDue({ count: 1 });
-  const [runId] = await queue(planted);
-  // Far enough for a busy machine to see it wait.
-  const soon = `clock_timestamp() + interval '6 s'`;
-  await room.pool.query(`update penstock.run set due_at = ${soon} where id = $1`, [runId]);
-  await index.offerRuns([{ ...planted, runId: runId!, syncId: planted.syncIds[0]!, score: 0 }]);
-  await room.startDispatcher({
-    options: { globalCap: 1, ...quickSweeps, lookEveryMs: 60_000, sweepEveryMs: 60_000 },
+describe('a run that is not due yet', () => {
+  const seldom = { globalCap: 1, ...quickSweeps, lookEveryMs: 60_000, sweepEveryMs: 60_000 };
+  const offerEarly = async (dueIn: string): Promise<RunId> => {
+    const planted = await plantDue({ count: 1 });
+    const [runId] = await queue(planted);
+    await room.pool.query(`update penstock.run set due_at = clock_timestamp() + $2::interval where id = $1`, [
+      runId,
+      dueIn,
+    ]);
+    // A dispatcher that finds the index empty looks again when it must, which is seldom here.
+    await refill(room.deps({ index }), { again: false });
+    await index.offerRuns([{ ...planted, runId: runId!, syncId: planted.syncIds[0]!, score: 0 }]);
+    return runId!;
+  };
+
+  test('leaves its place to others', async () => {
+    const runId = await offerEarly('1 h');
+    await room.startDispatcher({ options: seldom });
+    await waitUntil(
+      'it waits for its time',
+      async () => (await room.redis.zscore(room.key('later'), runId)) !== null,
+    );
+    expect(await room.redis.scard(room.key('active:global'))).toBe(0);
+    expect(room.starter.started).toEqual([]);
   });
-  await waitUntil(
-    'it waits for its time',
-    async () => (await room.redis.zscore(room.key('later'), runId!)) !== null,
-  );
-  expect(await room.redis.scard(room.key('active:global'))).toBe(0);
-  await waitUntil('it is started', () => room.starter.started.length === 1);
+
+  test('is started when it is, however seldom a dispatcher looks', async () => {
+    await offerEarly('500 ms');
+    await room.startDispatcher({ options: seldom });
+    await waitUntil('it is started', () => room.starter.started.length === 1);
+    const { rows } = await room.pool.query(
+      `select e.at >= r.due_at as ok from penstock.run r join penstock.event e on e.run_id = r.id
+       where e.kind = 'run.starting'`,
+    );
+    expect(rows).toEqual([{ ok: true }]);
+  });
 });
 
 test('a run whose row cannot be changed holds no place: it is tried again later', async () => {

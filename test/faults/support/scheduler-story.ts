@@ -1,0 +1,24 @@
+/** Tells a story of a scheduler until it is at rest, and asks the oracle; one that fails is made shorter, and printed. */
+import * as fc from 'fast-check';
+import type { Command } from './scheduler-command.ts';
+import { comeToRest, expectRest } from './scheduler-oracle.ts';
+import { createSync, firstSyncs } from './scheduler-users.ts';
+import type { SchedulerWorld } from './scheduler-world.ts';
+
+/** How long a story that fails is made shorter. */
+export const shrinkMs = 100_000;
+
+/** @param how the world is made anew for each attempt to make the story shorter */
+export async function tellStory(
+  story: fc.Arbitrary<Iterable<Command>>,
+  { seed, create }: { seed: number; create: () => Promise<SchedulerWorld> },
+): Promise<void> {
+  const told = fc.asyncProperty(firstSyncs, story, async (first, commands) => {
+    const world = await create();
+    for (const sync of first) await createSync(world, sync);
+    await fc.asyncModelRun(() => ({ model: {}, real: world }), commands);
+    await comeToRest(world);
+    await expectRest(world);
+  });
+  await fc.assert(told, { seed, numRuns: 1, unbiased: true, interruptAfterTimeLimit: shrinkMs });
+}
