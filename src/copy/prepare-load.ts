@@ -29,9 +29,12 @@ export interface PrepareDeps {
 export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): Promise<OpenLoad> {
   const { source, destination } = deps;
   const { run, sync, spec } = request;
-  const probe = await source.probe(probeOf(spec));
-  await destination.ensureSchema();
-  const target = await destination.describeTarget(parseTableName(spec.destination.table));
+  const probing = source.probe(probeOf(spec));
+  const table = parseTableName(spec.destination.table);
+  const describing = destination.ensureSchema().then(() => destination.describeTarget(table));
+  // When one fails the other is not left behind; what the source says goes first.
+  await Promise.allSettled([probing, describing]);
+  const [probe, target] = [await probing, await describing];
   const { syncVersion } = request;
   const plan = planLoad({ spec, syncVersion, isBackfill: request.window !== undefined, probe, target });
   const found = await destination.findLoad({ run, sync, plan });

@@ -96,12 +96,14 @@ const changed = ({ target }: LoadPlan, faults: readonly string[]): PenstockError
     { pointer: '/onSchemaChange' },
   );
 
-/** How long readers and writers of the table may wait behind the lock that a new column needs. */
-const lockMs = 1_000;
+/** How long readers of the table may wait behind the lock that a new column needs. */
+const readersWaitMs = 1_000;
+/** How long its writers may: longer than a batch of theirs takes, so that however many they are, all come to an end. */
+const writersWaitMs = 8_000;
 
 /**
- * Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. TARGET_LOCKED:
- * others may be writing the table, and are not ended for it.
+ * Nullable, as the rows that are there have no value for them. A type that is not known here becomes text. Others may be
+ * writing the table, and are not ended for it: they are kept out first, and readers only then. TARGET_LOCKED.
  */
 async function addColumns(
   sql: Sql,
@@ -110,13 +112,19 @@ async function addColumns(
   role: string | undefined,
 ): Promise<void> {
   const [{ before } = { before: '' }] = await sql<{ before: string }>(
-    `select current_setting('lock_timeout') as before, set_config('lock_timeout', $1, true)`,
-    [`${lockMs}ms`],
+    `select current_setting('lock_timeout') as before`,
   );
+  const waitAtMost = (time: string) => sql(`select set_config('lock_timeout', $1, true)`, [time]);
+  const ddl = await addingDdl(sql, plan, columns);
   await orTargetLocked(sql, plan.target, 'altered', () =>
-    asRole(sql, role, async () => sql(await addingDdl(sql, plan, columns))),
+    asRole(sql, role, async () => {
+      await waitAtMost(`${writersWaitMs}ms`);
+      await sql(`lock table ${qualifiedName(plan.target)} in share row exclusive mode`);
+      await waitAtMost(`${readersWaitMs}ms`);
+      await sql(ddl);
+    }),
   );
-  await sql(`select set_config('lock_timeout', $1, true)`, [before]);
+  await waitAtMost(before);
 }
 
 /** The statement that adds columns. */

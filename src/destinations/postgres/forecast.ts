@@ -28,6 +28,10 @@ const claim = {
   when: 'for a moment, when the load is opened; other loads that are opened then wait',
 };
 const creation = { lock: 'ACCESS EXCLUSIVE', when: 'while it is created; nobody has it yet' };
+const adding = {
+  lock: 'ACCESS EXCLUSIVE',
+  when: 'for a moment, when the load is opened, to add columns; writers are waited for before, readers for a second',
+};
 
 /** Every refusal, not the first one only. */
 export async function forecast(sql: Sql, request: ForecastRequest): Promise<TargetForecast> {
@@ -50,17 +54,18 @@ export async function forecast(sql: Sql, request: ForecastRequest): Promise<Targ
     await collect(refusals, check);
   const { locks, refusal } = await modeOf(plan).foresee(sql, { plan, relation, role, keepPrevious });
   if (refusal) refusals.push(refusal);
+  const ddl =
+    relation === null
+      ? await targetDdl(sql, plan)
+      : await changingDdl(sql, { ...fitting, present: columns ?? [] });
   return {
     exists: relation !== null,
     estimatedRows:
       plan.scope && facts.estimatedRows !== null ? await guessRows(sql, plan) : facts.estimatedRows,
-    ddl:
-      relation === null
-        ? await targetDdl(sql, plan)
-        : await changingDdl(sql, { ...fitting, present: columns ?? [] }),
+    ddl,
     locks: [
       claim,
-      ...(relation === null ? [{ on: name, ...creation }] : []),
+      ...(ddl.length === 0 ? [] : [{ on: name, ...(relation === null ? creation : adding) }]),
       ...locks.map((each) => ({ on: name, ...each })),
     ],
     cursor: prepared ? (await judgeCursor(sql, sync, plan)).fate : 'first',

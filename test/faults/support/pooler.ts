@@ -16,8 +16,14 @@ interface Pooler {
 
 const host = '127.0.0.1';
 
-/** @param databases by the name under which they are reached; the pooler logs in as the user of each URL */
-export async function startPooler(databases: Readonly<Record<string, string>>): Promise<Pooler> {
+/**
+ * @param databases by the name under which they are reached; the pooler logs in as the user of each URL
+ * @param poolSize how many connections it has of each
+ */
+export async function startPooler(
+  databases: Readonly<Record<string, string>>,
+  poolSize = 10,
+): Promise<Pooler> {
   const port = await findFreePort();
   const folder = await mkdtemp(join(tmpdir(), 'penstock-pooler-'));
   await chmod(folder, 0o755);
@@ -36,7 +42,7 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-default_pool_size = 10
+default_pool_size = ${poolSize}
 server_login_retry = 1
 `,
   );

@@ -195,6 +195,15 @@ describe('a plan tells', () => {
     expect(await plan(sync({ mode: 'replace' }))).toMatchObject({ ok: true });
   });
 
+  test('a column that the table would get, and the lock for it', async () => {
+    await room.to.query('create table target (id integer primary key, name text)');
+    const told = await plan(changed(sync({ mode: 'upsert' }), { onSchemaChange: 'add_columns' }));
+    expect(told.target?.ddl).toEqual([expect.stringMatching(/^alter table .* add column "at"/)]);
+    expect(told.locks).toContainEqual(
+      expect.objectContaining({ on: 'public.target', lock: 'ACCESS EXCLUSIVE' }),
+    );
+  });
+
   test('nothing that would be done to a table that is refused', async () => {
     await room.to.query('create table target (id integer, name text)');
     const told = await plan(changed(sync({ mode: 'upsert' }), { onSchemaChange: 'add_columns' }));

@@ -123,6 +123,25 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     await read.close();
   });
 
+  test('a session that says it is writable after the last row proves no end', async () => {
+    let isAsked = false;
+    proxy.intercept('toServer', (chunk) => {
+      isAsked ||= chunk.includes(`current_setting('transaction_read_only')`);
+      return 'pass';
+    });
+    // The answer is a field of two bytes: `on`.
+    proxy.intercept('toClient', (chunk) => {
+      const at = isAsked ? chunk.indexOf('\0\0\0\x02on', 0, 'latin1') : -1;
+      if (at >= 0) chunk.write('no', at + 4, 'latin1');
+      return 'pass';
+    });
+    const read = await through.read(
+      request('select i as id, $$$$ as filler from generate_series(1, 10) as i'),
+    );
+    await expect(readAll(read)).rejects.toMatchObject({ code: 'QUERY_NOT_ALLOWED' });
+    await read.close();
+  });
+
   test('an error in mid-result is an error, not an end', async () => {
     const query = 'select i as id, (1 / (50000 - i))::text as filler from generate_series(1, 100000) as i';
     const read = await room.source.read(request(query, { key: [] }));

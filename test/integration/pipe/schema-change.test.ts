@@ -1,5 +1,6 @@
 /** Columns that change at either end, between loads and in the middle of one: nothing is half published, nothing guessed. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import { writeModeNames } from '../../../src/domain/write-modes.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
@@ -10,6 +11,7 @@ import {
   type SyncInput,
   type TestSync,
 } from '../../support/pipe-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
 beforeAll(async () => {
@@ -163,6 +165,29 @@ test('a new column waits a second at most for its lock, and readers behind it no
   await room.to.query('commit');
   await room.run(sync);
   await quick.close();
+});
+
+test('a new column waits for who writes the table longer than a second, while readers wait for nobody', async () => {
+  const sync = goods('upsert', 'add_columns');
+  await room.run(sync);
+  await room.from.query('alter table goods add column weight integer');
+  const writer = new Client(room.destinationAccess);
+  await writer.connect();
+  await writer.query('begin; lock table target in row exclusive mode');
+  const run = room.run(sync);
+  run.catch(() => {});
+  await waitUntil('the run has waited for more than a second', async () => {
+    const waiting = await room.to.query(
+      `select from pg_stat_activity where wait_event_type = 'Lock' and query_start < clock_timestamp() - interval '1.1 seconds'
+          and pid in (select pid from pg_locks where relation = 'target'::regclass and not granted)`,
+    );
+    return waiting.rowCount === 1;
+  });
+  await room.to.query(`begin; set local lock_timeout = '100ms'; select from target; commit`);
+  await writer.query('commit');
+  await run;
+  await writer.end();
+  expect(await targetColumns()).toContain('weight integer');
 });
 
 describe('what the target fills in itself is refused at once, by name', () => {
