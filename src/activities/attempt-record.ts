@@ -14,6 +14,8 @@ export interface AttemptRecord {
   readonly total: Counts | undefined;
   /** By this attempt. */
   readonly committed: Counts;
+  /** When this attempt last committed, in ISO 8601; undefined before it has. */
+  readonly lastBatchAt: string | undefined;
   /** For the heartbeat. */
   describe(): CopyHeartbeat | undefined;
   /** Reports what has changed; called every second. */
@@ -31,6 +33,7 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
   const startedMs = Date.now();
   let first: Counts | undefined;
   let total: Counts | undefined;
+  let lastBatchAt: string | undefined;
   let reported = { batches: 0, atMs: startedMs };
   let reporting = false;
 
@@ -64,14 +67,19 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
     get committed() {
       return committed();
     },
+    get lastBatchAt() {
+      return lastBatchAt;
+    },
     note: (counts) => {
       first ??= counts;
+      if (counts.batches > first.batches) lastBatchAt = new Date().toISOString();
       total = counts;
     },
     describe: () =>
       total && {
         ...total,
         rowsPerSecond: Math.round((committed().rows * 1_000) / Math.max(Date.now() - startedMs, 1)),
+        ...(lastBatchAt !== undefined && { lastBatchAt }),
       },
     report: () => {
       const counts = committed();

@@ -52,6 +52,8 @@ export interface CopyOutcome extends Counts {
   failure?: Failure;
   /** Where the partition stands, all attempts together; absent when this one committed nothing. */
   total?: Counts;
+  /** ISO 8601; absent when this attempt committed nothing. */
+  lastBatchAt?: string;
 }
 
 export interface FinishInput extends RunRef {
@@ -85,6 +87,8 @@ export interface RunNow {
 /** Heartbeat details of a copy, for people who look at the activity: never what a later attempt relies on. */
 export interface CopyHeartbeat extends Counts {
   rowsPerSecond: number;
+  /** ISO 8601; absent before this attempt's first. */
+  lastBatchAt?: string;
 }
 
 /** Short activities that open, publish and record; they run beside the workflows. */

@@ -111,7 +111,7 @@ function endOf({ outcome, rows, batches, bytes, error }: CopyResult): AttemptEnd
 
 function outcomeOf(
   { outcome, rows, batches, bytes, error }: CopyResult,
-  { total }: AttemptRecord,
+  { total, lastBatchAt }: AttemptRecord,
 ): CopyOutcome {
   return {
     outcome,
@@ -120,5 +120,6 @@ function outcomeOf(
     bytes,
     ...(error && { failure: error }),
     ...(total && { total }),
+    ...(lastBatchAt !== undefined && { lastBatchAt }),
   };
 }

@@ -12,7 +12,7 @@ import {
   TimeoutFailure,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { CopyActivities, CopyOutcome, Counts, PreparedRun } from '../activities/contract.ts';
+import type { CopyActivities, CopyHeartbeat, CopyOutcome, PreparedRun } from '../activities/contract.ts';
 import { copyOptions, failureBudgetMs } from './activity-options.ts';
 import { isSpent, noteFailure, retryDelayMs } from '../domain/failure-budget.ts';
 import { interruptible } from './interruptible.ts';
@@ -145,7 +145,8 @@ async function callCopy(run: RunState, load: ReadyRun, partition: PartitionProgr
 
 /** Several attempts in a row died without a word; what the last of them had committed may be in its heartbeat. */
 function outcomeOfLost(timeout: TimeoutFailure): CopyOutcome {
-  const total = timeout.lastHeartbeatDetails as Partial<Counts> | undefined;
+  const last = (timeout.lastHeartbeatDetails ?? {}) as Partial<CopyHeartbeat>;
+  const { rows, batches = 0, bytes = 0, lastBatchAt } = last;
   return {
     outcome: 'yielded',
     ...noCounts,
@@ -153,7 +154,8 @@ function outcomeOfLost(timeout: TimeoutFailure): CopyOutcome {
       code: 'WORKER_LOST',
       message: 'the workers that copied it stopped answering, several in a row',
     },
-    ...(typeof total?.rows === 'number' && { total: { ...noCounts, ...total } }),
+    ...(typeof rows === 'number' && { total: { rows, batches, bytes } }),
+    ...(lastBatchAt !== undefined && { lastBatchAt }),
   };
 }
 
@@ -162,6 +164,7 @@ function takeCounts(partition: PartitionProgress, outcome: CopyOutcome): boolean
   const { rows, batches, bytes } = outcome.total ?? partition;
   const { reached = 0 } = partition;
   Object.assign(partition, { rows, batches, bytes, reached: Math.max(reached, batches) });
+  if (outcome.lastBatchAt !== undefined) partition.lastBatchAt = outcome.lastBatchAt;
   return outcome.total ? batches > reached : outcome.batches > 0;
 }
 

@@ -20,6 +20,8 @@ export interface PartitionProgress extends Counts {
   calls: number;
   /** The most batches that were ever committed of it; they are fewer when a query that cannot resume began again. */
   reached?: number;
+  /** When the last call that committed anything did so last, in ISO 8601. */
+  lastBatchAt?: string;
 }
 
 /** Answer of the query `progress`. Counts are as of the last call that ended: live ones are in the heartbeats. */
@@ -42,7 +44,7 @@ const shownPartitions = 20;
 /**
  * The progress as Markdown for the Web UI. Tables have neither borders nor padding there, so the numbers stand in a
  * code block, right-aligned.
- * @param title what the run copies; the static summary is lost when the workflow continues as new
+ * @param title what the run copies, in Markdown; the static summary is lost when the workflow continues as new
  */
 export function describeProgress(title: string, progress: RunProgress): string {
   const { phase, rows, batches, bytes } = progress;
@@ -61,7 +63,7 @@ export function describeProgress(title: string, progress: RunProgress): string {
   }
   if (progress.partitions.length > 0) paragraphs.push(`\`\`\`\n${tableOf(progress.partitions)}\n\`\`\``);
   if (progress.phase === 'copying')
-    paragraphs.push('Live numbers: heartbeat details of the pending activities.');
+    paragraphs.push('Numbers of calls that have ended; live ones: heartbeat details of the pending activities.');
   return paragraphs.join('\n\n');
 }
 
@@ -93,8 +95,9 @@ function tableOf(partitions: readonly PartitionProgress[]): string {
       grouped(p.batches),
       megabytes(p.bytes),
       String(p.calls),
+      p.lastBatchAt?.slice('yyyy-'.length, 'yyyy-mm-ddThh:mm:ss'.length).replace('T', ' ') ?? '–',
     ]);
-  const cells = [['partition', 'state', 'rows', 'batches', 'size', 'calls'], ...rows];
+  const cells = [['partition', 'state', 'rows', 'batches', 'size', 'calls', 'last batch (UTC)'], ...rows];
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   const lines = cells.map((row) =>
     row

@@ -25,6 +25,8 @@ export interface CarriedState {
 
 export interface RunState extends CarriedState {
   readonly runId: string;
+  /** Where the API answers about it. */
+  readonly link?: string;
   phase: RunPhase;
   partitions: PartitionProgress[];
   /** What `partitions` fail with, while they do. */
@@ -40,7 +42,10 @@ export interface RunState extends CarriedState {
 export const noCounts: Counts = { rows: 0, batches: 0, bytes: 0 };
 
 /** A run at its start, or as the execution before this one left it. */
-export function openRunState(runId: string, carried?: CarriedState): RunState {
+export function openRunState(
+  named: Pick<RunState, 'runId' | 'link'>,
+  carried?: CarriedState,
+): RunState {
   return {
     call: 0,
     finished: noCounts,
@@ -48,7 +53,7 @@ export function openRunState(runId: string, carried?: CarriedState): RunState {
     pauseAsked: false,
     mayHaveWriters: false,
     ...carried,
-    runId,
+    ...named,
     phase: 'preparing',
     partitions: [],
     failing: new Map(),
@@ -73,11 +78,12 @@ export function enter(run: RunState, phase: RunPhase): void {
 }
 
 /** Brings current details up to date; they are read by query and cost no event. */
-export const show = (run: RunState): void => setCurrentDetails(describeProgress(titleOf(), progressOf(run)));
+export const show = (run: RunState): void => setCurrentDetails(describeProgress(titleOf(run), progressOf(run)));
 
-function titleOf(): string {
+function titleOf({ link }: RunState): string {
   const { typedSearchAttributes: known } = workflowInfo();
-  return `${known.get(searchKeys.tenant)}/${known.get(searchKeys.sync)}`;
+  const name = `${known.get(searchKeys.tenant)}/${known.get(searchKeys.sync)}`;
+  return link === undefined ? name : `[${name}](${link})`;
 }
 
 /** Makes the run's status searchable; one event in the history, so only when it changed. */

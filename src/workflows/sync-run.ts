@@ -42,6 +42,8 @@ import {
 
 export interface SyncRunInput {
   runId: string;
+  /** Where users find the run, for its details in the Web UI; none where no such address is known. */
+  link?: string;
   /** After continue-as-new only. */
   carried?: CarriedState;
 }
@@ -63,8 +65,8 @@ const { pauseRun } = proxyActivities<RunActivities>({
 });
 
 /** The workflow of one run. Fails with the error's code as failure type; cancelled only once both databases know it. */
-export async function syncRun({ runId, carried }: SyncRunInput): Promise<SyncRunResult> {
-  const run = openRunState(runId, carried);
+export async function syncRun({ carried, ...named }: SyncRunInput): Promise<SyncRunResult> {
+  const run = openRunState(named, carried);
   answerMessages(run);
   try {
     return resultOf(run, await work(run));
@@ -102,6 +104,8 @@ function answerMessages(run: RunState): void {
 const isEnding = ({ phase }: RunState): boolean =>
   phase === 'closing' || phase === 'succeeded' || phase === 'failed' || phase === 'cancelled';
 
+const nameOf = ({ runId, link }: RunState) => ({ runId, ...(link !== undefined && { link }) });
+
 /** Goes round until the run is final: each round begins with what both databases say. */
 async function work(run: RunState): Promise<RunStatus> {
   for (;;) {
@@ -119,7 +123,7 @@ async function work(run: RunState): Promise<RunStatus> {
     leaveIfCancelled();
     if (run.overdue) return await closeAsCancelled(run);
     if (end === 'interrupted' && !run.pauseAsked && workflowInfo().continueAsNewSuggested)
-      await continueAsNew<typeof syncRun>({ runId: run.runId, carried: carry(run) });
+      await continueAsNew<typeof syncRun>({ ...nameOf(run), carried: carry(run) });
     if (end === 'stale') await waitForOther(run);
     if (end === 'copied' && (await finish(run, prepared.loadId))) return 'succeeded';
   }

@@ -41,6 +41,8 @@ export interface RunEngine {
 }
 
 const taskQueue = 'penstock';
+/** Where users would reach the API. */
+export const publicUrl = 'https://penstock.example.com';
 
 /** At most once per test file; on the shared server unless another is named. */
 export async function openRunEngine(server?: string): Promise<RunEngine> {
@@ -71,7 +73,7 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
     address,
     namespace,
     client,
-    starter: createRunStarter({ client, taskQueue }),
+    starter: createRunStarter({ client, taskQueue, publicUrl }),
     startWorkers: async (next, codePath = ownCodePath) => {
       script = next;
       if (polling) return;
@@ -112,6 +114,10 @@ export function plannedRun(changes: Partial<RunToStart> = {}): RunToStart {
 
 export const handleOf = (engine: RunEngine, run: RunToStart): WorkflowHandle =>
   engine.client.workflow.getHandle(run.workflowId);
+
+/** What the Web UI shows as current details. */
+export const detailsOf = async (handle: WorkflowHandle): Promise<string> =>
+  (await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails;
 
 export const readyRun = (changes: Partial<Extract<PreparedRun, { ready: true }>> = {}): PreparedRun => ({
   ready: true,

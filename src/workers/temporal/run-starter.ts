@@ -103,7 +103,8 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
 const isRecent = (seconds: number): boolean => Date.now() / 1000 - seconds < 90;
 
 function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptions) {
-  const input: SyncRunInput = { runId: run.runId };
+  const link = publicUrl === undefined ? undefined : `${publicUrl}/v1/runs/${run.runId}`;
+  const input: SyncRunInput = { runId: run.runId, ...(link !== undefined && { link }) };
   return {
     workflowId: run.workflowId,
     taskQueue: runQueueOf(taskQueue),
@@ -114,7 +115,7 @@ function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptio
     workflowTaskTimeout: '10s',
     priority: { priorityKey: run.priority, fairnessKey: run.tenantId },
     staticSummary: `${run.tenantName}/${run.syncName} · ${run.mode} · ${run.origin}`,
-    staticDetails: describeRun(run, publicUrl),
+    staticDetails: describeRun(run, link),
     typedSearchAttributes: new TypedSearchAttributes([
       { key: searchKeys.tenant, value: run.tenantName },
       { key: searchKeys.sync, value: run.syncName },
@@ -129,9 +130,8 @@ function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptio
 }
 
 /** Markdown, shown in the Web UI's user metadata. */
-function describeRun(run: RunToStart, publicUrl: string | undefined): string {
-  const id =
-    publicUrl === undefined ? `\`${run.runId}\`` : `[${run.runId}](${publicUrl}/v1/runs/${run.runId})`;
+function describeRun(run: RunToStart, link: string | undefined): string {
+  const id = link === undefined ? `\`${run.runId}\`` : `[${run.runId}](${link})`;
   return [
     `Sync **${run.syncName}** of tenant **${run.tenantName}**, from connection **${run.sourceName}**`,
     `- run: ${id}`,

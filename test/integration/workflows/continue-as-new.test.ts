@@ -7,10 +7,12 @@ import { startStack, type Stack } from '../../../src/dev/stack.ts';
 import { searchKeys } from '../../../src/workflows/search-attributes.ts';
 import {
   copyUntilTold,
+  detailsOf,
   handleOf,
   oneBatch,
   openRunEngine,
   plannedRun,
+  publicUrl,
   scriptedActivities,
   type RunEngine,
 } from '../../support/run-engine.ts';
@@ -34,7 +36,7 @@ afterAll(async () => {
 });
 
 describe('a run whose history is long', () => {
-  test('goes on in another execution with its call numbers, counts and search attributes', async () => {
+  test('goes on in another execution with its call numbers, counts, link and search attributes', async () => {
     const numbers: number[] = [];
     const { calls, activities } = scriptedActivities({
       copyPartition: async ({ call }) => {
@@ -51,6 +53,7 @@ describe('a run whose history is long', () => {
     expect(await handle.result()).toMatchObject({ status: 'succeeded', rows: 20_000 });
     expect(numbers).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
     expect(calls.filter((name) => name === 'prepareRun').length).toBeGreaterThan(2);
+    expect(await detailsOf(handle)).toContain(`(${publicUrl}/v1/runs/${run.runId})`);
     const { typedSearchAttributes, historyLength } = await handle.describe();
     expect(typedSearchAttributes.get(searchKeys.tenant)).toBe('acme');
     expect(typedSearchAttributes.get(searchKeys.runState)).toBe('succeeded');

@@ -14,6 +14,7 @@ import type { RunStep, RunStore, RunWork } from '../../../src/ports/run-store.ts
 import type { RunProgress } from '../../../src/workflows/run-progress.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
 import {
+  detailsOf,
   handleOf,
   openRunEngine,
   plannedRun,
@@ -196,8 +197,7 @@ describe('while it waits for the next try', () => {
       return shown?.times === 2;
     });
     expect(shown).toMatchObject({ code: 'SOURCE_UNREACHABLE', message: 'by the test' });
-    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
-    expect(currentDetails).toContain(
+    expect(await detailsOf(handle)).toContain(
       `\`SOURCE_UNREACHABLE\` by the test — failed 2 × in a row, next try at ${shown!.retryAt}`,
     );
     expect(await failure()).toMatchObject({ type: 'SOURCE_SQL' });

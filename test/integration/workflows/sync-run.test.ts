@@ -9,9 +9,11 @@ import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import {
   copyUntilTold,
   handleOf,
+  detailsOf,
   oneBatch,
   openRunEngine,
   plannedRun,
+  publicUrl,
   readyRun,
   scriptedActivities,
   type RunEngine,
@@ -82,14 +84,28 @@ describe('a run that goes well', () => {
   });
 
   test('tells the Web UI what it is, where it stands, and what each activity does', async () => {
-    await engine.startWorkers(scriptedActivities().activities);
-    const handle = await start(plannedRun());
+    const lastBatchAt = '2026-11-22T21:50:55.123Z';
+    let publish = () => {};
+    const published = new Promise<void>((resolve) => (publish = resolve));
+    const { activities } = scriptedActivities({
+      copyPartition: async () => oneBatch({ lastBatchAt }),
+      finishRun: async () => {
+        await published;
+        return { outcome: 'succeeded', rows: 1_000, batches: 1, bytes: 10_000 };
+      },
+    });
+    await engine.startWorkers(activities);
+    const run = plannedRun();
+    const handle = await start(run);
+    const link = `[acme/subscribers](${publicUrl}/v1/runs/${run.runId})`;
+    await waitUntil('it publishes', async () => (await detailsOf(handle)).includes('finishing'));
+    expect(await detailsOf(handle)).toMatch(/1 +finished +1,000 +1 +0.0 MB +1 +11-22 21:50:55\n/);
+    publish();
     await handle.result();
     const described = await handle.describe();
     expect(await described.staticSummary()).toBe('acme/subscribers · append · manual');
     expect(await described.staticDetails()).toContain('tenant **acme**');
-    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
-    expect(currentDetails).toContain('**acme/subscribers** · **succeeded** · 1,000 rows');
+    expect(await detailsOf(handle)).toContain(`**${link}** · **succeeded** · 1,000 rows`);
     const { events } = await handle.fetchHistory();
     const summaries = events!.flatMap(({ activityTaskScheduledEventAttributes: scheduled, userMetadata }) =>
       scheduled ? [Buffer.from(userMetadata?.summary?.data ?? '').toString()] : [],

@@ -7,7 +7,15 @@ const progress: RunProgress = {
   batches: 25,
   bytes: 98_765_432,
   partitions: [
-    { partition: 1, state: 'finished', rows: 1_234_000, batches: 24, bytes: 98_000_000, calls: 1 },
+    {
+      partition: 1,
+      state: 'finished',
+      rows: 1_234_000,
+      batches: 24,
+      bytes: 98_000_000,
+      calls: 1,
+      lastBatchAt: '2026-11-22T21:50:55.123Z',
+    },
     { partition: 2, state: 'copying', rows: 567, batches: 1, bytes: 765_432, calls: 12 },
   ],
 };
@@ -19,12 +27,12 @@ describe('the details in the Web UI', () => {
         '**acme/subscribers** · **copying** · 1,234,567 rows · 25 batches · 98.8 MB',
         [
           '```',
-          'partition   state           rows   batches      size   calls',
-          '        1   finished   1,234,000        24   98.0 MB       1',
-          '        2   copying          567         1    0.8 MB      12',
+          'partition   state           rows   batches      size   calls   last batch (UTC)',
+          '        1   finished   1,234,000        24   98.0 MB       1     11-22 21:50:55',
+          '        2   copying          567         1    0.8 MB      12                  –',
           '```',
         ].join('\n'),
-        'Live numbers: heartbeat details of the pending activities.',
+        'Numbers of calls that have ended; live ones: heartbeat details of the pending activities.',
       ].join('\n\n'),
     );
   });
