@@ -39,6 +39,8 @@ export interface CopyInput extends RunRef {
   partition: number;
   /** Rises with every call of a run, so that a later call's lease epoch is greater than any earlier one's. */
   call: number;
+  /** The how manieth call of this partition it is, since the run last prepared: later ones may last longer. Default 1. */
+  turn?: number;
 }
 
 export interface CopyOutcome extends Counts {

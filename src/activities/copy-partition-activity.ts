@@ -71,7 +71,7 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
         load: input.loadId as LoadId,
         partition: input.partition,
         epoch,
-        ...attemptLimits(work.spec),
+        ...attemptLimits(work.spec, input.turn),
         signal,
         drain: () => stop.isStopping(),
         onProgress: (total) => attempt.note(total),

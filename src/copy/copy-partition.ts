@@ -38,6 +38,8 @@ export interface CopyRequest {
   limits: BatchLimits;
   /** An attempt that has committed something yields after this long, so that no activity runs for ever. */
   yieldAfterMs: number;
+  /** A source statement that has brought a batch gives way to another one after this long: its snapshot holds up vacuum. */
+  readAnewAfterMs: number;
   rowTimeoutMs: number;
   /** Cancellation: the open batch is rolled back (a commit under way is unknown), the signal's reason is thrown. */
   signal: AbortSignal;
@@ -92,48 +94,78 @@ async function attempt(
   request: CopyRequest,
   done: CopyProgress,
 ): Promise<'finished' | 'yielded'> {
-  const { run, partition, epoch, signal, limits } = request;
+  const { run, partition, epoch, signal } = request;
   const load = await destination.fetchLoad(request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return 'finished';
-  const { maxRejects } = limits;
+  const { maxRejects } = request.limits;
   const writer = await destination.takeLease({ run, load: request.load, partition, epoch, maxRejects });
+  const isLate = since(request.yieldAfterMs);
   let read: SourceRead | undefined;
   try {
     request.onProgress({ ...writer.totals });
-    if (writer.checkpoint?.final) return 'finished';
-    signal.throwIfAborted();
-    read = await source.read(readRequest(load, writer, request));
-    const { columns, order, uniqueKey, format, resumable } = load.plan;
-    const cutter = createCutter({
-      format,
-      columns,
-      key: order,
-      uniqueKey,
-      readsNullKeys: takesNullKeys(load.plan) && writer.bounds.nulls === 'only',
-      maxRows: limits.rows,
-      maxBytes: limits.bytes,
-    });
-    const batch = new BatchInHand({
-      writer,
-      cutter,
-      rows: { format, columns, key: order, uniqueKey },
-      signal,
-      onCommit: (counts) => {
-        done.rows += counts.rows;
-        done.bytes += counts.bytes;
-        done.batches++;
-        request.onProgress({ ...writer.totals });
-      },
-    });
-    const startedMs = performance.now();
-    // A query that begins again, or whose first row takes longer than that, would else begin again and again.
-    const isTimeUp = () =>
-      resumable && done.batches > 0 && performance.now() - startedMs >= request.yieldAfterMs;
-    return await pump({ read, cutter, batch, request, isToYield: () => request.drain() || isTimeUp() });
+    while (!writer.checkpoint?.final) {
+      await read?.close();
+      read = undefined;
+      signal.throwIfAborted();
+      read = await source.read(readRequest(load, writer, request));
+      const end = await copyRows({ read, load, writer, request, done, isLate });
+      if (end === 'yielded' && (request.drain() || isLate())) return 'yielded';
+    }
+    return 'finished';
   } finally {
     await Promise.all([read?.close(), writer.close()]);
   }
+}
+
+/** Whether so much time has passed since this call. */
+function since(ms: number): () => boolean {
+  const startedMs = performance.now();
+  return () => performance.now() - startedMs >= ms;
+}
+
+interface Stretch {
+  read: SourceRead;
+  load: OpenLoad;
+  writer: PartitionWriter;
+  request: CopyRequest;
+  /** Counts what is committed. */
+  done: CopyProgress;
+  /** Whether the attempt has had its time. */
+  isLate: () => boolean;
+}
+
+/** Copies what one statement of the source brings, until its end or until it is to give way. */
+function copyRows({ read, load, writer, request, done, isLate }: Stretch): Promise<'finished' | 'yielded'> {
+  const { columns, order, uniqueKey, format, resumable } = load.plan;
+  const { limits, signal } = request;
+  const cutter = createCutter({
+    format,
+    columns,
+    key: order,
+    uniqueKey,
+    readsNullKeys: takesNullKeys(load.plan) && writer.bounds.nulls === 'only',
+    maxRows: limits.rows,
+    maxBytes: limits.bytes,
+  });
+  let hasCommitted = false;
+  const batch = new BatchInHand({
+    writer,
+    cutter,
+    rows: { format, columns, key: order, uniqueKey },
+    signal,
+    onCommit: (counts) => {
+      hasCommitted = true;
+      done.rows += counts.rows;
+      done.bytes += counts.bytes;
+      done.batches++;
+      request.onProgress({ ...writer.totals });
+    },
+  });
+  const isOld = since(request.readAnewAfterMs);
+  // A query that begins again, or whose first row takes longer than that, would else begin again and again.
+  const givesWay = () => resumable && hasCommitted && (isOld() || isLate());
+  return pump({ read, cutter, batch, request, isToYield: () => request.drain() || givesWay() });
 }
 
 const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyRequest) => ({
@@ -164,7 +196,7 @@ interface Pump {
   isToYield: () => boolean;
 }
 
-/** Rows from the source into batches until the end is proven, or until the attempt is to yield. */
+/** Rows from the source into batches until the end is proven, or until it is to yield. */
 async function pump({ read, cutter, batch, request, isToYield }: Pump): Promise<'finished' | 'yielded'> {
   const end = async (final: boolean, goesOn = false) => {
     request.signal.throwIfAborted();

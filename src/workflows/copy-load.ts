@@ -135,6 +135,7 @@ async function callCopy(run: RunState, load: ReadyRun, partition: PartitionProgr
       loadId: load.loadId,
       partition: partition.partition,
       call: run.call,
+      turn: partition.calls,
     });
   } catch (error) {
     const timeout = error instanceof ActivityFailure ? error.cause : undefined;

@@ -63,7 +63,9 @@ export function describeProgress(title: string, progress: RunProgress): string {
   }
   if (progress.partitions.length > 0) paragraphs.push(`\`\`\`\n${tableOf(progress.partitions)}\n\`\`\``);
   if (progress.phase === 'copying')
-    paragraphs.push('Numbers of calls that have ended; live ones: heartbeat details of the pending activities.');
+    paragraphs.push(
+      'Numbers of calls that have ended; live ones: heartbeat details of the pending activities.',
+    );
   return paragraphs.join('\n\n');
 }
 

@@ -42,10 +42,7 @@ export interface RunState extends CarriedState {
 export const noCounts: Counts = { rows: 0, batches: 0, bytes: 0 };
 
 /** A run at its start, or as the execution before this one left it. */
-export function openRunState(
-  named: Pick<RunState, 'runId' | 'link'>,
-  carried?: CarriedState,
-): RunState {
+export function openRunState(named: Pick<RunState, 'runId' | 'link'>, carried?: CarriedState): RunState {
   return {
     call: 0,
     finished: noCounts,
@@ -78,7 +75,8 @@ export function enter(run: RunState, phase: RunPhase): void {
 }
 
 /** Brings current details up to date; they are read by query and cost no event. */
-export const show = (run: RunState): void => setCurrentDetails(describeProgress(titleOf(run), progressOf(run)));
+export const show = (run: RunState): void =>
+  setCurrentDetails(describeProgress(titleOf(run), progressOf(run)));
 
 function titleOf({ link }: RunState): string {
   const { typedSearchAttributes: known } = workflowInfo();

@@ -157,6 +157,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
           epoch: nextEpoch(),
           limits: { rows: 50_000, bytes: 16 * 1024 * 1024, timeMs: 5_000 },
           yieldAfterMs: 1_800_000,
+          readAnewAfterMs: 1_800_000,
           rowTimeoutMs: 30_000,
           signal: never,
           drain: () => false,

@@ -46,6 +46,7 @@ export async function copyInProcess(stage: CopyStage, { reader, ...copy }: PipeC
       epoch: '1',
       limits: { rows: 50_000, bytes: 16 * 1024 * 1024, timeMs: 5_000 },
       yieldAfterMs: 1_800_000,
+      readAnewAfterMs: 1_800_000,
       rowTimeoutMs: 300_000,
       signal,
       drain: () => false,

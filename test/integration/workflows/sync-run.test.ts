@@ -9,11 +9,9 @@ import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import {
   copyUntilTold,
   handleOf,
-  detailsOf,
   oneBatch,
   openRunEngine,
   plannedRun,
-  publicUrl,
   readyRun,
   scriptedActivities,
   type RunEngine,
@@ -66,55 +64,6 @@ describe('a run that goes well', () => {
     const { events } = await handle.fetchHistory();
     expect(events!.length).toBeLessThan(60);
     expect(JSON.stringify(events).length).toBeLessThan(20_000);
-  });
-
-  test('can be searched for by typed attributes that follow its state', async () => {
-    await engine.startWorkers(scriptedActivities().activities);
-    const run = plannedRun();
-    await (await start(run)).result();
-    const { typedSearchAttributes: found } = await handleOf(engine, run).describe();
-    expect(found.get(searchKeys.tenant)).toBe('acme');
-    expect(found.get(searchKeys.sync)).toBe('subscribers');
-    expect(found.get(searchKeys.source)).toBe('acme-warehouse');
-    expect(found.get(searchKeys.mode)).toBe('append');
-    expect(found.get(searchKeys.trigger)).toBe('manual');
-    expect(found.get(searchKeys.runState)).toBe('succeeded');
-    expect(found.get(searchKeys.rows)).toBe(1_000);
-    expect(found.get(searchKeys.dueAt)?.getTime()).toBe(run.dueAtMs);
-  });
-
-  test('tells the Web UI what it is, where it stands, and what each activity does', async () => {
-    const lastBatchAt = '2026-11-22T21:50:55.123Z';
-    let publish = () => {};
-    const published = new Promise<void>((resolve) => (publish = resolve));
-    const { activities } = scriptedActivities({
-      copyPartition: async () => oneBatch({ lastBatchAt }),
-      finishRun: async () => {
-        await published;
-        return { outcome: 'succeeded', rows: 1_000, batches: 1, bytes: 10_000 };
-      },
-    });
-    await engine.startWorkers(activities);
-    const run = plannedRun();
-    const handle = await start(run);
-    const link = `[acme/subscribers](${publicUrl}/v1/runs/${run.runId})`;
-    await waitUntil('it publishes', async () => (await detailsOf(handle)).includes('finishing'));
-    expect(await detailsOf(handle)).toMatch(/1 +finished +1,000 +1 +0.0 MB +1 +11-22 21:50:55\n/);
-    publish();
-    await handle.result();
-    const described = await handle.describe();
-    expect(await described.staticSummary()).toBe('acme/subscribers · append · manual');
-    expect(await described.staticDetails()).toContain('tenant **acme**');
-    expect(await detailsOf(handle)).toContain(`**${link}** · **succeeded** · 1,000 rows`);
-    const { events } = await handle.fetchHistory();
-    const summaries = events!.flatMap(({ activityTaskScheduledEventAttributes: scheduled, userMetadata }) =>
-      scheduled ? [Buffer.from(userMetadata?.summary?.data ?? '').toString()] : [],
-    );
-    expect(summaries).toHaveLength(3);
-    for (const summary of summaries) {
-      expect(summary.length).toBeGreaterThan(5);
-      expect(summary.length).toBeLessThan(60);
-    }
   });
 
   test('copies as many partitions at once as it may, and each until it is finished', async () => {

@@ -42,13 +42,16 @@ let committed: BatchEnd[];
 let calls: string[];
 let failAt: { batch: number; code: ErrorCode } | null;
 let closed: number;
+/** Where each statement of the source began. */
+let reads: unknown[];
 let source: Source;
 beforeEach(() => {
-  [committed, calls, failAt, closed] = [[], [], null, 0];
+  [committed, calls, failAt, closed, reads] = [[], [], null, 0, []];
   const fake = createFakeSource(table);
   source = {
     ...fake,
     read: async (request) => {
+      reads.push(request.after);
       const read = await fake.read(request);
       return {
         ...read,
@@ -115,6 +118,7 @@ const copy = (over: Partial<CopyRequest> = {}, found: OpenLoad | null = load) =>
       epoch: '1',
       limits: { rows: 100, bytes: 1 << 20, timeMs: 5_000 },
       yieldAfterMs: 60_000,
+      readAnewAfterMs: 60_000,
       rowTimeoutMs: 1_000,
       signal: new AbortController().signal,
       drain: () => false,
@@ -169,9 +173,18 @@ describe('stopping', () => {
     expect(await copy({ yieldAfterMs: 0 })).toMatchObject({ outcome: 'yielded', batches: 1 });
   });
 
+  test('a source statement that has had its time gives way to another, and the attempt goes on with its lease', async () => {
+    expect(await copy({ readAnewAfterMs: 0 })).toMatchObject({ outcome: 'finished', rows: 300 });
+    expect(committed.at(-1)).toMatchObject({ final: true });
+    expect(reads).toEqual([null, ['99'], ['199'], ['299']]);
+    expect(closed).toBe(reads.length + 1);
+  });
+
   test('an attempt that would have to begin again never yields to let others work', async () => {
     const unresumable = { ...load, plan: { ...plan, resumable: false } };
-    expect(await copy({ yieldAfterMs: 0 }, unresumable)).toMatchObject({ outcome: 'finished', batches: 4 });
+    const hurried = { yieldAfterMs: 0, readAnewAfterMs: 0 };
+    expect(await copy(hurried, unresumable)).toMatchObject({ outcome: 'finished', batches: 4 });
+    expect(reads).toHaveLength(1);
   });
 
   test('a cancelled attempt throws the signal’s reason and commits no more', async () => {
