@@ -43,7 +43,7 @@ const shownPartitions = 20;
 
 /**
  * The progress as Markdown for the Web UI. Tables have neither borders nor padding there, so the numbers stand in a
- * code block, right-aligned.
+ * code block, right-aligned; it gets half a window, about 58 characters of one that is 1,280 pixels wide.
  * @param title what the run copies, in Markdown; the static summary is lost when the workflow continues as new
  */
 export function describeProgress(title: string, progress: RunProgress): string {
@@ -64,7 +64,7 @@ export function describeProgress(title: string, progress: RunProgress): string {
   if (progress.partitions.length > 0) paragraphs.push(`\`\`\`\n${tableOf(progress.partitions)}\n\`\`\``);
   if (progress.phase === 'copying')
     paragraphs.push(
-      'Numbers of calls that have ended; live ones: heartbeat details of the pending activities.',
+      'Of calls that have ended, times in UTC. Live numbers: heartbeat details of the pending activities.',
     );
   return paragraphs.join('\n\n');
 }
@@ -95,16 +95,15 @@ function tableOf(partitions: readonly PartitionProgress[]): string {
       p.state,
       grouped(p.rows),
       grouped(p.batches),
-      megabytes(p.bytes),
       String(p.calls),
-      p.lastBatchAt?.slice('yyyy-'.length, 'yyyy-mm-ddThh:mm:ss'.length).replace('T', ' ') ?? '–',
+      p.lastBatchAt?.slice('yyyy-'.length, 'yyyy-mm-ddThh:mm'.length).replace('T', ' ') ?? '–',
     ]);
-  const cells = [['partition', 'state', 'rows', 'batches', 'size', 'calls', 'last batch (UTC)'], ...rows];
+  const cells = [['part', 'state', 'rows', 'batches', 'calls', 'last batch'], ...rows];
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   const lines = cells.map((row) =>
     row
       .map((cell, column) => (column === 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join('   ')
+      .join('  ')
       .trimEnd(),
   );
   const hidden = partitions.length - shownPartitions;

@@ -58,7 +58,7 @@ describe('a run', () => {
     const handle = await start(run);
     const link = `[acme/subscribers](${publicUrl}/v1/runs/${run.runId})`;
     await waitUntil('it publishes', async () => (await detailsOf(handle)).includes('finishing'));
-    expect(await detailsOf(handle)).toMatch(/1 +finished +1,000 +1 +0.0 MB +1 +11-22 21:50:55\n/);
+    expect(await detailsOf(handle)).toMatch(/1 +finished +1,000 +1 +1 +11-22 21:50\n/);
     publish();
     await handle.result();
     const described = await handle.describe();

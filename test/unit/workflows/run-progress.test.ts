@@ -27,12 +27,12 @@ describe('the details in the Web UI', () => {
         '**acme/subscribers** · **copying** · 1,234,567 rows · 25 batches · 98.8 MB',
         [
           '```',
-          'partition   state           rows   batches      size   calls   last batch (UTC)',
-          '        1   finished   1,234,000        24   98.0 MB       1     11-22 21:50:55',
-          '        2   copying          567         1    0.8 MB      12                  –',
+          'part  state          rows  batches  calls   last batch',
+          '   1  finished  1,234,000       24      1  11-22 21:50',
+          '   2  copying         567        1     12            –',
           '```',
         ].join('\n'),
-        'Numbers of calls that have ended; live ones: heartbeat details of the pending activities.',
+        'Of calls that have ended, times in UTC. Live numbers: heartbeat details of the pending activities.',
       ].join('\n\n'),
     );
   });
@@ -71,6 +71,8 @@ describe('the details in the Web UI', () => {
     const text = describeProgress('acme/subscribers', { ...progress, partitions });
     expect(text).toContain('… and 980 more');
     expect(text.length).toBeLessThan(2_000);
+    const [, table] = text.split('```');
+    for (const line of table!.split('\n')) expect(line.length).toBeLessThanOrEqual(58);
   });
 
   test('show what is at work, wherever it stands among many partitions', () => {
