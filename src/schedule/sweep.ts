@@ -73,12 +73,13 @@ async function takesWrites(index: SweepDeps['index']): Promise<boolean> {
 
 /**
  * Places are exactly the runs that hold one by their rows, and nobody waits where there is room. Read from the index first:
- * what is final stays final.
+ * what is final stays final. Missing places are written before others are freed: what was started without the index counts
+ * before anything is admitted in the room that is found.
  */
 async function comparePlaces({ index, store }: SweepDeps): Promise<void> {
   const held = await index.fetchPlaces();
-  await index.freePlaces(await store.fetchPlaceless(held));
   await index.holdPlaces(await store.fetchPlaceHolders(held));
+  await index.freePlaces(await store.fetchPlaceless(held));
   await index.saveLimits(await store.fetchLimits());
   await index.unparkRuns();
 }

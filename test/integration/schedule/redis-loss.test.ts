@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startStack, type Stack } from '../../../src/dev/stack.ts';
 import { parseRedisUrl } from '../../../src/config/redis-url.ts';
+import type { RunId } from '../../../src/domain/ids.ts';
+import { createLauncher } from '../../../src/schedule/launch.ts';
 import { createRedisIndex, type RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { refill } from '../../../src/schedule/refill.ts';
+import { createSweep } from '../../../src/schedule/sweep.ts';
 import { createRedisServers } from '../../support/redis-servers.ts';
 import {
   auditSlots,
@@ -197,6 +200,34 @@ describe('while Redis is away', () => {
     );
     await started(6);
     await placesMatchRows();
+  });
+
+  test('back with the places of before: what was started from the rows counts before any goes to others', async () => {
+    expect(await refill(room.deps({ index }), { again: false })).toBe(true);
+    const { syncIds } = await plantDue(3);
+    const { settled } = await room.store.settle(syncIds);
+    const [ended, startedFromRows, waiting] = settled.flatMap((sync) => sync.offered);
+    await room.store.startRuns([ended!.runId, startedFromRows!.runId]);
+    await endRuns(room, index, [ended!.runId]);
+    await index.holdPlaces([ended!]);
+    await index.offerRuns([waiting!]);
+    const admitted: RunId[] = [];
+    const withAdmission: RedisIndex = {
+      ...index,
+      freePlaces: async (runIds) => {
+        await index.freePlaces(runIds);
+        const { tickets } = await index.admit({ limit: 10, cap: 1 });
+        admitted.push(...tickets.map(({ runId }) => runId));
+      },
+    };
+    const deps = room.deps({ index: withAdmission });
+    const sweep = createSweep(
+      { ...deps, launcher: createLauncher(deps, 1, () => {}) },
+      { overdueMs: 60_000, ticketMs: 60_000, cap: 1 },
+    );
+    await sweep();
+    expect(admitted).toEqual([]);
+    expect(await index.fetchPlaces()).toEqual([startedFromRows!.runId]);
   });
 
   test('killed: one line says that it is away and one that it is back', async () => {

@@ -76,23 +76,26 @@ const ticketless = ({ places, tickets }: Redis): number[] => places.filter((run)
 const places: Steps = {
   fetch: ({ rules }, state) => [
     state,
-    { at: 'compare', read: rules.sweepSparesTickets ? ticketless(state.redis) : state.redis.places },
+    { at: 'holders', held: rules.sweepSparesTickets ? ticketless(state.redis) : state.redis.places },
   ],
-  compare: (_, state, { read }) => [
+  holders: (_, state) => [state, { at: 'hold', read: runsWhere(state, isAtWork) }],
+  hold: (config, state, { read }) => [
+    config.rules.sweepHolds ? hold(config, state, read) : state,
+    { at: 'compare', read: [] },
+  ],
+  compare: (_, state, { held }) => [
     state,
-    { at: 'free', read: read.filter((run) => !isAtWork(state.runs[run])) },
+    { at: 'free', read: held.filter((run) => !isAtWork(state.runs[run])), held: [] },
   ],
   free: (config, state, { read }) => {
     const { rules } = config;
     const isSpared = (run: number): boolean => rules.sweepSparesTickets && state.redis.tickets[run] !== null;
     const freed = read.filter((run) => !isSpared(run));
-    return [rules.sweepFrees ? freePlaces(config, state, freed) : state, { at: 'holders', read: [] }];
+    return [
+      rules.sweepFrees ? freePlaces(config, state, freed) : state,
+      config.scenario.source ? { at: 'unpark', read: [] } : null,
+    ];
   },
-  holders: (_, state) => [state, { at: 'hold', read: runsWhere(state, isAtWork) }],
-  hold: (config, state, { read }) => [
-    config.rules.sweepHolds ? hold(config, state, read) : state,
-    config.scenario.source ? { at: 'unpark', read: [] } : null,
-  ],
   unpark: (config, state) => [config.rules.sweepUnparks ? unpark(config, state) : state, null],
 };
 

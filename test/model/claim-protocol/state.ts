@@ -124,6 +124,8 @@ export interface Operation {
   readonly run: number;
   /** Runs that it has read from the index or the rows. */
   readonly read: readonly number[];
+  /** The places that the sweep has found in the index. */
+  readonly held: readonly number[];
   /** The next due time that it has read; null: none. */
   readonly next: number | null;
   /** Of the sync's row that it has read. */
@@ -138,6 +140,7 @@ export const begun = (operation: Partial<Operation> & Pick<Operation, 'kind' | '
   sync: -1,
   run: -1,
   read: [],
+  held: [],
   next: null,
   version: 0,
   tells: [],
