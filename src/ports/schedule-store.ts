@@ -71,7 +71,7 @@ export interface ScheduleStore {
   failStart(runId: RunId, error: { code: string; message: string }): Promise<void>;
 }
 
-/** A run that is at work, and whether its row has lain still. */
+/** A run that is at work, and its workflow. */
 export interface RunAtWork {
   readonly runId: RunId;
   readonly workflowId: string;

@@ -1,7 +1,7 @@
 /**
  * Admit: the rows' word on runs that hold a place. A run becomes `starting` only if it is queued, due by this
- * database's clock, in time, not paused, not blocked by another run of its sync, and its source does not cool down; a paused one that was resumed becomes
- * `running` again.
+ * database's clock, in time, not paused, not blocked by another run of its sync, and its source does not cool down; a
+ * paused one that was resumed becomes `running` again.
  */
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { WaitingReason } from '../domain/run-states.ts';

@@ -2,15 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { checkBackfillable, countParts, type BackfillRange } from '../domain/backfill.ts';
 import { PenstockError } from '../domain/errors.ts';
-import { newId, type RunId, type SyncId } from '../domain/ids.ts';
+import { newId, type SyncId } from '../domain/ids.ts';
 import type { Backfill, BackfillStore } from '../ports/backfill-store.ts';
 import type { Page, PageRequest, Scope } from '../ports/scope.ts';
 import { endBackfill, queuePart } from './backfill-parts.ts';
+import { endRuns, tellCancelled } from './end-runs.ts';
 import { inScope, insertAudit } from './in-scope.ts';
 import { createTellIndex, type IndexNews } from './index-news.ts';
 import { afterId, cutPage } from './pages.ts';
 import { fetchOffer } from './run-offers.ts';
-import { changeRun } from './run-status.ts';
 import { isoOf } from './sql-text.ts';
 import type { StoreDeps } from './store-deps.ts';
 import { lockSync } from './sync-rows.ts';
@@ -36,12 +36,12 @@ export function createBackfillStore({ pool, announcer, starter, logger }: StoreD
         if (await endBackfill(tx, id, 'cancelled'))
           await insertAudit(tx, scope, { tenantId, action: 'backfill.cancel', objectId: id });
       });
-      const { backfill, released, workflowIds } = await inScope(pool, scope, (tx) => cancelPart(tx, id));
+      const { backfill, released, cancelled } = await inScope(pool, scope, async (tx) => ({
+        ...(await endRuns(tx, { column: 'backfill_id', id }, 'requested')),
+        backfill: await fetchBackfill(tx, id),
+      }));
       await tellIndex({ released });
-      for (const workflowId of workflowIds)
-        await starter
-          .cancel(workflowId)
-          .catch((err: unknown) => logger.warn({ err, workflowId }, 'cancel is sent again by the sweep'));
+      await tellCancelled({ starter, logger }, cancelled);
       return backfill;
     },
   };
@@ -113,25 +113,4 @@ async function insertBackfill(
     created: true,
     news: { offered: await fetchOffer(tx, runId) },
   };
-}
-
-interface CancelledPart {
-  readonly backfill: Backfill;
-  readonly released: readonly RunId[];
-  readonly workflowIds: readonly string[];
-}
-
-async function cancelPart(tx: Tx, id: string): Promise<CancelledPart> {
-  const { rows } = await tx.query<{ id: RunId; workflowId: string }>(
-    `select id, workflow_id as "workflowId" from penstock.run
-     where backfill_id = $1 and ended_at is null for no key update`,
-    [id],
-  );
-  const released: RunId[] = [];
-  const workflowIds: string[] = [];
-  for (const run of rows)
-    if (await changeRun(tx, run.id, 'drop', { endReason: 'requested' })) released.push(run.id);
-    else if (await changeRun(tx, run.id, 'cancel', { endReason: 'requested' }))
-      workflowIds.push(run.workflowId);
-  return { backfill: await fetchBackfill(tx, id), released, workflowIds };
 }

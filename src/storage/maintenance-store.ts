@@ -7,6 +7,7 @@ import type { MaintenanceStore } from '../ports/maintenance-store.ts';
 import type { RunAtWork } from '../ports/schedule-store.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import { fetchConnectionAccess } from './connection-access.ts';
+import { atWork } from './run-conditions.ts';
 import { forgetLogs, forgetRuns } from './retention.ts';
 import { fetchPlaceless } from './sweep-queries.ts';
 import { asEngine, type Tx } from './transaction.ts';
@@ -62,7 +63,7 @@ async function listReceipts(tx: Tx, destination: ConnectionId): Promise<Recorded
 async function listStill(tx: Tx): Promise<RunAtWork[]> {
   const { rows } = await tx.query<RunAtWork>(
     `select id as "runId", workflow_id as "workflowId" from penstock.run
-     where status in ('starting', 'running', 'pausing', 'paused', 'cancelling')
+     where status in ${atWork}
        and moved_at < clock_timestamp() - interval '10 minutes'
      order by moved_at limit 100`,
   );

@@ -3,12 +3,10 @@ import type { RunId } from '../domain/ids.ts';
 import type { RunAttempt } from '../ports/run-control.ts';
 import type { AttemptCounts, AttemptEnd, AttemptKey } from '../ports/run-store.ts';
 import type { Page, PageRequest } from '../ports/scope.ts';
+import { cutMessage } from './cut-message.ts';
 import { afterTwoNumbers, cutPage } from './pages.ts';
 import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
-
-/** Longer messages are cut: they are for people. */
-const maxMessageLength = 2_000;
 
 /** Records that an attempt begins; repeated, it changes nothing. */
 export async function insertAttempt(tx: Tx, attempt: AttemptKey & { worker: string }): Promise<void> {
@@ -44,7 +42,7 @@ export async function finishAttempt(tx: Tx, attempt: AttemptKey, end: AttemptEnd
     `with moved as (${moved(`$6 > 0 or $7 = 'finished'`)})
      update penstock.run_attempt
      set rows = greatest(rows, $4), bytes = greatest(bytes, $5), batches = greatest(batches, $6), outcome = $7,
-         error_code = $8, error_class = $9, error_message = left($10, ${maxMessageLength}),
+         error_code = $8, error_class = $9, error_message = $10,
          ended_at = clock_timestamp()
      where run_id = $1 and partition = $2 and epoch = $3 and ended_at is null`,
     [
@@ -57,7 +55,7 @@ export async function finishAttempt(tx: Tx, attempt: AttemptKey, end: AttemptEnd
       end.outcome,
       end.error?.code ?? null,
       end.error?.class ?? null,
-      end.error?.message ?? null,
+      end.error ? cutMessage(end.error.message) : null,
     ],
   );
 }

@@ -8,11 +8,14 @@ export const pausedReason = `(select case when p.tenant_id is null then 'all_pau
     and p.from_at <= clock_timestamp() and (p.until_at is null or p.until_at > clock_timestamp())
   order by p.tenant_id is not null, p.sync_id is not null limit 1)`;
 
+/** Statuses past `queued` of a run that is not final, as an SQL list. */
+export const atWork = `('starting', 'running', 'pausing', 'paused', 'cancelling')`;
+
 /**
  * Of an open run `o`. Not as `status = 'queued'`: while the table is new to the planner, the index of all queued runs would
  * look as good to it as that of the sync's, and a herd would be compared with itself.
  */
-const isQueuedStill = `o.status not in ('starting', 'running', 'pausing', 'paused', 'cancelling')`;
+const isQueuedStill = `o.status not in ${atWork}`;
 
 /**
  * Another run of the sync is past `queued` and not final, and this one may not overlap it; or one of an earlier due time
@@ -20,7 +23,7 @@ const isQueuedStill = `o.status not in ('starting', 'running', 'pausing', 'pause
  */
 export const isBlocked = `(not r.overlap_allowed and (exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.id <> r.id and not o.overlap_allowed
-    and o.status in ('starting', 'running', 'pausing', 'paused', 'cancelling'))
+    and o.status in ${atWork})
   or r.nominal_at is not null and exists (
   select from penstock.run o where o.sync_id = r.sync_id and o.ended_at is null
     and ${isQueuedStill} and o.nominal_at < r.nominal_at)

@@ -7,6 +7,7 @@ import type { RunId } from '../domain/ids.ts';
 import type { RunChange, RunStatus } from '../domain/run-states.ts';
 import type { Run, RunControl } from '../ports/run-control.ts';
 import type { Scope } from '../ports/scope.ts';
+import { tellCancelled } from './end-runs.ts';
 import { inScope, insertAudit } from './in-scope.ts';
 import { createTellIndex, type IndexNews } from './index-news.ts';
 import { listAttempts } from './run-attempts.ts';
@@ -31,10 +32,7 @@ export function createRunControl({ pool, announcer, starter, logger }: StoreDeps
   async function steer(scope: Scope, work: (tx: Tx) => Promise<Steered>): Promise<Run> {
     const { run, news = {}, tell } = await inScope(pool, scope, work);
     await tellIndex(news);
-    if (tell === 'cancel')
-      await starter
-        .cancel(run.workflowId)
-        .catch((err: unknown) => logger.warn({ err, run: run.id }, 'cancel is sent again by the sweep'));
+    if (tell === 'cancel') await tellCancelled({ starter, logger }, [run.workflowId]);
     else if (tell) await insist(run, tell);
     return run;
   }

@@ -4,14 +4,13 @@ import { type Failing, noteFailure, retryDelayMs } from '../domain/failure-budge
 import type { RunId } from '../domain/ids.ts';
 import type { RunRetry } from '../ports/run-control.ts';
 import type { RunStep } from '../ports/run-store.ts';
+import { cutMessage } from './cut-message.ts';
 import type { Tx } from './transaction.ts';
 
 /** As the row has it. */
 export interface RetryColumn extends Failing {
   step: RunStep;
 }
-
-const maxMessageLength = 2_000;
 
 /** One more failure of the step; `progressed`: it had got further than ever before it failed. */
 export async function noteRetry(
@@ -29,11 +28,7 @@ export async function noteRetry(
   const { step, progressed } = failed;
   const { code, message } = failed.failure;
   const before = retry?.step === step ? retry : undefined;
-  const failing = noteFailure(
-    before,
-    { code, message: message.slice(0, maxMessageLength) },
-    { nowMs, progressed },
-  );
+  const failing = noteFailure(before, { code, message: cutMessage(message) }, { nowMs, progressed });
   await tx.query('update penstock.run set retry = $2 where id = $1', [runId, { ...failing, step }]);
 }
 

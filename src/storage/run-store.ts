@@ -12,6 +12,7 @@ import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { coolSource } from './connection-limits.ts';
+import { cutMessage } from './cut-message.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
 import { noteRetry } from './run-retry.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
@@ -27,9 +28,6 @@ interface RunStoreDeps {
   announcer: Pick<ScheduleAnnouncer, 'publishDue' | 'releaseRuns' | 'saveLimits'>;
   logger: Logger;
 }
-
-/** Longer messages are cut: they are for people. */
-const maxMessageLength = 2_000;
 
 /** How long a source that asked for less gets no new run. */
 const coolMs = 60_000;
@@ -94,7 +92,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
     fail: (runId, { code, message }) =>
       change(runId, 'fail', {
         errorCode: code,
-        errorMessage: message.slice(0, maxMessageLength),
+        errorMessage: cutMessage(message),
         data: { code },
       }),
     settleCancel: (runId, reason) =>

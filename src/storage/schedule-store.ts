@@ -3,13 +3,11 @@ import type { Pool } from 'pg';
 import type { SyncId } from '../domain/ids.ts';
 import type { RefillStore, ScheduleStore, Settlement, SweepStore } from '../ports/schedule-store.ts';
 import { claimStuckStarts, startRuns } from './admit.ts';
+import { cutMessage } from './cut-message.ts';
 import { changeRun } from './run-status.ts';
 import { settleUnlocked } from './settle.ts';
 import * as sweep from './sweep-queries.ts';
 import { asEngine, type Tx } from './transaction.ts';
-
-/** Longer messages are cut: they are for people. */
-const maxMessageLength = 2_000;
 
 /** The store over a pool whose login may take the role penstock_engine. */
 export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & RefillStore {
@@ -22,8 +20,11 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     settle: inEngine(settleBatch),
     startRuns: inEngine(startRuns),
     failStart: inEngine(async (tx, runId, { code, message }: { code: string; message: string }) => {
-      const errorMessage = message.slice(0, maxMessageLength);
-      await changeRun(tx, runId, 'fail', { errorCode: code, errorMessage, data: { code } });
+      await changeRun(tx, runId, 'fail', {
+        errorCode: code,
+        errorMessage: cutMessage(message),
+        data: { code },
+      });
     }),
     fetchOverdueSyncs: inEngine(sweep.fetchOverdueSyncs),
     fetchWaitingRuns: inEngine(sweep.fetchWaitingRuns),

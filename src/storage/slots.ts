@@ -169,8 +169,8 @@ export async function saveJudgement(tx: Tx, { advances, slots, runs }: Judgement
          "waitingReason"
        from jsonb_to_recordset($2) r
          ("runId" text, "tenantId" text, "syncId" text, version integer, "connectionId" text, origin text,
-          "nominalMs" float8,
-          priority smallint, "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8, "workflowId" text, "waitingReason" text)
+          "nominalMs" float8, priority smallint, "dueMs" float8, "queuedMs" float8, "startBeforeMs" float8,
+          "workflowId" text, "waitingReason" text)
        on conflict (id) do nothing
        returning id, tenant_id, sync_id
      ), recorded as (

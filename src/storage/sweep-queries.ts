@@ -93,8 +93,8 @@ export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
 }
 
 /**
- * One run of each sync, tenants in turn by their weights, each in order of score; the caps count by the rows, because the index is away. Of a source whose starts
- * keep a distance one run at most, when it is that long since the last one.
+ * One run of each sync, tenants in turn by their weights, each in order of score; the caps count by the rows, because the
+ * index is away. Of a source whose starts keep a distance one run at most, when it is that long since the last one.
  */
 export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promise<RunId[]> {
   const { rows } = await tx.query<{ id: RunId }>(

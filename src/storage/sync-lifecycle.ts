@@ -2,15 +2,14 @@
  * Deleting, pausing and resuming a sync, each in one transaction that settles it under what was before it changes
  * anything. They return what the index must hear after the commit.
  */
-import type { RunId } from '../domain/ids.ts';
 import type { PauseTerms } from '../ports/pause-store.ts';
 import type { Scope } from '../ports/scope.ts';
 import { checkVersion } from './database-errors.ts';
+import { endRuns } from './end-runs.ts';
 import { insertAudit, insertEvent } from './in-scope.ts';
 import type { IndexNews } from './index-news.ts';
 import { endPauses, openPause } from './pauses.ts';
 import { fetchQueuedOffers } from './run-offers.ts';
-import { changeRun } from './run-status.ts';
 import { settle } from './settle.ts';
 import { newsOf, type SyncChange } from './sync-change.ts';
 import { fetchSync, lockSync } from './sync-rows.ts';
@@ -25,29 +24,18 @@ export async function deleteSync(
   tx: Tx,
   scope: Scope,
   { ref, ifVersion }: { ref: string; ifVersion: number | undefined },
-): Promise<{ news: IndexNews; cancelled: string[] }> {
+): Promise<{ news: IndexNews; cancelled: readonly string[] }> {
   const { id, tenantId, version, spec } = await lockSync(tx, scope, ref);
   checkVersion(`sync ${spec.name}`, version, ifVersion);
   await refuseWhileFollowed(tx, { id, tenantId, name: spec.name });
   await settle(tx, [id]);
   await tx.query(
     `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null, after_sync_id = null,
-       after_when = null,
-       release_at = clock_timestamp(), updated_at = clock_timestamp()
+       after_when = null, release_at = clock_timestamp(), updated_at = clock_timestamp()
      where id = $1`,
     [id],
   );
-  const { rows } = await tx.query<{ id: RunId; workflowId: string }>(
-    `select id, workflow_id as "workflowId" from penstock.run
-     where sync_id = $1 and ended_at is null order by id for no key update`,
-    [id],
-  );
-  const released: RunId[] = [];
-  const cancelled: string[] = [];
-  for (const run of rows)
-    if (await changeRun(tx, run.id, 'drop', { endReason: 'sync_deleted' })) released.push(run.id);
-    else if (await changeRun(tx, run.id, 'cancel', { endReason: 'sync_deleted' }))
-      cancelled.push(run.workflowId);
+  const { released, cancelled } = await endRuns(tx, { column: 'sync_id', id }, 'sync_deleted');
   await insertAudit(tx, scope, { tenantId, action: 'sync.delete', objectId: id });
   await insertEvent(tx, { tenantId, kind: 'sync.deleted', syncId: id });
   return { news: { due: [{ syncId: id, version, nextDueAtMs: null }], released }, cancelled };

@@ -1,6 +1,7 @@
 /** Syncs in the control database (src/ports/sync-store.ts): transactions, and what follows after their commit. */
 import type { Sync, SyncStore } from '../ports/sync-store.ts';
 import { refusingDoubles } from './database-errors.ts';
+import { tellCancelled } from './end-runs.ts';
 import { inScope } from './in-scope.ts';
 import { createTellIndex } from './index-news.ts';
 import { moveNext, skipNext } from './next-slot.ts';
@@ -43,10 +44,7 @@ export function createSyncStore({ pool, announcer, starter, logger }: StoreDeps)
         deleteSync(tx, scope, { ref, ifVersion }),
       );
       await tellIndex(news);
-      for (const workflowId of cancelled)
-        await starter
-          .cancel(workflowId)
-          .catch((err: unknown) => logger.warn({ err, workflowId }, 'cancel is sent again by the sweep'));
+      await tellCancelled({ starter, logger }, cancelled);
     },
     pause: (scope, ref, pause) =>
       changed(inScope(pool, scope, (tx) => pauseSync(tx, scope, { ref, ...pause }))),
