@@ -9,14 +9,10 @@ export interface From {
   after?: string;
 }
 
-export interface AuditStretch extends Stretch {
-  broken: BrokenInvariant[];
-}
-
 export interface JobEnd {
   job: MaintenanceJob;
   tally: Tally;
-  broken: BrokenInvariant[];
+  broken: readonly BrokenInvariant[];
 }
 
 export interface MaintenanceActivities {
@@ -29,9 +25,9 @@ export interface MaintenanceActivities {
   /** Leases, tables and runs that are left of what is over, destination by destination. */
   dropOrphans(from: From): Promise<Stretch>;
   /** What is wrong in the control database, the index and the engine. */
-  auditControl(): Promise<AuditStretch>;
+  auditControl(): Promise<Stretch>;
   /** What is wrong in the destinations. */
-  auditDestinations(from: From): Promise<AuditStretch>;
+  auditDestinations(from: From): Promise<Stretch>;
   /** Notes how a job ended, for metrics and events. */
   noteEnd(end: JobEnd): Promise<void>;
 }

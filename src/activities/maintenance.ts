@@ -6,14 +6,21 @@
 import { Context } from '@temporalio/activity';
 import { codeOf } from '../domain/errors.ts';
 import type { ConnectionId } from '../domain/ids.ts';
-import { addTally, type BrokenInvariant, type Stretch, type Tally } from '../domain/maintenance.ts';
+import {
+  addTally,
+  mostBroken,
+  type BrokenInvariant,
+  type Findings,
+  type Stretch,
+  type Tally,
+} from '../domain/maintenance.ts';
 import type { Destination } from '../ports/destination.ts';
 import type { MaintenanceStore } from '../ports/maintenance-store.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { IndexRepair } from '../ports/schedule-index.ts';
 import type { ActivityDeps } from './deps.ts';
 import { beat } from './heartbeat.ts';
-import type { AuditStretch, From, MaintenanceActivities } from './maintenance-contract.ts';
+import type { From, MaintenanceActivities } from './maintenance-contract.ts';
 import { toFailure } from './to-failure.ts';
 
 export interface MaintenanceDeps extends Pick<ActivityDeps, 'openDestination' | 'drain' | 'logger'> {
@@ -27,28 +34,16 @@ export interface MaintenanceDeps extends Pick<ActivityDeps, 'openDestination' | 
 }
 
 export function createMaintenanceActivities(deps: MaintenanceDeps): MaintenanceActivities {
-  const { store } = deps;
+  const { store, logger } = deps;
   return {
     forgetLogs: () => inStretch(deps, {}, () => store.forgetLogs()),
     forgetRuns: (from) => inStretch(deps, from, (after) => store.forgetRuns(after)),
     forgetLoads: (from) => inStretch(deps, from, eachDestination(deps, forgetLoads)),
-    dropOrphans: (from) =>
-      inStretch(
-        deps,
-        from,
-        eachDestination(deps, (reached) => dropOrphans(store, reached)),
-      ),
-    auditControl: () => auditing(deps, {}, (broken) => () => auditControl(deps, broken)),
-    auditDestinations: (from) =>
-      auditing(deps, from, (broken) =>
-        eachDestination(deps, async ({ destination, id }) => {
-          const found = await destination.audit(await store.listReceipts(id));
-          broken.push(...believable(found).map((one) => ({ ...one, destination: id })));
-          return {};
-        }),
-      ),
+    dropOrphans: (from) => inStretch(deps, from, eachDestination(deps, dropOrphans)),
+    auditControl: () => inStretch(deps, {}, () => auditControl(deps)),
+    auditDestinations: (from) => inStretch(deps, from, eachDestination(deps, auditDestination)),
     noteEnd: async ({ job, tally, broken }) => {
-      for (const found of broken) deps.logger.error({ ...found }, 'audit: an invariant is broken');
+      for (const found of broken) logger.error({ ...found }, 'audit: an invariant is broken');
       await store.noteEnd(job, tally, broken);
     },
   };
@@ -66,17 +61,20 @@ async function inStretch(
   const died = context.info.heartbeatDetails as string | undefined;
   let at = died ?? after;
   let tally: Tally = {};
+  const broken: BrokenInvariant[] = [];
   const stopBeating = beat(context, () => at);
   const endMs = performance.now() + stretchMs;
   try {
     for (;;) {
       const done = await step(at);
       tally = addTally(tally, done.tally);
-      if (done.next === undefined) return { tally };
+      broken.push(...(done.broken ?? []));
+      const found = { tally, ...(broken.length > 0 && { broken: broken.slice(0, mostBroken) }) };
+      if (done.next === undefined) return found;
       at = done.next;
       context.heartbeat(at);
       context.cancellationSignal.throwIfAborted();
-      if (drain.aborted || performance.now() >= endMs) return { tally, next: at };
+      if (drain.aborted || performance.now() >= endMs) return { ...found, next: at };
     }
   } catch (error) {
     throw context.cancellationSignal.aborted ? context.cancellationSignal.reason : toFailure(error);
@@ -85,15 +83,104 @@ async function inStretch(
   }
 }
 
-async function auditing(
-  deps: MaintenanceDeps,
-  from: From,
-  stepInto: (broken: BrokenInvariant[]) => Step,
-): Promise<AuditStretch> {
-  const broken: BrokenInvariant[] = [];
-  const stretch = await inStretch(deps, from, stepInto(broken));
-  // Many of a kind have one cause, and a history is no place for them.
-  return { ...stretch, broken: broken.slice(0, 50) };
+interface Reached {
+  destination: Destination;
+  id: ConnectionId;
+  store: MaintenanceStore;
+  /** Aborts when the step should end; connections to the destination end with it. */
+  signal: AbortSignal;
+}
+
+type DestinationWork = (reached: Reached) => Promise<Findings>;
+
+/** A destination a step, in order of their ids. What fails there, or takes too long, concerns it alone. */
+function eachDestination(deps: MaintenanceDeps, work: DestinationWork): Step {
+  const { store, drain, logger } = deps;
+  let page: ConnectionId[] = [];
+  return async (after) => {
+    page = page.filter((id) => id > after);
+    if (page.length === 0) page = await store.listDestinations(after);
+    const [id] = page;
+    if (id === undefined) return { tally: {} };
+    try {
+      const { tally, ...found } = await atDestination(deps, id, work);
+      return { ...found, tally: addTally({ destinations: 1 }, tally), next: id };
+    } catch (error) {
+      Context.current().cancellationSignal.throwIfAborted();
+      // We have ended it ourselves: whoever goes on begins with it again.
+      if (drain.aborted) return { tally: {}, next: after };
+      logger.warn(
+        { destination: id, code: codeOf(error) },
+        'maintenance: a destination waits for the next time',
+      );
+      return { tally: { unreachable: 1 }, next: id };
+    }
+  };
+}
+
+/** Does the work at one destination, if there is anything of ours. */
+async function atDestination(
+  { store, openDestination, drain, destinationMs = 60_000 }: MaintenanceDeps,
+  id: ConnectionId,
+  work: DestinationWork,
+): Promise<Findings> {
+  // Not AbortSignal.timeout(): what `any` alone refers to may be collected before its time comes.
+  const overdue = new AbortController();
+  const timer = setTimeout(() => overdue.abort(new Error('the destination took too long')), destinationMs);
+  const signal = AbortSignal.any([Context.current().cancellationSignal, drain, overdue.signal]);
+  try {
+    const destination = openDestination({ ...(await store.openDestination(id)), signal });
+    try {
+      return (await destination.wasUsed()) ? await work({ destination, id, store, signal }) : { tally: {} };
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** So that one destination with a long past, or one that answers for ever, leaves the others their turn. */
+const mostRounds = 50;
+
+async function forgetLoads({ destination, signal }: Reached): Promise<Findings> {
+  let forgotten = 0;
+  for (let round = 0; round < mostRounds; round += 1) {
+    signal.throwIfAborted();
+    const some = await destination.cleanUp();
+    if (some === 0) break;
+    forgotten += some;
+  }
+  return { tally: { forgotten } };
+}
+
+async function dropOrphans(reached: Reached): Promise<Findings> {
+  const runs = await closeEnded(reached);
+  return { tally: { runs, ...(await reached.destination.dropOrphans()) } };
+}
+
+/** A run that is final in the control database and not here was never told to be: nothing of it may commit any more. */
+async function closeEnded({ destination, store, signal }: Reached): Promise<number> {
+  let closed = 0;
+  let after = '';
+  for (let round = 0; round < mostRounds; round += 1) {
+    const open = await destination.listOpenRuns(after);
+    const last = open.at(-1);
+    if (last === undefined || !(last > after)) break;
+    for (const run of await store.listEnded(open)) {
+      signal.throwIfAborted();
+      await destination.closeRun(run);
+      closed += 1;
+    }
+    signal.throwIfAborted();
+    after = last;
+  }
+  return closed;
+}
+
+async function auditDestination({ destination, id, store }: Reached): Promise<Findings> {
+  const found = await destination.audit(await store.listReceipts(id));
+  return { tally: {}, broken: believable(found).map((one) => ({ ...one, destination: id })) };
 }
 
 /** The server is the tenant's, and may say anything: a few that look like what they should, so that others keep their place. */
@@ -104,94 +191,12 @@ const believable = (found: readonly BrokenInvariant[]): BrokenInvariant[] =>
     )
     .slice(0, 5);
 
-interface Reached {
-  destination: Destination;
-  id: ConnectionId;
-  /** Aborts when the step should end; connections to the destination end with it. */
-  signal: AbortSignal;
-}
-
-/** A destination a step, in order of their ids. What fails there, or takes too long, concerns it alone. */
-function eachDestination(
-  { store, openDestination, drain, logger, destinationMs = 60_000 }: MaintenanceDeps,
-  work: (reached: Reached) => Promise<Tally>,
-): Step {
-  let page: ConnectionId[] = [];
-  return async (after) => {
-    page = page.filter((id) => id > after);
-    if (page.length === 0) page = await store.listDestinations(after);
-    const [id] = page;
-    if (id === undefined) return { tally: {} };
-    const { cancellationSignal } = Context.current();
-    // Not AbortSignal.timeout(): what `any` alone refers to may be collected before its time comes.
-    const overdue = new AbortController();
-    const timer = setTimeout(() => overdue.abort(new Error('the destination took too long')), destinationMs);
-    const signal = AbortSignal.any([cancellationSignal, drain, overdue.signal]);
-    try {
-      const destination = openDestination({ ...(await store.openDestination(id)), signal });
-      try {
-        const tally = (await destination.wasUsed()) ? await work({ destination, id, signal }) : {};
-        return { tally: addTally({ destinations: 1 }, tally), next: id };
-      } finally {
-        await destination.close();
-      }
-    } catch (error) {
-      cancellationSignal.throwIfAborted();
-      // We have ended it ourselves: whoever goes on begins with it again.
-      if (drain.aborted) return { tally: {}, next: after };
-      logger.warn(
-        { destination: id, code: codeOf(error) },
-        'maintenance: a destination waits for the next time',
-      );
-      return { tally: { unreachable: 1 }, next: id };
-    } finally {
-      clearTimeout(timer);
-    }
-  };
-}
-
-/** So that one destination with a long past, or one that answers for ever, leaves the others their turn. */
-const mostRounds = 50;
-
-async function forgetLoads({ destination, signal }: Reached): Promise<Tally> {
-  let forgotten = 0;
-  for (let round = 0; round < mostRounds; round += 1) {
-    signal.throwIfAborted();
-    const some = await destination.cleanUp();
-    if (some === 0) break;
-    forgotten += some;
-  }
-  return { forgotten };
-}
-
-/** A run that is final in the control database and not here was never told to be: nothing of it may commit any more. */
-async function dropOrphans(store: MaintenanceStore, { destination, signal }: Reached): Promise<Tally> {
-  let runs = 0;
-  let after = '';
-  for (let round = 0; round < mostRounds; round += 1) {
-    const open = await destination.listOpenRuns(after);
-    const last = open.at(-1);
-    if (last === undefined || !(last > after)) break;
-    for (const run of await store.listEnded(open)) {
-      signal.throwIfAborted();
-      await destination.closeRun(run);
-      runs += 1;
-    }
-    signal.throwIfAborted();
-    after = last;
-  }
-  return { runs, ...(await destination.dropOrphans()) };
-}
-
-async function auditControl(
-  { store, index, starter }: MaintenanceDeps,
-  broken: BrokenInvariant[],
-): Promise<Stretch> {
-  const still = await store.listStill();
-  for (const { runId, workflowId } of still)
+async function auditControl({ store, index, starter }: MaintenanceDeps): Promise<Findings> {
+  const broken: BrokenInvariant[] = [];
+  for (const { runId, workflowId } of await store.listStill())
     if ((await starter.describe(workflowId)) !== 'open')
       broken.push({ invariant: 'run_has_workflow', object: runId });
   for (const runId of await store.listPlaceless(await index.fetchPlaces()))
     broken.push({ invariant: 'place_has_run', object: runId });
-  return { tally: {} };
+  return { tally: {}, broken };
 }

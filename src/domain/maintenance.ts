@@ -7,11 +7,19 @@ export type MaintenanceJob = (typeof maintenanceJobs)[number];
 /** How many of what a job has met. */
 export type Tally = Readonly<Record<string, number>>;
 
-/** A bounded part of a job's work. `next` is where to go on; without it nothing is left. */
-export interface Stretch {
+/** What was done and found. */
+export interface Findings {
   readonly tally: Tally;
+  readonly broken?: readonly BrokenInvariant[];
+}
+
+/** A bounded part of a job's work. `next` is where to go on; without it nothing is left. */
+export interface Stretch extends Findings {
   readonly next?: string;
 }
+
+/** Findings that are told at once: many of a kind have one cause, and a workflow's history is no place for them. */
+export const mostBroken = 50;
 
 export const addTally = (a: Tally, b: Tally): Tally => {
   const sum: Record<string, number> = { ...a };

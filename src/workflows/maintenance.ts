@@ -3,10 +3,12 @@
  * activities that do a bounded stretch until nothing is left, and notes how it went.
  */
 import { proxyActivities, setCurrentDetails, sleep } from '@temporalio/workflow';
-import type { AuditStretch, From, MaintenanceActivities } from '../activities/maintenance-contract.ts';
+import type { From, MaintenanceActivities } from '../activities/maintenance-contract.ts';
 import {
   addTally,
+  mostBroken,
   type BrokenInvariant,
+  type Findings,
   type MaintenanceJob,
   type Stretch,
   type Tally,
@@ -28,12 +30,12 @@ const mostStretches = 30;
 
 /** What is older than it is kept, in the control database and in the destinations. */
 export async function forgetOld(): Promise<Tally> {
-  const tally = [
+  const passes = [
     await inStretches(forgetLogs),
     await inStretches(forgetRuns),
     await inStretches(forgetLoads),
   ];
-  return await end('retention', tally.reduce(addTally));
+  return await end('retention', { tally: passes.map(({ tally }) => tally).reduce(addTally) });
 }
 
 /** What is left of what is over. */
@@ -55,37 +57,33 @@ export async function auditInvariants({ settleMs }: AuditInput): Promise<Tally> 
     broken = broken.filter((found) => again.has(nameOf(found)));
   }
   const tally = broken.map(({ invariant }) => ({ [invariant]: 1 })).reduce<Tally>(addTally, {});
-  return await end('audit', tally, broken);
+  return await end('audit', { tally, broken });
 }
 
 const nameOf = ({ invariant, object, destination }: BrokenInvariant): string =>
   `${invariant} ${object} ${destination ?? ''}`;
 
 async function findBroken(): Promise<BrokenInvariant[]> {
-  const broken: BrokenInvariant[] = [];
-  const keep = async (stretch: Promise<AuditStretch>): Promise<Stretch> => {
-    const found = await stretch;
-    broken.push(...found.broken);
-    return found;
-  };
-  await keep(auditControl());
-  await inStretches((from) => keep(auditDestinations(from)));
-  return broken.slice(0, 50);
+  const { broken: inControl = [] } = await auditControl();
+  const { broken } = await inStretches(auditDestinations);
+  return [...inControl, ...broken].slice(0, mostBroken);
 }
 
-async function inStretches(work: (from: From) => Promise<Stretch>): Promise<Tally> {
+async function inStretches(work: (from: From) => Promise<Stretch>): Promise<Required<Findings>> {
   let tally: Tally = {};
+  const broken: BrokenInvariant[] = [];
   let from: From = {};
   for (let n = 0; n < mostStretches; n += 1) {
-    const { tally: more, next } = await work(from);
-    tally = addTally(tally, more);
-    if (next === undefined) break;
-    from = { after: next };
+    const stretch = await work(from);
+    tally = addTally(tally, stretch.tally);
+    broken.push(...(stretch.broken ?? []));
+    if (stretch.next === undefined) break;
+    from = { after: stretch.next };
   }
-  return tally;
+  return { tally, broken };
 }
 
-async function end(job: MaintenanceJob, tally: Tally, broken: BrokenInvariant[] = []): Promise<Tally> {
+async function end(job: MaintenanceJob, { tally, broken = [] }: Findings): Promise<Tally> {
   await noteEnd({ job, tally, broken });
   const lines = Object.entries(tally).map(([what, count]) => `- ${what}: ${count}`);
   setCurrentDetails(`**${job}**\n\n${lines.join('\n') || 'nothing'}`);
