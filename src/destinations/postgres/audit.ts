@@ -2,19 +2,23 @@
 import type { BrokenInvariant } from '../../domain/maintenance.ts';
 import type { RecordedReceipt } from '../../ports/destination.ts';
 import type { Sql } from './destination-session.ts';
+import { leftLeases } from './orphans.ts';
 
-/** A finding each, a bounded number: many of a kind have one cause. */
+/** Findings of a kind: many have one cause. */
+const most = 20;
+
+/** A finding each, a bounded number of a kind. */
 export async function audit(sql: Sql, recorded: readonly RecordedReceipt[]): Promise<BrokenInvariant[]> {
   const loads = await sql<{ id: string }>(mismatchedLoads);
   const runs = await sql<{ id: string }>(mismatchedRuns, [JSON.stringify(recorded)]);
-  const leases = await sql<{ id: string }>(leftLeases);
+  const leases = await sql<{ id: string }>(
+    `select l.load || '/' || l.partition as id from ${leftLeases} limit ${most}`,
+  );
   return [
     ...[...loads, ...runs].map(({ id }) => ({ invariant: 'receipt_adds_up' as const, object: id })),
     ...leases.map(({ id }) => ({ invariant: 'lease_has_load' as const, object: id })),
   ];
 }
-
-const most = 20;
 
 const counts = ['inserted', 'updated', 'unchanged', 'deduplicated', 'rejected', 'tombstones'] as const;
 
@@ -38,11 +42,4 @@ const mismatchedRuns = `
        where l.id in (select json_array_elements_text(r.loads)) and l.phase = 'done') s
       on s.loads = json_array_length(r.loads)
    where r.read <> s.read
-   limit ${most}`;
-
-/** A lease that somebody still has, of a load that is over or by a run that is final. */
-const leftLeases = `
-  select l.load || '/' || l.partition as id from _penstock.lease l
-    join _penstock.load o on o.id = l.load left join _penstock.run r on r.id = l.run
-   where l.run is not null and (r.final or o.phase in ('done', 'abandoned'))
    limit ${most}`;

@@ -22,23 +22,24 @@ export async function listOpenRuns(sql: Sql, after: string): Promise<RunId[]> {
   return rows.map(({ id }) => id);
 }
 
+/** After `from`: leases `l` that somebody still has, of a load that is over or by a run that is final. */
+export const leftLeases = `_penstock.lease l
+  join _penstock.load o on o.id = l.load left join _penstock.run r on r.id = l.run
+  where l.run is not null and (r.final or o.phase in ('done', 'abandoned'))`;
+
 /** Frees leases and drops tables of loads that are over; how many of each. */
 export const dropOrphans = async (sql: Sql): Promise<{ leases: number; tables: number }> => ({
   leases: await freeLeases(sql),
   tables: await dropTables(sql),
 });
 
-/** Lets go the leases of runs that are final and of loads that are over; how many. */
 const freeLeases = (sql: Sql): Promise<number> =>
   sql.count(
     `update _penstock.lease set run = null where (load, partition) in (
-       select l.load, l.partition from _penstock.lease l
-         join _penstock.load o on o.id = l.load left join _penstock.run r on r.id = l.run
-        where l.run is not null and (r.final or o.phase in ('done', 'abandoned'))
-        limit ${atOnce} for update of l skip locked)`,
+       select l.load, l.partition from ${leftLeases} limit ${atOnce} for update of l skip locked)`,
   );
 
-/** Drops the tables of loads that are over; how many. Their loads are locked, so that nobody publishes one meanwhile. */
+/** Their loads are locked, so that nobody publishes one meanwhile. */
 async function dropTables(sql: Sql): Promise<number> {
   const rows = await sql<{ name: string }>(
     `select c.relname as name from pg_class c
