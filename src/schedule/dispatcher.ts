@@ -11,6 +11,7 @@
  *     · ticket → it runs out and admit hands it on · starting → the sweep starts it again
  *     · place of a final run → the sweep frees it · the whole index → refill.ts writes it from the rows
  */
+import { hasCode } from '../domain/errors.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStarter, RunToStart } from '../ports/run-starter.ts';
 import type { ScheduleIndex, Wake } from '../ports/schedule-index.ts';
@@ -102,10 +103,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   return {
     async start() {
       await deps.index.check().catch((error: unknown) => {
-        if ((error as { code?: unknown }).code === 'CONFIG') throw error;
+        if (hasCode(error, 'CONFIG')) throw error;
         deps.log.warn({ error }, 'dispatcher: starting without Redis');
       });
       const { log } = deps;
+      const { sweepEveryMs, compareEveryMs } = settings;
+      const sweep = createSweep({ ...deps, launcher }, { ...settings, cap: settings.globalCap });
       const admitStep = createAdmitStep(deps, {
         settings,
         launcher,
@@ -122,9 +125,17 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
           restMs,
           step: () => offerComeDue(deps, settings.lookEveryMs),
         }),
-        sweep: startLoop({ name: 'sweep', log, step: createSweepStep(deps, { settings, launcher }) }),
-        compare: startLoop({ name: 'compare', log, step: createCompareStep(deps, settings) }),
-        reconcile: startLoop({ name: 'reconcile', log, step: () => reconcileStep(deps, settings, met) }),
+        sweep: startLoop({ name: 'sweep', log, step: every(sweepEveryMs, sweep) }),
+        compare: startLoop({
+          name: 'compare',
+          log,
+          step: every(compareEveryMs, createIndexComparison(deps)),
+        }),
+        reconcile: startLoop({
+          name: 'reconcile',
+          log,
+          step: every(sweepEveryMs, () => reconcileMet(deps, settings, met)),
+        }),
       };
       stopListening = deps.index.onWake(onWake);
     },
@@ -184,34 +195,19 @@ function createRefillStep(deps: DispatcherDeps): () => Promise<number> {
   };
 }
 
-function createSweepStep(deps: DispatcherDeps, { settings, launcher }: StepContext): () => Promise<number> {
-  const sweep = createSweep({ ...deps, launcher }, { ...settings, cap: settings.globalCap });
-  return async () => {
-    await sweep();
-    return settings.sweepEveryMs;
-  };
-}
-
-function createCompareStep(deps: DispatcherDeps, { compareEveryMs }: Settings): () => Promise<number> {
-  const compare = createIndexComparison(deps);
-  return async () => {
-    await compare();
-    return compareEveryMs;
-  };
-}
+/** A step that does this, and asks to be done again after so long. */
+const every = (ms: number, work: () => Promise<void>) => async (): Promise<number> => {
+  await work();
+  return ms;
+};
 
 /** @param runs whose workflow was there already: looked up once, and again when the sweep has started them again */
-async function reconcileStep(
+async function reconcileMet(
   deps: DispatcherDeps,
-  settings: Settings,
+  { overdueMs: cancelAgainMs, silentMs }: Settings,
   runs: Map<RunId, RunToStart>,
-): Promise<number> {
-  const { overdueMs: cancelAgainMs, silentMs, sweepEveryMs } = settings;
+): Promise<void> {
   const met = [...runs.values()];
   runs.clear();
-  await reconcile(
-    { ...deps, closeRun: deps.closeRun, releaseSync: deps.releaseSync },
-    { cancelAgainMs, silentMs, met },
-  );
-  return sweepEveryMs;
+  await reconcile(deps, { cancelAgainMs, silentMs, met });
 }

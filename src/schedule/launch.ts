@@ -1,6 +1,7 @@
 /**
- * Starts the workflows of runs that are `starting`, many at once, and tells those of resumed runs to go on. Starting
- * twice is harmless, so a run whose start has no answer is started again; what was there already is somebody else's to look at. While the engine is unreachable nothing new is admitted: runs stay queued.
+ * Starts the workflows of runs that are `starting`, many at once, and tells those of resumed runs to go on. Starting twice
+ * is harmless, so a run whose start has no answer is started again; what was there already is somebody else's to look at.
+ * While the engine is unreachable nothing new is admitted: runs stay queued.
  */
 import { codeOf, errorTable, hasCode } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';

@@ -24,7 +24,10 @@ const leastBackoffMs = 100;
 const mostBackoffMs = 5_000;
 const repeatLineMs = 60_000;
 
-/** Starts the loop with a step at once. A step that throws is logged (then once a minute; not for Redis, which says so itself) and done again. */
+/**
+ * Starts the loop with a step at once. A step that throws is done again, and logged (then once a minute; not where Redis is
+ * away, of which its outage log tells).
+ */
 export function startLoop({ name, step, restMs = 0, log }: LoopOptions): Loop {
   const pause = createPause();
   const stopping = new AbortController();

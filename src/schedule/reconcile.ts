@@ -20,9 +20,9 @@ export interface ReconcileDeps {
   readonly starter: Pick<RunStarter, 'describe' | 'cancel' | 'pause' | 'resume'>;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
-  readonly closeRun: ((runId: RunId) => Promise<void>) | undefined;
+  readonly closeRun?: ((runId: RunId) => Promise<void>) | undefined;
   /** Gives up the tables of a deleted sync in its destinations. */
-  readonly releaseSync: ((syncId: SyncId) => Promise<void>) | undefined;
+  readonly releaseSync?: ((syncId: SyncId) => Promise<void>) | undefined;
 }
 
 type SilentRun = RunAtWork & { readonly status: RunStatus };
