@@ -50,6 +50,12 @@ export function callerOf(request: FastifyRequest): Caller {
   return request.caller;
 }
 
+/** FORBIDDEN unless an operator's key asks: `what` is of the installation, and no tenant's. */
+export function requireOperator(request: FastifyRequest, what: string): void {
+  if (callerOf(request).tenantId !== null)
+    throw new PenstockError('FORBIDDEN', `${what} are shown to an operator’s key only`);
+}
+
 /**
  * Whose rows the request may touch: a tenant's key means that tenant; an operator's key may name one (id or name), or
  * mean all. NOT_FOUND at the pointer when the caller sees no such tenant.

@@ -1,7 +1,7 @@
 /** Backfills in the API. */
 import { z } from 'zod';
 import { backfillStatuses, runStatuses } from '../domain/run-states.ts';
-import { pageQuery, ref, timestamp } from './common-schema.ts';
+import { pageQuery, ref, requestKey, timestamp } from './common-schema.ts';
 
 const value = z.string().min(1).max(100);
 
@@ -12,14 +12,9 @@ export const backfillBody = z.strictObject({
     .nullable()
     .default(null)
     .describe('How much one run reads: a duration such as 1d, or a whole number; null: all of it.'),
-  requestKey: z
-    .string()
-    .min(1)
-    .max(200)
-    .optional()
-    .describe(
-      'The same key gives the same backfill of the sync. Default: the Idempotency-Key, else a random one.',
-    ),
+  requestKey: requestKey.describe(
+    'The same key gives the same backfill of the sync. Default: the Idempotency-Key, else a random one.',
+  ),
 });
 
 export const backfillsQuery = pageQuery.extend({ syncId: ref.optional().describe('Id or name.') });

@@ -9,6 +9,9 @@ export const timestamp = z.string().meta({ format: 'date-time' });
 /** A time that a user sends, with its offset; answered as UTC. */
 export const instant = z.iso.datetime({ offset: true });
 
+/** Of a request that may be sent again: it says what the same key gives. */
+export const requestKey = z.string().min(1).max(200).optional();
+
 /** Runs at work at once. */
 export const maxRunsSchema = z.int().min(1).max(100_000);
 

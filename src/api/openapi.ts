@@ -7,6 +7,8 @@ import type { ApiDeps } from './api-deps.ts';
 import { docsPrefix } from './auth.ts';
 import { problem } from './common-schema.ts';
 
+const tags = ['tenants', 'api keys', 'connections', 'syncs', 'runs', 'backfills', 'workers', 'health'];
+
 export async function addOpenApi(app: ApiApp, { version, links }: ApiDeps): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -19,11 +21,7 @@ export async function addOpenApi(app: ApiApp, { version, links }: ApiDeps): Prom
       },
       ...(links.publicUrl === undefined ? {} : { servers: [{ url: links.publicUrl }] }),
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
-      tags: ['tenants', 'api keys', 'connections', 'syncs', 'runs', 'backfills', 'workers', 'health'].map(
-        (name) => ({
-          name,
-        }),
-      ),
+      tags: tags.map((name) => ({ name })),
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { attemptOutcomes, runOrigins, runStatuses, waitingReasons } from '../domain/run-states.ts';
 import { durationSchema } from '../domain/duration-spec.ts';
 import { onRunningWays } from '../domain/trigger.ts';
-import { instant, pageQuery, ref, timestamp } from './common-schema.ts';
+import { instant, pageQuery, ref, requestKey, timestamp } from './common-schema.ts';
 
 const count = z.number();
 
@@ -119,14 +119,9 @@ export const triggerBody = z.strictObject({
     })
     .optional()
     .describe('Triggers with one key are one run.'),
-  requestKey: z
-    .string()
-    .min(1)
-    .max(200)
-    .optional()
-    .describe(
-      'The same key gives the same run, whoever sends it. Default: the Idempotency-Key, else a random one.',
-    ),
+  requestKey: requestKey.describe(
+    'The same key gives the same run, whoever sends it. Default: the Idempotency-Key, else a random one.',
+  ),
 });
 
 /** `status=running,queued` or `status=running&status=queued`. */

@@ -67,6 +67,15 @@ export interface TriggerOptions extends Whose {
   /** Triggers with one key are one run, due when the key has been quiet for so long. */
   readonly debounce?: { readonly key: string; readonly for: string } | undefined;
 }
+export interface BackfillOptions extends Whose {
+  /** Rows whose cursor is above `from`, up to and with `to`. */
+  readonly from: string;
+  readonly to: string;
+  /** How much one run reads: a duration, or a whole number; all by default. */
+  readonly every?: string | undefined;
+  /** The same key gives the same backfill. */
+  readonly requestKey?: string | undefined;
+}
 export interface PauseTerms {
   readonly reason?: string | undefined;
   /** ISO 8601; until resumed by default. */
@@ -177,14 +186,9 @@ const syncsOf = (send: Send) => ({
     const { id } = await send<{ id: string }>('POST', `${at('syncs', ref)}/trigger`, { ...whose(of), body });
     return createRunHandle(send, id);
   },
-  /** Reads a stretch of its cursor again: rows above `from`, up to and with `to`, `every` so much by a run of its own. */
-  backfill: (
-    ref: string,
-    {
-      tenantId,
-      ...body
-    }: Whose & { from: string; to: string; every?: string | undefined; requestKey?: string | undefined },
-  ) => send<BackfillAnswer>('POST', `${at('syncs', ref)}/backfill`, { ...whose({ tenantId }), body }),
+  /** Reads a stretch of its cursor again, part by part. */
+  backfill: (ref: string, { tenantId, ...body }: BackfillOptions) =>
+    send<BackfillAnswer>('POST', `${at('syncs', ref)}/backfill`, { ...whose({ tenantId }), body }),
   pause: (ref: string, { reason, until, ...of }: Whose & PauseTerms = {}) =>
     send<SyncAnswer>('POST', `${at('syncs', ref)}/pause`, { ...whose(of), body: { reason, until } }),
   resume: (ref: string, of?: Whose) => send<SyncAnswer>('POST', `${at('syncs', ref)}/resume`, whose(of)),

@@ -30,7 +30,7 @@ export interface BackfillStore {
     scope: Scope,
     syncRef: string,
     request: BackfillRange & { requestKey: string | undefined },
-  ): Promise<{ backfill: Backfill; created: boolean }>;
+  ): Promise<Backfill>;
   /** NOT_FOUND also for another tenant's. */
   fetch(scope: Scope, id: string): Promise<Backfill>;
   /** In the order of creation. */

@@ -21,11 +21,11 @@ export function createBackfillStore({ pool, announcer, starter, logger }: StoreD
   const tellIndex = createTellIndex(announcer, logger);
   return {
     start: async (scope, syncRef, request) => {
-      const { news, ...started } = await inScope(pool, scope, (tx) =>
+      const { backfill, news } = await inScope(pool, scope, (tx) =>
         insertBackfill(tx, scope, syncRef, request),
       );
       await tellIndex(news);
-      return started;
+      return backfill;
     },
     fetch: (scope, id) => inScope(pool, scope, (tx) => fetchBackfill(tx, id)),
     list: (scope, filter, page) => inScope(pool, scope, (tx) => listBackfills(tx, filter, page)),
@@ -83,7 +83,7 @@ async function insertBackfill(
   scope: Scope,
   syncRef: string,
   { requestKey = randomUUID(), ...range }: BackfillRange & { requestKey: string | undefined },
-): Promise<{ backfill: Backfill; created: boolean; news: IndexNews }> {
+): Promise<{ backfill: Backfill; news: IndexNews }> {
   const { id: syncId, tenantId, spec } = await lockSync(tx, scope, syncRef);
   checkBackfillable(spec);
   const parts = countParts(range);
@@ -93,7 +93,7 @@ async function insertBackfill(
     [syncId, requestKey],
   );
   const found = open.rows[0];
-  if (found?.isSame) return { backfill: await fetchBackfill(tx, found.id), created: false, news: {} };
+  if (found?.isSame) return { backfill: await fetchBackfill(tx, found.id), news: {} };
   if (found)
     throw new PenstockError(
       'CONFLICT',
@@ -110,7 +110,6 @@ async function insertBackfill(
   await insertAudit(tx, scope, { tenantId, action: 'sync.backfill', objectId: syncId, data: { id, parts } });
   return {
     backfill: await fetchBackfill(tx, id),
-    created: true,
     news: { offered: await fetchOffer(tx, runId) },
   };
 }

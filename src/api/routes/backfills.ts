@@ -34,8 +34,8 @@ export function addBackfillRoutes(app: ApiApp, { store }: ApiDeps): void {
         ...range,
         requestKey: requestKeyOf(request, requestKey),
       });
-      void reply.header('location', `/v1/backfills/${started.backfill.id}`);
-      return reply.code(202).send(started.backfill);
+      void reply.header('location', `/v1/backfills/${started.id}`);
+      return reply.code(202).send(started);
     },
   );
   app.get(

@@ -3,11 +3,10 @@
  * so this answers to the UI's origin, and to no other. For operators' keys: histories are those of all tenants.
  */
 import { z } from 'zod';
-import { PenstockError } from '../../domain/errors.ts';
 import type { PayloadTranslator } from '../../ports/payload-translator.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { callerOf } from '../auth.ts';
+import { requireOperator } from '../auth.ts';
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64');
 const payloads = z
@@ -63,8 +62,7 @@ export function addCodecRoutes(app: ApiApp, { payloads: translator, links }: Api
         },
       },
       async (request) => {
-        if (callerOf(request).tenantId !== null)
-          throw new PenstockError('FORBIDDEN', 'payloads are shown to an operator’s key only');
+        requireOperator(request, 'payloads');
         const namespace = request.headers['x-namespace'] ?? links.temporalNamespace;
         if (namespace !== links.temporalNamespace) return request.body;
         return { payloads: await translator[verb as keyof typeof verbs](request.body.payloads) };

@@ -1,10 +1,9 @@
 /** `/v1/workers`: who works and what waits for them; of the installation, so for the operator. */
 import { z } from 'zod';
-import { PenstockError } from '../../domain/errors.ts';
 import { fleetWork } from '../../ports/fleet.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { callerOf } from '../auth.ts';
+import { requireOperator } from '../auth.ts';
 import { timestamp } from '../common-schema.ts';
 
 const work = z
@@ -46,8 +45,7 @@ export function addWorkerRoutes(app: ApiApp, deps: Pick<ApiDeps, 'fleet'>): void
       },
     },
     async (request) => {
-      if (callerOf(request).tenantId !== null)
-        throw new PenstockError('FORBIDDEN', 'workers are shown to an operator’s key only');
+      requireOperator(request, 'workers');
       return deps.fleet.describe();
     },
   );

@@ -19,7 +19,7 @@ test('reads its stretch part by part, and the cursor stays where it is', async (
   await room.source.query(`update members set note = 'again'`);
   const { store, scope } = room;
   const range = { from: '20', to: '45', every: '10', requestKey: undefined };
-  const { backfill } = await store.backfills.start(scope, 'members', range);
+  const backfill = await store.backfills.start(scope, 'members', range);
   for (const [part, rows] of [10, 10, 5].entries()) {
     const { current } = await store.backfills.fetch(scope, backfill.id);
     expect(current.part).toBe(part + 1);

@@ -44,7 +44,7 @@ async function plant(
     logger: createKeptLogger().logger,
   });
   const syncId = planted.syncIds[0]!;
-  const start = async (): Promise<Backfill> => (await backfills.start(scope, syncId, range)).backfill;
+  const start = (): Promise<Backfill> => backfills.start(scope, syncId, range);
   const look = ({ id }: Backfill): Promise<Backfill> => backfills.fetch(scope, id);
   return { ...planted, scope, syncId, start, look };
 }
