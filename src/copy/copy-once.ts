@@ -5,12 +5,12 @@
  *
  * Of two copies of one sync the later one stays: it makes the earlier one's run final, which then ends with RUN_FINAL.
  */
-import { hasCode, PenstockError } from '../domain/errors.ts';
+import { codeOf, hasCode, PenstockError, retryClassOf } from '../domain/errors.ts';
 import type { Failure } from '../domain/describe-error.ts';
-import type { RunId, SyncId } from '../domain/ids.ts';
+import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { Receipt } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
-import type { Destination, OpenLoad, TableName } from '../ports/destination.ts';
+import type { Destination, DoneLoad, OpenLoad, TableName } from '../ports/destination.ts';
 import { copyLoad } from './copy-load.ts';
 import type { CopyDeps, CopyProgress } from './copy-partition.ts';
 import { findCopySync } from './copy-sync.ts';
@@ -60,16 +60,25 @@ export async function copyOnce(deps: CopyDeps, request: CopyOnceRequest): Promis
     name: spec.name,
     scope: spec.scope,
   });
+  const already = (done: DoneLoad | null): CopyOnceResult | null =>
+    done && !done.isFollowed ? { status: 'succeeded', sync, receipt: done.receipt, already: true } : null;
   const done = request.once ? await destination.lastDoneLoad(sync) : null;
-  if (done && !done.isFollowed) return { status: 'succeeded', sync, receipt: done.receipt, already: true };
+  const earlier = already(done);
+  if (earlier) return earlier;
+  // What is accepted is done, too.
+  const lastDone = request.once && !request.first ? (done?.loadId ?? null) : undefined;
   try {
-    const receipt = await untilStopped(stop, (hard) => copyLoads(deps, request, { sync, hard }));
+    const receipt = await untilStopped(stop, (hard) => copyLoads(deps, request, { sync, lastDone, hard }));
     // What is not forgotten now is forgotten by the next copy.
     if (receipt) await destination.cleanUp().catch(() => {});
     if (receipt) return { status: 'succeeded', sync, receipt, already: false };
   } catch (error) {
     // Where the destination is away the next call makes the run final.
     await destination.closeRun(run).catch(() => {});
+    // Another may have done what this one was to do.
+    const isReplaced = request.once && retryClassOf(codeOf(error)) === 'fenced';
+    const meanwhile = isReplaced ? already(await destination.lastDoneLoad(sync)) : null;
+    if (meanwhile) return meanwhile;
     throw hasCode(error, 'RUN_FINAL') ? takenOver(target) : error;
   }
   const { succeeded, receipt } = await destination.closeRun(run);
@@ -111,11 +120,12 @@ async function untilStopped<T>(
 async function copyLoads(
   deps: CopyDeps,
   request: CopyOnceRequest,
-  { sync, hard }: { sync: SyncId; hard: AbortSignal },
+  { sync, hard, ...last }: { sync: SyncId; lastDone: LoadId | null | undefined; hard: AbortSignal },
 ): Promise<Receipt> {
+  let { lastDone } = last;
   const { run, spec, stop } = request;
   const patience = new Patience(request.retryForMs, stop, request.onRetry);
-  const prepare = () => prepareLoad(deps, { run, sync, syncVersion: 1, spec, signal: stop });
+  const prepare = () => prepareLoad(deps, { run, sync, syncVersion: 1, spec, lastDone, signal: stop });
   if (request.first) await dealWithUnfinished(deps.destination, request, sync);
   // Refuses before it takes over: what another copy does with another plan goes on then.
   let load: OpenLoad | null = await prepare();
@@ -132,6 +142,7 @@ async function copyLoads(
         )
       : ({ outcome: 'stale' } as const);
     if (finished.outcome === 'succeeded') return finished.receipt;
+    if (finished.outcome === 'another' && lastDone !== undefined) lastDone = now.loadId;
     // RUN_FINAL when another copy has taken over; else the load went back, or another run holds it.
     if (finished.outcome === 'stale')
       await patience.wait(new PenstockError('FENCED', 'Another attempt works on the load.'));

@@ -1,5 +1,5 @@
 /** Opens the load that a run works on, or finds the one it has to finish first. Repeatable. */
-import type { RunId, SyncId } from '../domain/ids.ts';
+import type { LoadId, RunId, SyncId } from '../domain/ids.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { Destination, LoadPlan, OpenLoad } from '../ports/destination.ts';
 import type { CursorWindow, Source } from '../ports/source.ts';
@@ -14,6 +14,8 @@ export interface PrepareRequest {
   spec: SyncSpec;
   /** Of a backfill, which leaves the cursor alone; absent: from the cursor on. */
   window?: CursorWindow | undefined;
+  /** The load that was done last as far as is known: where another one was since, none is opened (FENCED). */
+  lastDone?: LoadId | null | undefined;
   signal: AbortSignal;
 }
 
@@ -45,7 +47,8 @@ export async function prepareLoad(deps: PrepareDeps, request: PrepareRequest): P
   const partitions = await planPartitions(source, { ...request, plan, window, keyMayBeNull });
   const { onSchemaChange } = spec;
   const limits = publishLimitsOf(spec);
-  return destination.openLoad({ run, sync, plan, window, partitions, limits, onSchemaChange });
+  const { lastDone } = request;
+  return destination.openLoad({ run, sync, plan, window, partitions, limits, onSchemaChange, lastDone });
 }
 
 /** What a spec asks of its source. */

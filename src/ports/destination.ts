@@ -316,6 +316,8 @@ export interface Destination {
     limits?: PublishLimits;
     /** Default: fail. */
     onSchemaChange?: OnSchemaChange;
+    /** FENCED unless this is still the sync's newest load that is done; null: there was none. */
+    lastDone?: LoadId | null | undefined;
   }): Promise<OpenLoad>;
   /** The load by id; null when the destination does not know it (restored to an older state). FENCED when abandoned. */
   fetchLoad(load: LoadId): Promise<OpenLoad | null>;

@@ -9,6 +9,7 @@ import type { Sql } from './destination-session.ts';
 import { findColumnChange, freezeColumns, refreezeColumns } from './frozen-columns.ts';
 import {
   fetchFinished,
+  fetchLastDone,
   fetchLoadRow,
   fetchOpenLoad,
   fetchPlanBefore,
@@ -101,15 +102,18 @@ interface OpenRequest extends FindRequest {
   partitions: readonly PartitionBounds[];
   publishing: Publishing;
   onSchemaChange?: OnSchemaChange | undefined;
+  lastDone?: LoadId | null | undefined;
 }
 
-/** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*. */
+/** Opens a load, if the cursor still is where the window begins. RUN_FINAL, CURSOR_MOVED, TARGET_*; FENCED: see `lastDone`. */
 export async function insertLoad(sql: Sql, request: OpenRequest): Promise<OpenLoad> {
-  const { run, sync, plan, publishing, onSchemaChange = 'fail' } = request;
+  const { run, sync, plan, publishing, onSchemaChange = 'fail', lastDone } = request;
   await lockRun(sql, run);
   await claimCursor(sql, request);
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
   if (await hasOpenLoad(sql, sync)) throw cursorMoved();
+  if (lastDone !== undefined && ((await fetchLastDone(sql, sync))?.loadId ?? null) !== lastDone)
+    throw new PenstockError('FENCED', 'Another copy was done since this one was begun.');
   const before = await fetchPlanBefore(sql, sync, plan);
   const target = await claimTarget(sql, { sync, role: publishing.role }, { plan, before, onSchemaChange });
   const id = await insertRows(sql, request, target);

@@ -1,6 +1,10 @@
 /** `penstock copy` and `penstock verify` as processes of their own, between two databases and nothing else. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
+import { copyOnce, type CopyOnceRequest } from '../../../src/copy/copy-once.ts';
+import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
+import { newId } from '../../../src/domain/ids.ts';
+import type { Destination } from '../../../src/ports/destination.ts';
 import { createPipeRoom, rowsAsText, urlOf, type PipeRoom } from '../../support/pipe-room.ts';
 import { startPenstock, type EndedPenstock, type PenstockProcess } from '../../support/penstock-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -239,6 +243,49 @@ describe('penstock copy', () => {
     expect(await countTarget()).toBe(rows);
     expect(jsonOf(await copy(['--name', 'second', '--once']).ended)).toMatchObject({ already: false });
     expect(await countTarget()).toBe(2 * rows);
+  });
+
+  test.each([
+    ['before it has opened a load', true],
+    ['after it has found that load unfinished', false],
+  ])('with --once it does not copy again what another copy has done meanwhile, %s', async (_, isDone) => {
+    const name = `meanwhile ${isDone}`;
+    const [first, late] = [openPostgresDestination(room.destinationAccess), room.destination];
+    const request = (): CopyOnceRequest => ({
+      spec: room.sync({ query, key: ['id'], limits: { batchRows: 100 } }).spec,
+      run: newId('run'),
+      once: true,
+      retryForMs: 30_000,
+      stop: new AbortController().signal,
+      onLoad: () => {},
+      onProgress: () => {},
+      onRetry: () => {},
+    });
+    const spec = { ...request().spec, name };
+    await closeGate();
+    const earlier = copyOnce({ source: room.source, destination: first }, { ...request(), spec });
+    await untilAtGate();
+    const finishEarlier = async () => {
+      await openGate();
+      await earlier;
+    };
+    const destination: Destination = {
+      ...late,
+      findLoad: async (asked) => {
+        if (isDone) await finishEarlier();
+        return late.findLoad(asked);
+      },
+      takeOver: async (asked) => {
+        if (!isDone) await finishEarlier();
+        return late.takeOver(asked);
+      },
+    };
+    const result = await copyOnce({ source: room.source, destination }, { ...request(), spec });
+    expect(result).toMatchObject({ status: 'succeeded', already: true, receipt: { read: rows } });
+    await expectEqual();
+    const open = `select from _penstock.load where phase not in ('done', 'abandoned')`;
+    expect((await room.to.query(open)).rowCount).toBe(0);
+    await first.close();
   });
 
   test('with --once a load that was begun after the one that is done is finished', async () => {
