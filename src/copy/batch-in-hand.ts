@@ -3,7 +3,7 @@
  * When the destination refuses some of its rows, the rest of the batch is only gathered; at its end all of it is sent
  * again, in parts, until the rows that are refused are known.
  */
-import type { PartitionWriter, Refusal, Reject } from '../ports/destination.ts';
+import type { PartitionWriter, Refusal, Reject } from '../ports/partition-writer.ts';
 import type { RowSlice } from '../ports/source.ts';
 import type { BatchCutter } from './batch-cutter.ts';
 import { rowUnits, type RowsOfBatch } from './row-units.ts';

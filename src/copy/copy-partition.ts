@@ -7,7 +7,8 @@
  */
 import { codeOf, PenstockError, retryClassOf, type ErrorCode } from '../domain/errors.ts';
 import type { LoadId, RunId } from '../domain/ids.ts';
-import type { Destination, OpenLoad, PartitionWriter } from '../ports/destination.ts';
+import type { Destination, OpenLoad } from '../ports/destination.ts';
+import type { PartitionWriter } from '../ports/partition-writer.ts';
 import type { RowSlice, Source, SourceRead } from '../ports/source.ts';
 import { BatchInHand } from './batch-in-hand.ts';
 import { createCutter, type BatchCutter } from './batch-cutter.ts';

@@ -1,5 +1,5 @@
 /** A batch that is sent in parts, each in a savepoint: what is refused of it leaves no trace, and the rest stays. */
-import type { BatchCounts, Refusal } from '../../ports/destination.ts';
+import type { BatchCounts, Refusal } from '../../ports/partition-writer.ts';
 import type { CopyIn } from './copy-in.ts';
 import { noCounts } from './modes/mode.ts';
 import { refusalOf } from './refusal.ts';

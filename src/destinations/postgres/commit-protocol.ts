@@ -45,7 +45,7 @@
  *  abandonLoad  (load.ts)      planned, loading → abandoned; clears the leases.
  */
 import { PenstockError } from '../../domain/errors.ts';
-import type { BatchCounts, BatchEnd, Checkpoint, LeaseRequest } from '../../ports/destination.ts';
+import type { BatchCounts, BatchEnd, Checkpoint, LeaseRequest } from '../../ports/partition-writer.ts';
 import { literal, textArray } from '../../postgres-client/quote.ts';
 import { columnsState } from './target-columns.ts';
 import { beginStatement, type DestinationContext } from './destination-session.ts';

@@ -1,6 +1,6 @@
 /** Takes the lease of a partition for an attempt (`takeLease` of the protocol). */
 import { PenstockError } from '../../domain/errors.ts';
-import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/destination.ts';
+import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/partition-writer.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
 import { inTransaction, type DestinationContext, type Sql } from './destination-session.ts';
 import { fetchLoadRow, type LoadRow } from './load-row.ts';

@@ -10,7 +10,7 @@ import type {
   PartitionWriter,
   Refusal,
   Reject,
-} from '../../ports/destination.ts';
+} from '../../ports/partition-writer.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
 import { destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident, identList } from '../../postgres-client/quote.ts';

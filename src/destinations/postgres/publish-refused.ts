@@ -3,7 +3,7 @@
  * is published and no row is rejected, since which of those that contradict each other would have to go is nobody's to pick.
  */
 import { PenstockError } from '../../domain/errors.ts';
-import type { Refusal } from '../../ports/destination.ts';
+import type { Refusal } from '../../ports/partition-writer.ts';
 import type { Sql } from './destination-session.ts';
 import type { LoadRow } from './load-row.ts';
 import { insertRejects } from './rejects.ts';

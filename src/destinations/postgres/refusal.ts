@@ -1,5 +1,5 @@
 /** Rows that the target refuses: SQLSTATE classes 22 (a value that it cannot hold) and 23 (a constraint). */
-import type { Refusal } from '../../ports/destination.ts';
+import type { Refusal } from '../../ports/partition-writer.ts';
 import { sqlstateOf } from '../../postgres-client/driver-errors.ts';
 import { isOfOurTables, placeInCopy, type ServerError } from './classify-error.ts';
 

@@ -1,5 +1,5 @@
 /** What is committed of a partition, or of a whole load. */
-import type { PartitionTotals } from '../../ports/destination.ts';
+import type { PartitionTotals } from '../../ports/partition-writer.ts';
 import { asNumbers } from '../../postgres-client/query.ts';
 import type { SqlRows } from './destination-session.ts';
 

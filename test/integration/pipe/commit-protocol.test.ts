@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
-import type { OpenLoad, PartitionWriter } from '../../../src/ports/destination.ts';
+import type { OpenLoad } from '../../../src/ports/destination.ts';
+import type { PartitionWriter } from '../../../src/ports/partition-writer.ts';
 import { openCheckThenInsert } from '../../support/check-then-insert.ts';
 import {
   createPipeRoom,

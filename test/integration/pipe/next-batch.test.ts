@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
-import type { OpenLoad, PartitionWriter } from '../../../src/ports/destination.ts';
+import type { OpenLoad } from '../../../src/ports/destination.ts';
+import type { PartitionWriter } from '../../../src/ports/partition-writer.ts';
 import { createPipeRoom, nextEpoch, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';

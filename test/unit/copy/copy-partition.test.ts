@@ -3,13 +3,8 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPartition, type CopyRequest } from '../../../src/copy/copy-partition.ts';
 import { PenstockError, type ErrorCode } from '../../../src/domain/errors.ts';
 import { newId } from '../../../src/domain/ids.ts';
-import type {
-  BatchEnd,
-  Destination,
-  LoadPlan,
-  OpenLoad,
-  PartitionWriter,
-} from '../../../src/ports/destination.ts';
+import type { Destination, LoadPlan, OpenLoad } from '../../../src/ports/destination.ts';
+import type { BatchEnd, PartitionWriter } from '../../../src/ports/partition-writer.ts';
 import type { Source } from '../../../src/ports/source.ts';
 import { createFakeSource } from '../../support/fake-source.ts';
 

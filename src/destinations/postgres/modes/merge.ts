@@ -10,7 +10,8 @@
  */
 import type { Client } from 'pg';
 import { isCollatable, isExact } from '../../../copy/exact-types.ts';
-import type { BatchCounts, LoadPlan } from '../../../ports/destination.ts';
+import type { LoadPlan } from '../../../ports/destination.ts';
+import type { BatchCounts } from '../../../ports/partition-writer.ts';
 import { ident, identList } from '../../../postgres-client/quote.ts';
 import { asNumbers, runAll } from '../../../postgres-client/query.ts';
 import type { SameKey } from '../key-index.ts';
