@@ -1,5 +1,5 @@
 /**
- * Makes a load done (`finishLoad` of the commit protocol): proves that it is complete, publishes it as its mode does, moves the
+ * Makes a load done (`finishLoad` of the protocol): proves that it is complete, publishes it as its mode does, moves the
  * cursor, stores the receipt. A mode that publishes in several transactions is called again until the load is done.
  */
 import { setTimeout as delay } from 'node:timers/promises';

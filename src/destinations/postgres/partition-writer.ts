@@ -27,22 +27,16 @@ import {
   stopUnlessHeld,
 } from './commit-protocol.ts';
 import { CopyIn } from './copy-in.ts';
-import {
-  inTransaction,
-  takeConnection,
-  type DestinationContext,
-  type SqlRows,
-} from './destination-session.ts';
+import { takeConnection, type DestinationContext, type SqlRows } from './destination-session.ts';
+import { explainWriteError } from './explain-write-error.ts';
 import { fetchSameKey } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { refusalOf } from './refusal.ts';
 import { insertRejects, lockRejected, tooManyRejects } from './rejects.ts';
-import { requireTarget } from './require-target.ts';
 import { writtenColumns } from './scoped.ts';
 import { fetchTargetColumns, maySwallowRows, nameUnwritten } from './target-columns.ts';
-import { findHolder, targetLocked } from './target-locked.ts';
 import { qualifiedName, rowsSwallowed } from './target-name.ts';
 
 /**
@@ -323,29 +317,8 @@ class Writer implements PartitionWriter {
     try {
       return await work();
     } catch (error) {
-      const classified = classifyDestinationError(error, this.#doing);
-      // Bytes meant for other columns are refused like bad rows, or by the checkpoint.
-      if (['TARGET_CHANGED', 'TARGET_MISMATCH', 'VALUE_REFUSED'].includes(classified.code))
-        await this.#requireTarget();
-      throw (classified.meta?.['sqlstate'] === '55P03' && (await this.#findLocker())) || classified;
+      const { context, taken } = this.#parts;
+      throw await explainWriteError(context, taken.load, this.#doing, error);
     }
-  }
-
-  /** Who keeps the target from being written, if that can be told. Asked on another connection. */
-  async #findLocker(): Promise<PenstockError | undefined> {
-    const { context, taken } = this.#parts;
-    const { id, plan } = taken.load;
-    const asker = { isWriting: true, load: id };
-    const asking = inTransaction(context, 'Looking at the target', (sql) =>
-      findHolder(sql, plan.target, asker),
-    );
-    const holder = await asking.catch(() => undefined);
-    return holder && targetLocked(plan.target, 'written', holder);
-  }
-
-  /** Asked on another connection. */
-  #requireTarget(): Promise<void> {
-    const { context, taken } = this.#parts;
-    return inTransaction(context, 'Looking at the target', (sql) => requireTarget(sql, taken.load));
   }
 }
