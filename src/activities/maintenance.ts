@@ -129,7 +129,7 @@ async function atDestination(
   const timer = setTimeout(() => overdue.abort(new Error('the destination took too long')), destinationMs);
   const signal = AbortSignal.any([Context.current().cancellationSignal, drain, overdue.signal]);
   try {
-    const destination = openDestination({ ...(await store.openDestination(id)), signal });
+    const destination = openDestination({ ...(await store.fetchAccess(id)), signal });
     try {
       return (await destination.wasUsed()) ? await work({ destination, id, store, signal }) : { tally: {} };
     } finally {

@@ -18,9 +18,9 @@ export interface BackfillRange {
 
 export const mostParts = 10_000;
 
-const refuse = (message: string, member: keyof BackfillRange): never => {
+function refuse(message: string, member: keyof BackfillRange): never {
   throw new PenstockError('BAD_REQUEST', message, { pointer: `/${member}` });
-};
+}
 
 /** NOT_BACKFILLABLE for a sync that cannot read a stretch again without harm. */
 export function checkBackfillable({ mode, cursor }: Pick<SyncSpec, 'mode' | 'cursor'>): void {
@@ -62,7 +62,7 @@ function scaleOf(range: BackfillRange, every: string): Scale {
   return {
     from: timeOf(range, 'from'),
     to: timeOf(range, 'to'),
-    step: BigInt(stepMs!),
+    step: BigInt(stepMs),
     write: (ms) => new Date(Number(ms)).toISOString(),
   };
 }

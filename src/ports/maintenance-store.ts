@@ -16,7 +16,7 @@ export interface MaintenanceStore {
   /** Connections that some version of a sync writes through, in order of their ids; a bounded number. */
   listDestinations(after: string): Promise<ConnectionId[]>;
   /** The connection with its password, in the operator's own right. NOT_FOUND; CONFIG when the password does not open. */
-  openDestination(id: ConnectionId): Promise<ConnectionAccess>;
+  fetchAccess(id: ConnectionId): Promise<ConnectionAccess>;
   /** Of these runs, those that have been final for a while. */
   listEnded(runs: readonly RunId[]): Promise<RunId[]>;
   /** Runs of the last days through this destination, as their rows have them; a bounded number, newest first. */

@@ -120,7 +120,10 @@ export interface DueIndex {
 
 /** Who may start. */
 export interface AdmissionIndex {
-  /** Gives places to waiting runs, at most `cap` in all, and as many as tenants and connections may have; nothing before the places of running work are counted. */
+  /**
+   * Gives places to waiting runs, at most `cap` in all, and as many as tenants and connections may have; nothing before the
+   * places of running work are counted.
+   */
   admit(how: { limit: number; cap: number }): Promise<Admission>;
   /** Ends the tickets of runs that were started; they keep their places. */
   confirmStarts(tickets: readonly Ticket[]): Promise<void>;

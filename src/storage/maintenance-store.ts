@@ -1,4 +1,4 @@
-/** The control database as maintenance sees it (src/ports/maintenance-store.ts): the engine's role, one transaction a method. */
+/** The control database as maintenance sees it (src/ports/maintenance-store.ts): one transaction of the engine's role each. */
 import type { Pool } from 'pg';
 import type { ConnectionId, RunId } from '../domain/ids.ts';
 import type { BrokenInvariant, MaintenanceJob, Tally } from '../domain/maintenance.ts';
@@ -17,7 +17,7 @@ export const createMaintenanceStore = (pool: Pool, secretBox: SecretBox): Mainte
   forgetLogs: () => asEngine(pool, forgetLogs),
   forgetRuns: (afterSync) => asEngine(pool, (tx) => forgetRuns(tx, afterSync)),
   listDestinations: (after) => asEngine(pool, (tx) => listDestinations(tx, after)),
-  openDestination: (id) => fetchConnectionAccess(pool, secretBox, id),
+  fetchAccess: (id) => fetchConnectionAccess(pool, secretBox, id),
   listEnded: (runs) => asEngine(pool, (tx) => listEnded(tx, runs)),
   listReceipts: (destination) => asEngine(pool, (tx) => listReceipts(tx, destination)),
   listStill: () => asEngine(pool, listStill),

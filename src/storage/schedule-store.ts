@@ -1,4 +1,4 @@
-/** The control database as the dispatcher sees it (src/ports/schedule-store.ts): one transaction of the engine's role a method. */
+/** The control database as the dispatcher sees it (src/ports/schedule-store.ts): one transaction of the engine's role each. */
 import type { Pool } from 'pg';
 import type { SyncId } from '../domain/ids.ts';
 import type { RefillStore, ScheduleStore, Settlement, SweepStore } from '../ports/schedule-store.ts';

@@ -35,9 +35,10 @@ export async function resolveUpstream(
   const upstream = rows[0]?.id;
   if (upstream === undefined)
     throw new PenstockError('BAD_REQUEST', `there is no sync ${ref} of this tenant`, { pointer });
-  if (await isAfter(tx, id, upstream)) return { after: { sync: upstream, when } };
-  await refuseLongWay(tx, id, upstream);
-  await refuseCrowd(tx, ref, upstream);
+  if (!(await isAfter(tx, id, upstream))) {
+    await refuseLongWay(tx, id, upstream);
+    await refuseCrowd(tx, ref, upstream);
+  }
   return { after: { sync: upstream, when } };
 }
 

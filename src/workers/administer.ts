@@ -1,4 +1,4 @@
-/** Short work on the control database for the command line: its schema, and the first key into its API. */
+/** Short work for the command line: the control database's schema, the first key into its API, Temporal's namespace. */
 import type { Connection } from '@temporalio/client';
 import { Pool } from 'pg';
 import type { ApiKeyRole } from '../domain/access.ts';
@@ -29,7 +29,8 @@ export async function createOperatorKey(
 
 /**
  * Prepares the Temporal namespace for runs: its search attributes. Workers do the same when they start, so a server that does
- * not answer is no error. @throws PenstockError CONFIG when one of them is there with another type
+ * not answer is no error.
+ * @throws PenstockError CONFIG when one of them is there with another type
  */
 export async function prepareTemporal(config: TemporalConfig): Promise<'prepared' | 'unreachable'> {
   const { connectClient } = await import('./temporal/connect-client.ts');

@@ -27,13 +27,14 @@ export const command: Command = {
 function ask(input: CommandInput): Promise<BackfillAnswer> {
   const { client, tenantId } = connectClient(input);
   const { options, args } = input;
-  const [sync, from, to, id] = [args[0], ...['from', 'to', 'id'].map((name) => textOf(options[name]))];
+  const [sync, id] = [args[0], textOf(options['id'])];
   if ((sync === undefined) === (id === undefined))
     throw new PenstockError('CONFIG', 'say either a sync, with --from and --to, or --id');
   if (id !== undefined)
     return options['cancel'] === true
       ? client.backfills.cancel(id, { tenantId })
       : client.backfills.fetch(id, { tenantId });
+  const [from, to] = [textOf(options['from']), textOf(options['to'])];
   if (from === undefined || to === undefined || options['cancel'] === true)
     throw new PenstockError('CONFIG', 'a backfill of a sync needs --from and --to; --cancel goes with --id');
   const [every, requestKey] = [textOf(options['every']), textOf(options['requestKey'])];

@@ -1,4 +1,4 @@
-/** `penstock migrate`: brings the control database to this version's schema, and the Temporal namespace to its search attributes. */
+/** `penstock migrate`: gives the control database this version's schema, and the Temporal namespace its search attributes. */
 import { loadConfig } from '../../config/load-config.ts';
 import type { Command } from '../command.ts';
 

@@ -43,7 +43,7 @@ beforeAll(async () => {
       return step(after);
     },
     listDestinations: async (after) => [...destinations.keys()].filter((id) => id > after),
-    openDestination: async (id) => ({ connectionId: id as string }) as ConnectionAccess,
+    fetchAccess: async (id) => ({ connectionId: id as string }) as ConnectionAccess,
     listEnded: async () => [],
     listReceipts: async () => [],
     listStill: async () => [],
