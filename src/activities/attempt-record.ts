@@ -1,13 +1,20 @@
 /**
- * The row of one attempt in the control database, and its rate. The copying does not depend on it: while the control
- * database is away, rows go on flowing and the numbers follow later.
+ * The row of one attempt in the control database, and its pace. The copying does not depend on it: while the control
+ * database is away, rows go on flowing and the numbers follow later. Only where the source's read rate is limited the rows
+ * wait, once the attempt's share of it has lapsed.
  */
+import { ReadPace } from '../copy/read-pace.ts';
 import { hasCode } from '../domain/errors.ts';
+import type { ReadRate } from '../domain/read-rate.ts';
 import type { AttemptEnd, AttemptKey, RunStore } from '../ports/run-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CopyHeartbeat, Counts } from './contract.ts';
 
 export interface AttemptRecord {
+  /** Before it reads. */
+  begin(worker: string): Promise<void>;
+  /** Kept to what the reports say. */
+  readonly pace: ReadPace;
   /** Where the partition stands, all attempts together; the first call says where this one began. */
   note(total: Counts): void;
   /** Where the partition stands; undefined before anything is known. */
@@ -18,7 +25,7 @@ export interface AttemptRecord {
   readonly lastBatchAt: string | undefined;
   /** For the heartbeat. */
   describe(): CopyHeartbeat | undefined;
-  /** Reports what has changed; called every second. */
+  /** Reports what has changed, and renews its share; called every second. */
   report(): void;
   end(end: AttemptEnd): Promise<void>;
 }
@@ -26,16 +33,18 @@ export interface AttemptRecord {
 /** An attempt without news reports this often all the same: a run that does not move is looked into. */
 const aliveEveryMs = 15_000;
 
-type Store = Pick<RunStore, 'reportAttempt' | 'endAttempt'>;
+type Store = Pick<RunStore, 'beginAttempt' | 'reportAttempt' | 'endAttempt'>;
 
-/** Follows an attempt that has begun. */
+/** Follows an attempt. */
 export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): AttemptRecord {
   const startedMs = Date.now();
   let first: Counts | undefined;
   let total: Counts | undefined;
   let lastBatchAt: string | undefined;
   let reported = { batches: 0, atMs: startedMs };
-  let reporting = false;
+  /** Nothing is reported of an attempt that has not begun, and one thing at a time. */
+  let isReporting = true;
+  const pace = new ReadPace();
 
   const committed = (): Counts => ({
     rows: (total?.rows ?? 0) - (first?.rows ?? 0),
@@ -48,19 +57,29 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
     logger.warn({ err, run: key.runId, partition: key.partition }, 'an attempt is not recorded for now');
   };
 
+  const renewing = async (ask: () => Promise<ReadRate | null>): Promise<void> => {
+    const askedAtMs = performance.now();
+    pace.renew(await ask(), askedAtMs, performance.now());
+  };
+
   const report = async (counts: Counts): Promise<void> => {
-    reporting = true;
+    isReporting = true;
     try {
-      await runs.reportAttempt(key, counts);
+      await renewing(() => runs.reportAttempt(key, counts, pace.share));
       reported = { batches: counts.batches, atMs: Date.now() };
     } catch (err) {
       unrecorded(err);
     } finally {
-      reporting = false;
+      isReporting = false;
     }
   };
 
   return {
+    begin: async (worker) => {
+      await renewing(() => runs.beginAttempt({ ...key, worker }));
+      isReporting = false;
+    },
+    pace,
     get total() {
       return total;
     },
@@ -83,8 +102,9 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
       },
     report: () => {
       const counts = committed();
-      const due = counts.batches > reported.batches || Date.now() - reported.atMs >= aliveEveryMs;
-      if (due && !reporting) void report(counts);
+      const silentMs = Date.now() - reported.atMs;
+      const due = counts.batches > reported.batches || pace.share !== null || silentMs >= aliveEveryMs;
+      if (due && !isReporting) void report(counts);
     },
     end: (end) => runs.endAttempt(key, end).catch(unrecorded),
   };

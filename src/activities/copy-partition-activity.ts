@@ -36,7 +36,7 @@ export async function copyPartitionActivity(deps: ActivityDeps, input: CopyInput
   try {
     const work = await deps.runs.fetchWork(key.runId);
     if (isFinal(work.status)) return { outcome: 'fenced', ...nothing };
-    await deps.runs.beginAttempt({ ...key, worker: deps.workerName });
+    await attempt.begin(deps.workerName);
     const result = await copy(deps, { input, epoch: key.epoch, work, attempt, stop });
     await attempt.end(endOf(result));
     if (result.outcome === 'yielded' && stop.isPausedByOperator()) throw context.cancellationSignal.reason;
@@ -72,6 +72,7 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
         partition: input.partition,
         epoch,
         ...attemptLimits(work.spec, input.turn),
+        pace: attempt.pace,
         signal,
         drain: () => stop.isStopping(),
         onProgress: (total) => attempt.note(total),

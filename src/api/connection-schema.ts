@@ -57,6 +57,8 @@ export const connection = z
     tls: z.object({ mode: z.enum(['disable', 'require', 'verify-full']), ca: z.string().optional() }),
     maxRuns: z.int(),
     startsPerMinute: z.int().nullable(),
+    rowsPerSecond: z.int().nullable(),
+    bytesPerSecond: z.int().nullable(),
     coolUntil: timestamp.nullable(),
     createdAt: timestamp,
     updatedAt: timestamp,
@@ -73,6 +75,22 @@ const limits = {
     .max(60_000)
     .nullable()
     .describe('How many such runs may start a minute, evenly spread; null, the default: any number.'),
+  rowsPerSecond: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .nullable()
+    .describe(
+      'How many rows a second are read from it, by all runs together; null, the default: any number.',
+    ),
+  bytesPerSecond: z
+    .int()
+    .min(1_024)
+    .max(1_000_000_000_000)
+    .nullable()
+    .describe(
+      'How many bytes of rows a second, as COPY encodes them, all runs together; null, the default: any number.',
+    ),
 };
 
 export const newConnection = z
@@ -84,8 +102,7 @@ export const newConnection = z
     port: settings.port.optional().describe('The usual one of the kind by default.'),
     tls: tls.default({ mode: 'verify-full' }),
     password,
-    maxRuns: limits.maxRuns.optional(),
-    startsPerMinute: limits.startsPerMinute.optional(),
+    ...z.object(limits).partial().shape,
   })
   .meta({ id: 'NewConnection' });
 

@@ -26,6 +26,12 @@ export const receipt = z
       'Final numbers: read = inserted + updated + unchanged + deduplicated + rejected + tombstones.',
   });
 
+/** Of a connection, or what somebody has of it. */
+const readRate = z.object({
+  rowsPerSecond: z.number().nullable().describe('null: any number.'),
+  bytesPerSecond: z.number().nullable().describe('Of rows, as COPY encodes them; null: any number.'),
+});
+
 const runError = z.object({ code: z.string(), message: z.string().nullable(), cure: z.string() });
 
 export const run = z
@@ -93,6 +99,15 @@ export const explanation = z
         }),
       )
       .describe('Runs of yours that have what it waits for, at most 20.'),
+    pace: z
+      .object({
+        connection: z.string().describe('The name of its source.'),
+        limit: readRate,
+        attempts: z.int().describe('How many share it, a partition each; of runs that you may see.'),
+        share: readRate.describe('What this run has of it.'),
+      })
+      .nullable()
+      .describe('How fast it may read now, where its source’s read rate is limited.'),
   })
   .meta({ id: 'RunExplanation' });
 
@@ -156,6 +171,9 @@ export const runAttempt = z
     rows: count,
     bytes: count,
     batches: count,
+    share: readRate
+      .nullable()
+      .describe('What it may read of its source’s rate, or last might; null: there is no limit.'),
     error: runError.nullable(),
   })
   .meta({ id: 'RunAttempt', description: 'One attempt at a partition of a run, with what it committed.' });

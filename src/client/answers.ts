@@ -13,6 +13,7 @@ import type {
   SlotOutcome,
   WaitingReason,
 } from '../domain/run-states.ts';
+import type { ReadRate } from '../domain/read-rate.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 
 /** ISO 8601, UTC. */
@@ -71,6 +72,8 @@ export interface ConnectionAnswer {
   tls: { mode: 'disable' | 'require' | 'verify-full'; ca?: string | undefined };
   maxRuns: number;
   startsPerMinute: number | null;
+  rowsPerSecond: number | null;
+  bytesPerSecond: number | null;
   coolUntil: Timestamp | null;
   createdAt: Timestamp;
   updatedAt: Timestamp;
@@ -193,6 +196,8 @@ export interface RunAttemptAnswer {
   rows: number;
   bytes: number;
   batches: number;
+  /** What it may read of its source's rate, or last might; null: any number. */
+  share: ReadRate | null;
   error: { code: string; message: string | null; cure: string } | null;
 }
 
@@ -227,4 +232,6 @@ export interface RunExplanationAnswer {
   position: number | null;
   places: { held: number; cap: number } | null;
   holders: { runId: string; syncName: string; status: RunStatus; startedAt: Timestamp | null }[];
+  /** How fast it may read now; null: it reads nothing, or at any rate. */
+  pace: { connection: string; limit: ReadRate; attempts: number; share: ReadRate } | null;
 }

@@ -46,6 +46,8 @@ export interface ConnectionInput extends Whose {
   readonly tls?: { readonly mode: 'disable' | 'require' | 'verify-full'; readonly ca?: string };
   readonly maxRuns?: number;
   readonly startsPerMinute?: number | null;
+  readonly rowsPerSecond?: number | null;
+  readonly bytesPerSecond?: number | null;
 }
 /** Absent members are as they were, or usual. */
 export interface TenantChange {

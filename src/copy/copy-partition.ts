@@ -12,7 +12,9 @@ import type { PartitionWriter } from '../ports/partition-writer.ts';
 import type { RowSlice, Source, SourceRead } from '../ports/source.ts';
 import { BatchInHand } from './batch-in-hand.ts';
 import { createCutter, type BatchCutter } from './batch-cutter.ts';
+import { paceRead } from './pace-read.ts';
 import { takesNullKeys } from './plan-partitions.ts';
+import type { ReadPace } from './read-pace.ts';
 
 /** What ends a batch, whichever comes first; and how many rows a load may reject. */
 export interface BatchLimits {
@@ -42,6 +44,8 @@ export interface CopyRequest {
   /** A source statement that has brought a batch gives way to another one after this long: its snapshot holds up vacuum. */
   readAnewAfterMs: number;
   rowTimeoutMs: number;
+  /** Absent: as fast as the source gives. */
+  pace?: ReadPace | undefined;
   /** Cancellation: the open batch is rolled back (a commit under way is unknown), the signal's reason is thrown. */
   signal: AbortSignal;
   /** Asked between rows and while waiting: true ends the attempt after the batch in hand is committed. */
@@ -110,6 +114,7 @@ async function attempt(
       read = undefined;
       signal.throwIfAborted();
       read = await source.read(readRequest(load, writer, request));
+      if (request.pace) read = paceRead(read, { pace: request.pace, format: load.plan.format, signal });
       const end = await copyRows({ read, load, writer, request, done, isLate });
       if (end === 'yielded' && (request.drain() || isLate())) return 'yielded';
     }
@@ -183,6 +188,8 @@ const readRequest = (load: OpenLoad, writer: PartitionWriter, request: CopyReque
   cursor: load.plan.cursor,
   window: load.window,
   rowTimeoutMs: request.rowTimeoutMs,
+  // What waits for its turn leaves the worker's memory to others.
+  readsAhead: !request.pace?.share,
   signal: request.signal,
 });
 

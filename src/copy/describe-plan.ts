@@ -1,4 +1,5 @@
 /** A plan in words: how it is read, what the key is good for, and how each column travels. */
+import { describeRate, type ReadRate } from '../domain/read-rate.ts';
 import type { PlannedColumn, PlannedKey, PlannedRead } from '../domain/sync-plan.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import { writeModes } from '../domain/write-modes.ts';
@@ -22,6 +23,17 @@ export function describeRead(probe: QueryProbe, plan: LoadPlan): PlannedRead {
     estimatedRows: probe.estimatedRows,
     sorts: order.length > 0 && probe.sortsForKey,
   };
+}
+
+/** That the source may not be read at any rate, and how long that takes where it can be told. */
+export function describePace(
+  { connection, limit }: { connection: string; limit: ReadRate },
+  read: Pick<PlannedRead, 'estimatedRows'> | null,
+): string {
+  const seconds = (read?.estimatedRows ?? 0) / (limit.rowsPerSecond ?? Infinity);
+  const duration =
+    seconds < 60 ? '' : ` As many rows as are expected take ${Math.ceil(seconds / 60)} minutes or longer.`;
+  return `The connection ${connection} is read at ${describeRate(limit)}, by all runs together.${duration}`;
 }
 
 /** Null without a key. */

@@ -1,11 +1,12 @@
 /** Connections: linked databases. Settings are versioned and readable; the password is sealed and never comes back. */
 import type { ConnectionKind } from '../domain/connection-kinds.ts';
+import type { ReadRate } from '../domain/read-rate.ts';
 import type { ConnectionId, TenantId } from '../domain/ids.ts';
 import type { TargetScope } from '../domain/target-scope-spec.ts';
 import type { ConnectionSettings } from './connection.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
 
-export interface Connection extends ConnectionSettings {
+export interface Connection extends ConnectionSettings, ReadRate {
   id: ConnectionId;
   /** null: the operator's, usable by the tenants that it is granted to. */
   tenantId: TenantId | null;
@@ -29,6 +30,8 @@ export interface NewConnection extends ConnectionSettings {
   password: string;
   maxRuns?: number | undefined;
   startsPerMinute?: number | null | undefined;
+  rowsPerSecond?: number | null | undefined;
+  bytesPerSecond?: number | null | undefined;
 }
 
 /** Members that are absent stay as they are. */
@@ -53,7 +56,7 @@ export interface ConnectionStore {
   /** By id or name; a tenant also finds what it was granted. NOT_FOUND. */
   fetch(scope: Scope, ref: string): Promise<Connection>;
   list(scope: Scope, page: PageRequest): Promise<Page<Connection>>;
-  /** Makes a new version, unless only name, password or limits change; limits hold for the next start. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
+  /** Makes a new version, unless only name, password or limits change; limits hold for the next start, read rates from the next report of each attempt. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
   update(
     scope: Scope,
     ref: string,

@@ -1,6 +1,7 @@
 /** Runs as users see and steer them. Status changes are the guarded ones of src/domain/run-states.ts. */
 import type { ErrorCode } from '../domain/errors.ts';
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { ReadRate } from '../domain/read-rate.ts';
 import type { AttemptOutcome, Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
 import type { TriggerPlan } from '../domain/trigger.ts';
 import type { RunStep } from './run-store.ts';
@@ -81,6 +82,8 @@ export interface RunAttempt {
   rows: number;
   bytes: number;
   batches: number;
+  /** What it may read of its source's rate, or last might; null: any number. */
+  share: ReadRate | null;
   error: { code: ErrorCode; message: string | null } | null;
 }
 

@@ -1,6 +1,7 @@
 /** The control database as the activities of a run see it: one run, its frozen spec, its changes of status. */
 import type { Failure } from '../domain/describe-error.ts';
 import type { LoadId, RunId, SyncId, TenantId } from '../domain/ids.ts';
+import type { ReadRate } from '../domain/read-rate.ts';
 import type { AttemptOutcome, Receipt, RunOrigin, RunStatus } from '../domain/run-states.ts';
 import type { SyncSpec } from '../domain/sync-spec.ts';
 import type { ConnectionAccess } from './connection.ts';
@@ -69,7 +70,9 @@ export interface RunStore {
   note(runId: RunId, kind: `run.${string}`, data: Readonly<Record<string, unknown>>): Promise<void>;
   /** Shows that the step has failed and is tried again; attempts at partitions show it by their ends. */
   noteRetry(runId: RunId, step: RunStep, failure: Failure): Promise<void>;
-  beginAttempt(attempt: AttemptKey & { worker: string }): Promise<void>;
-  reportAttempt(attempt: AttemptKey, counts: AttemptCounts): Promise<void>;
+  /** Records an attempt, before it reads. Its share of the source's read rate; null: it may read at any rate. */
+  beginAttempt(attempt: AttemptKey & { worker: string }): Promise<ReadRate | null>;
+  /** Records how far the attempt is, and renews the share that it reads by until it hears of another: its share from then on. */
+  reportAttempt(attempt: AttemptKey, counts: AttemptCounts, inUse: ReadRate | null): Promise<ReadRate | null>;
   endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;
 }

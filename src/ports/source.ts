@@ -140,6 +140,8 @@ export interface ReadRequest {
   window: CursorWindow;
   /** Fails with SOURCE_STALLED when rows have begun to come and then none came for so long. */
   rowTimeoutMs: number;
+  /** Whether to read on while the pipe is busy; by default, yes. Otherwise a slice is kept ready, no more. */
+  readsAhead?: boolean;
   signal: AbortSignal;
 }
 

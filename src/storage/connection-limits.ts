@@ -12,6 +12,8 @@ export const connectionLimitColumns = `c.id as "connectionId", c.limits_version 
 export interface LimitsChange {
   readonly maxRuns?: number | undefined;
   readonly startsPerMinute?: number | null | undefined;
+  readonly rowsPerSecond?: number | null | undefined;
+  readonly bytesPerSecond?: number | null | undefined;
   readonly coolUntil?: string | null | undefined;
 }
 
@@ -19,23 +21,20 @@ export interface LimitsChange {
 export async function updateLimits(
   tx: Tx,
   connectionId: string,
-  { maxRuns, startsPerMinute, coolUntil }: LimitsChange,
+  { maxRuns, ...others }: LimitsChange,
 ): Promise<ConnectionLimits[]> {
-  if (maxRuns === undefined && startsPerMinute === undefined && coolUntil === undefined) return [];
+  const { startsPerMinute, rowsPerSecond, bytesPerSecond, coolUntil } = others;
+  const nullable = [startsPerMinute, rowsPerSecond, bytesPerSecond, coolUntil];
+  if (maxRuns === undefined && nullable.every((limit) => limit === undefined)) return [];
   const { rows } = await tx.query<ConnectionLimits>(
     `update penstock.connection c
      set limits_version = limits_version + 1, max_runs = coalesce($2, max_runs),
        starts_per_minute = case when $3 then $4 else starts_per_minute end,
-       cool_until = case when $5 then $6::timestamptz else cool_until end
+       rows_per_second = case when $5 then $6 else rows_per_second end,
+       bytes_per_second = case when $7 then $8 else bytes_per_second end,
+       cool_until = case when $9 then $10::timestamptz else cool_until end
      where id = $1 returning ${connectionLimitColumns}`,
-    [
-      connectionId,
-      maxRuns ?? null,
-      startsPerMinute !== undefined,
-      startsPerMinute ?? null,
-      coolUntil !== undefined,
-      coolUntil ?? null,
-    ],
+    [connectionId, maxRuns ?? null, ...nullable.flatMap((limit) => [limit !== undefined, limit ?? null])],
   );
   return rows;
 }

@@ -16,6 +16,8 @@ interface ConnectionRow {
   version: number;
   maxRuns: number;
   startsPerMinute: number | null;
+  rowsPerSecond: number | null;
+  bytesPerSecond: number | null;
   coolUntil: string | null;
   createdAt: string;
   updatedAt: string;
@@ -24,6 +26,7 @@ interface ConnectionRow {
 
 const selection = `c.id, c.tenant_id as "tenantId", c.name, c.kind, c.version,
   c.max_runs as "maxRuns", c.starts_per_minute as "startsPerMinute",
+  c.rows_per_second as "rowsPerSecond", c.bytes_per_second::float8 as "bytesPerSecond",
   case when c.cool_until > clock_timestamp() then ${isoOf('c.cool_until')} end as "coolUntil",
   ${isoOf('c.created_at')} as "createdAt", ${isoOf('c.updated_at')} as "updatedAt", v.settings
   from penstock.connection c

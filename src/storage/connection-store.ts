@@ -128,8 +128,8 @@ async function updateConnection(
   const before = await lockConnection(tx, scope, ref);
   const { id, tenantId } = before;
   checkVersion(`connection ${before.name}`, before.version, ifVersion);
-  const { password, maxRuns, startsPerMinute, coolUntil, ...rest } = change;
-  const limits = { maxRuns, startsPerMinute, coolUntil };
+  const { password, maxRuns, startsPerMinute, rowsPerSecond, bytesPerSecond, coolUntil, ...rest } = change;
+  const limits = { maxRuns, startsPerMinute, rowsPerSecond, bytesPerSecond, coolUntil };
   const after = { ...before, ...withoutUndefined(rest) };
   const moved = changedMembers(settingsOf(before), settingsOf(after));
   checkPasswordComesAlong(moved, password);

@@ -66,6 +66,8 @@ export async function listAttempts(tx: Tx, runId: RunId, page: PageRequest): Pro
   const { rows } = await tx.query<RunAttempt>(
     `select partition, epoch::text, worker, ${isoOf('started_at')} as "startedAt", ${isoOf('ended_at')} as "endedAt",
        outcome, rows::float8, bytes::float8, batches,
+       case when paced_by is not null
+         then json_build_object('rowsPerSecond', rows_share, 'bytesPerSecond', bytes_share) end as share,
        case when error_code is not null
          then json_build_object('code', error_code, 'message', error_message) end as error
      from penstock.run_attempt a

@@ -8,6 +8,7 @@ import type { PlaceHolder, RunExplainer } from '../ports/run-explainer.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { WaitingIndex } from '../ports/schedule-index.ts';
 import { inScope } from './in-scope.ts';
+import { fetchPace } from './read-share.ts';
 import { holdsPlace, isBlocked, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
@@ -40,13 +41,14 @@ export function createRunExplainer({ pool, index, starter }: ExplainerDeps): Run
         engineState(),
       ]);
       const { inMs, ...explanation } = explainRun(run, waiting, engine);
-      return {
+      return inScope(pool, scope, async (tx) => ({
         runId: run.runId,
         status: run.status,
         ...explanation,
         until: inMs === null ? null : new Date(run.nowMs + inMs).toISOString(),
-        holders: await inScope(pool, scope, (tx) => fetchHolders(tx, run.runId, explanation.reason)),
-      };
+        holders: await fetchHolders(tx, run.runId, explanation.reason),
+        pace: await fetchPace(tx, run.runId),
+      }));
     },
   };
 }

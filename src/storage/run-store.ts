@@ -14,6 +14,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import { coolSource } from './connection-limits.ts';
 import { cutMessage } from './cut-message.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
+import { renewShare } from './read-share.ts';
 import { noteRetry } from './run-retry.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
 import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
@@ -106,8 +107,16 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
     note: (runId, kind, data) => asEngine(pool, (tx) => insertRunEvent(tx, { runId, kind, data })),
     noteRetry: (runId, step, failure) =>
       noting(runId, failure.code, (tx) => noteRetry(tx, runId, { step, failure, progressed: false })),
-    beginAttempt: (attempt) => asEngine(pool, (tx) => insertAttempt(tx, attempt)),
-    reportAttempt: (attempt, counts) => asEngine(pool, (tx) => updateAttempt(tx, attempt, counts)),
+    beginAttempt: (attempt) =>
+      asEngine(pool, async (tx) => {
+        await insertAttempt(tx, attempt);
+        return renewShare(tx, attempt, null);
+      }),
+    reportAttempt: (attempt, counts, inUse) =>
+      asEngine(pool, async (tx) => {
+        await updateAttempt(tx, attempt, counts);
+        return renewShare(tx, attempt, inUse);
+      }),
     endAttempt: (attempt, end) =>
       noting(attempt.runId, end.error?.code, async (tx) => {
         await finishAttempt(tx, attempt, end);

@@ -1,4 +1,5 @@
 /** Looks at a sync's databases for the API (src/ports/sync-examiner.ts), through the same adapters as the workers. */
+import { describePace } from '../copy/describe-plan.ts';
 import { planSync } from '../copy/plan-sync.ts';
 import { verifyLoad } from '../copy/verify-load.ts';
 import { newId, type ConnectionId } from '../domain/ids.ts';
@@ -10,6 +11,8 @@ import {
   fetchDestinationAccess,
   fetchGrantedAccess,
 } from '../storage/connection-access.ts';
+import { fetchReadLimit } from '../storage/read-share.ts';
+import { asEngine } from '../storage/transaction.ts';
 import type { DatabaseAccessOptions } from './database-access.ts';
 
 export function createSyncExaminer({ pool, secretBox, adapters }: DatabaseAccessOptions): SyncExaminer {
@@ -32,8 +35,11 @@ export function createSyncExaminer({ pool, secretBox, adapters }: DatabaseAccess
             await fetchGrantedAccess(pool, secretBox, { connectionId: destination, tenantId }),
           ),
       };
+      const paced = source && (await asEngine(pool, (tx) => fetchReadLimit(tx, source)));
       const request = { sync: id ?? newId('sync'), syncVersion: 1, spec, refusals };
-      return withEnds(ends, () => planSync(ends, request));
+      const plan = await withEnds(ends, () => planSync(ends, request));
+      if (paced) plan.warnings.push(describePace(paced, plan.read));
+      return plan;
     },
   };
 }

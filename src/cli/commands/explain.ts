@@ -1,5 +1,6 @@
 /** `penstock explain <run>`: why a run is not at work, who has what it waits for, and until when. */
 import type { RunExplanationAnswer } from '../../client/answers.ts';
+import { describeRate } from '../../domain/read-rate.ts';
 import type { WaitingReason } from '../../domain/run-states.ts';
 import type { Command } from '../command.ts';
 import { clientConfig, connectClient } from '../connect-client.ts';
@@ -34,16 +35,24 @@ export const command: Command = {
   },
 };
 
-function describe({ status, reason, until, position, places, holders }: RunExplanationAnswer): string {
+type Pace = NonNullable<RunExplanationAnswer['pace']>;
+
+function describe({ status, reason, until, position, places, holders, pace }: RunExplanationAnswer): string {
   const lines = [
     reason === null ? `it is ${status} and waits for nothing` : `${reason}: ${sentences[reason]}`,
     ...(places ? [`${places.held} of ${places.cap} places are taken`] : []),
     ...(position === null ? [] : [`position ${position} of those that wait`]),
     ...(until === null ? [] : [`until ${until}`]),
+    ...(pace ? describePace(pace) : []),
     ...(holders.length > 0 ? ['', tableOf(holders.map(rowOf))] : []),
   ];
   return lines.join('\n');
 }
+
+const describePace = ({ connection, limit, attempts, share }: Pace): string[] => [
+  `its source ${connection} may be read at ${describeRate(limit)}, by ${attempts === 1 ? 'one attempt' : `${attempts} attempts together`}`,
+  `this run may read ${describeRate(share)}`,
+];
 
 const rowOf = ({ runId, syncName, status, startedAt }: RunExplanationAnswer['holders'][number]) => ({
   run: runId,

@@ -31,6 +31,7 @@ interface CopyReaderOptions {
   sql: string;
   format: RowFormat;
   memory: RowMemory;
+  readsAhead?: boolean | undefined;
   /** Called once the statement has ended, before its end counts as proven. */
   afterCheck: () => Promise<void>;
 }
@@ -60,7 +61,7 @@ export class CopyReader implements Submittable {
     this.#options = options;
     this.#connection = protocolOf(client);
     this.#sawBinaryHeader = options.format === 'text';
-    this.queue = new SliceQueue(options.memory, {
+    const flow = {
       pause: () => {
         this.#isHeld = true;
         this.#pause();
@@ -69,7 +70,8 @@ export class CopyReader implements Submittable {
         this.#isHeld = false;
         this.#resume();
       },
-    });
+    };
+    this.queue = new SliceQueue(options.memory, flow, options.readsAhead);
   }
 
   /** Called by the driver when the statement's turn has come. */

@@ -24,6 +24,7 @@ const asPrinted = { getTypeParser: () => (value: string | Buffer) => value };
 interface CursorReaderOptions {
   sql: string;
   memory: RowMemory;
+  readsAhead?: boolean | undefined;
   afterCheck: () => Promise<void>;
 }
 
@@ -55,7 +56,7 @@ export class CursorReader {
   constructor(client: Client, options: CursorReaderOptions) {
     this.#client = client;
     this.#options = options;
-    this.queue = new SliceQueue(options.memory, {
+    const flow = {
       pause: () => {
         this.#isHeld = true;
         this.#pause();
@@ -64,7 +65,8 @@ export class CursorReader {
         this.#isHeld = false;
         this.#resume();
       },
-    });
+    };
+    this.queue = new SliceQueue(options.memory, flow, options.readsAhead);
     const config = { rowMode: 'array', types: asPrinted } as const;
     const stream = new QueryStream(options.sql, [], config);
     this.#portal = stream.cursor as Portal;

@@ -5,8 +5,8 @@
  */
 import type { RowMemory, RowSlice } from '../../ports/source.ts';
 
-/** Read ahead while the pipe is busy: one batch of the usual size. */
-const maxQueuedBytes = 8 * 1024 * 1024;
+/** Read ahead while the pipe is busy: half a batch of the usual size. */
+const aheadBytes = 8 * 1024 * 1024;
 /** How long rows may gather while the pipe waits. */
 const lingerMs = 100;
 
@@ -25,6 +25,8 @@ interface Waiter {
 export class SliceQueue {
   readonly #memory: RowMemory;
   readonly #flow: Flow;
+  /** More is not read before the pipe has taken half of it. */
+  readonly #maxQueuedBytes: number;
   readonly #taken = new Set<Buffer>();
   readonly #ready: RowSlice[] = [];
   #queuedBytes = 0;
@@ -41,9 +43,10 @@ export class SliceQueue {
   /** Memory is spent and the pipe has not been told. */
   #starved = false;
 
-  constructor(memory: RowMemory, flow: Flow) {
+  constructor(memory: RowMemory, flow: Flow, readsAhead = true) {
     this.#memory = memory;
     this.#flow = flow;
+    this.#maxQueuedBytes = readsAhead ? aheadBytes : 0;
   }
 
   /** What fits behind the rows that are there, an open one counted whole. */
@@ -145,7 +148,7 @@ export class SliceQueue {
     this.#filled = this.#rows = 0;
     this.#ready.push(slice);
     this.#queuedBytes += slice.bytes.length;
-    if (this.#queuedBytes > maxQueuedBytes && !this.#paused) {
+    if (this.#queuedBytes > this.#maxQueuedBytes && !this.#paused) {
       this.#paused = true;
       this.#flow.pause();
     }
@@ -169,7 +172,7 @@ export class SliceQueue {
     const slice = this.#ready.shift();
     if (slice) {
       this.#queuedBytes -= slice.bytes.length;
-      if (this.#paused && this.#queuedBytes < maxQueuedBytes / 2) {
+      if (this.#paused && this.#queuedBytes <= this.#maxQueuedBytes / 2) {
         this.#paused = false;
         this.#flow.resume();
       }

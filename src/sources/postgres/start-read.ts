@@ -63,7 +63,7 @@ interface Statement {
 
 function followStatement({ access, memory, client, pid, sql, request }: Statement): SourceRead {
   const statement = readStatement({ ...request, sql });
-  const options = { memory, afterCheck: () => checkStillReadOnly(client) };
+  const options = { memory, readsAhead: request.readsAhead, afterCheck: () => checkStillReadOnly(client) };
   const reader =
     request.reader === 'copy'
       ? new CopyReader(client, {

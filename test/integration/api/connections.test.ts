@@ -69,6 +69,28 @@ describe('a connection', () => {
       expect(await acme('PATCH', url, change)).toMatchObject({ status: 400 });
   });
 
+  test('has a read rate, which makes no version of it either; what no rate can be is refused where it stands', async () => {
+    const { body } = await acme('POST', '/v1/connections', connection({ rowsPerSecond: 5_000 }));
+    expect(body).toMatchObject({ rowsPerSecond: 5_000, bytesPerSecond: null });
+    const url = `/v1/connections/${body.id}`;
+    expect(await acme('PATCH', url, { rowsPerSecond: null, bytesPerSecond: 10_000_000_000 })).toMatchObject({
+      status: 200,
+      headers: { etag: '"1"' },
+      body: { rowsPerSecond: null, bytesPerSecond: 10_000_000_000 },
+    });
+    for (const [member, value] of [
+      ['rowsPerSecond', 0],
+      ['rowsPerSecond', 1.5],
+      ['bytesPerSecond', 1_023],
+      ['bytesPerSecond', '1MiB'],
+    ] as const)
+      expect(await acme('PATCH', url, { [member]: value })).toMatchObject({
+        status: 400,
+        body: { code: 'BAD_REQUEST', pointer: `/${member}` },
+      });
+    expect((await acme('GET', url)).body).toMatchObject({ bytesPerSecond: 10_000_000_000 });
+  });
+
   test('is changed with If-Match, and not by a stale one', async () => {
     const { body } = await acme('POST', '/v1/connections', connection());
     expect(

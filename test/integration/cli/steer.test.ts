@@ -261,6 +261,33 @@ describe('penstock explain', () => {
     await fixture.store.runs.cancel(fixture.operator, run.id);
     expect((await penstock(['explain', run.id])).stdout).toContain('it is cancelled and waits for nothing');
   });
+
+  test('says of a run at work how fast it may read, and among how many', async () => {
+    const { run } = await fixture.store.runs.trigger(fixture.operator, 'subscribers', {
+      requestKey: 'paced',
+      priority: undefined,
+    });
+    await fixture.pool.query(
+      `update penstock.connection set rows_per_second = 1000, bytes_per_second = 4096
+       where id = (select source_connection_id from penstock.run where id = $1)`,
+      [run.id],
+    );
+    await fixture.pool.query(
+      `insert into penstock.run_attempt (run_id, partition, epoch, tenant_id, worker, paced_by, heard_at, rows_share,
+         bytes_share)
+       select id, no, 1, tenant_id, 'w', source_connection_id, clock_timestamp(), 500, 2048
+       from penstock.run, generate_series(1, 2) no where id = $1`,
+      [run.id],
+    );
+    expect((await penstock(['explain', run.id])).stdout).toContain(
+      `its source warehouse may be read at 1,000 rows and 4,096 bytes a second, by 2 attempts together
+this run may read 1,000 rows and 4,096 bytes a second`,
+    );
+    expect(JSON.parse((await penstock(['explain', run.id, '--json'])).stdout)).toMatchObject({
+      pace: { connection: 'warehouse', attempts: 2, share: { rowsPerSecond: 1_000, bytesPerSecond: 4_096 } },
+    });
+    await fixture.store.runs.cancel(fixture.operator, run.id);
+  });
 });
 
 describe('penstock reset', () => {

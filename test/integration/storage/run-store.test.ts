@@ -272,8 +272,8 @@ describe('attempts', () => {
     const attempt = { runId, partition: 1, epoch: '9007199254740993' };
     await store.beginAttempt({ ...attempt, worker: 'w1' });
     await store.beginAttempt({ ...attempt, worker: 'w1' });
-    await store.reportAttempt(attempt, { ...counts, rows: 20 });
-    await store.reportAttempt(attempt, counts);
+    await store.reportAttempt(attempt, { ...counts, rows: 20 }, null);
+    await store.reportAttempt(attempt, counts, null);
     expect(await fetchAttempts()).toMatchObject([{ rows: '20', outcome: null }]);
     await store.endAttempt(attempt, {
       ...counts,
@@ -282,7 +282,7 @@ describe('attempts', () => {
       error: { code: 'SOURCE_INTERRUPTED', class: 'transient', message: 'x'.repeat(5_000) },
     });
     await store.endAttempt(attempt, { ...counts, outcome: 'finished' });
-    await store.reportAttempt(attempt, { ...counts, rows: 99 });
+    await store.reportAttempt(attempt, { ...counts, rows: 99 }, null);
     expect(await fetchAttempts()).toEqual([
       {
         partition: 1,
@@ -300,7 +300,7 @@ describe('attempts', () => {
     await pool.query(`update penstock.run set moved_at = '2026-01-01'`);
     const attempt = { runId, partition: 1, epoch: '1' };
     await store.beginAttempt({ ...attempt, worker: 'w1' });
-    await store.reportAttempt(attempt, counts);
+    await store.reportAttempt(attempt, counts, null);
     const { rows } = await pool.query(`select moved_at > '2026-01-01' as moved from penstock.run`);
     expect(rows).toEqual([{ moved: true }]);
   });
@@ -360,12 +360,12 @@ describe('what a run fails with and tries again', () => {
       await store.beginAttempt({ ...attempt(runId, partition, epoch), worker: 'w1' });
     await store.endAttempt(attempt(runId, 1, '1'), failed(0));
     expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 1]);
-    await store.reportAttempt(attempt(runId, 2, '1'), { ...noProgress, batches: 1 });
-    await store.reportAttempt(attempt(runId, 1, '2'), noProgress);
+    await store.reportAttempt(attempt(runId, 2, '1'), { ...noProgress, batches: 1 }, null);
+    await store.reportAttempt(attempt(runId, 1, '2'), noProgress, null);
     expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 1]);
     await store.endAttempt(attempt(runId, 1, '2'), failed(0));
     expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 2]);
-    await store.reportAttempt(attempt(runId, 1, '3'), { ...noProgress, batches: 1 });
+    await store.reportAttempt(attempt(runId, 1, '3'), { ...noProgress, batches: 1 }, null);
     expect(await shown(runId)).toBeNull();
     await store.endAttempt(attempt(runId, 1, '3'), failed(1));
     expect((await shown(runId))?.slice(0, 2)).toEqual(['partition 1', 1]);

@@ -1,6 +1,7 @@
 /** The driver between a source and a writer, both in memory: when it yields, what it throws, what it leaves open. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { copyPartition, type CopyRequest } from '../../../src/copy/copy-partition.ts';
+import { copyPartition, type CopyProgress, type CopyRequest } from '../../../src/copy/copy-partition.ts';
+import { ReadPace } from '../../../src/copy/read-pace.ts';
 import { PenstockError, type ErrorCode } from '../../../src/domain/errors.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import type { Destination, LoadPlan, OpenLoad } from '../../../src/ports/destination.ts';
@@ -193,6 +194,41 @@ describe('stopping', () => {
     });
     await expect(copying).rejects.toBe(reason);
     expect(committed).toHaveLength(1);
+    expect(closed).toBe(2);
+  });
+});
+
+describe('an attempt that waits for its pace', () => {
+  /** Its share covers 64 rows and nothing after them. */
+  const waiting = (): ReadPace => {
+    const pace = new ReadPace();
+    let rows = 64;
+    pace.take = (amount) => {
+      if (amount.rows > rows) return Infinity;
+      rows -= amount.rows;
+      return 0;
+    };
+    return pace;
+  };
+
+  test('commits what it has, and yields when it is drained', async () => {
+    const limits = { rows: 100, bytes: 1 << 20, timeMs: 1 };
+    const result = await copy({ pace: waiting(), limits, drain: () => committed.length === 1 });
+    expect(result).toMatchObject({ outcome: 'yielded', rows: 64, batches: 1 });
+    expect(calls.at(-1)).toBe('commit');
+    expect(closed).toBe(2);
+    expect(await copy()).toMatchObject({ outcome: 'finished', rows: 236 });
+  });
+
+  test('throws the signal’s reason when it is cancelled', async () => {
+    const cancel = new AbortController();
+    const reason = new Error('cancelled');
+    const limits = { rows: 100, bytes: 1 << 20, timeMs: 1 };
+    const onProgress = ({ batches }: CopyProgress) => {
+      if (batches === 1) cancel.abort(reason);
+    };
+    await expect(copy({ pace: waiting(), limits, signal: cancel.signal, onProgress })).rejects.toBe(reason);
+    expect(committed.map(({ rows }) => rows)).toEqual([64]);
     expect(closed).toBe(2);
   });
 });

@@ -14,11 +14,10 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-const open = (limitBytes?: number): SliceQueue =>
-  new SliceQueue(createRowMemory(limitBytes), {
-    pause: () => void flow.push('pause'),
-    resume: () => void flow.push('resume'),
-  });
+const open = (limitBytes?: number, readsAhead?: boolean): SliceQueue => {
+  const heard = { pause: () => void flow.push('pause'), resume: () => void flow.push('resume') };
+  return new SliceQueue(createRowMemory(limitBytes), heard, readsAhead);
+};
 
 const put = (row: string, into = queue): void => {
   expect(into.makeRoom(row.length)).toBe(true);
@@ -99,4 +98,15 @@ describe('flow', () => {
     small.finish('proven');
     expect((await small.next())!.bytes.toString()).toBe('y\n');
   });
+});
+
+test('where nothing is read ahead, the connection rests while one slice is ready', async () => {
+  const slow = open(undefined, false);
+  const row = 'x'.repeat(sliceBytes);
+  put(row, slow);
+  expect(flow).toEqual([]);
+  put(row, slow);
+  expect(flow).toEqual(['pause']);
+  expect((await slow.next())?.rows).toBe(1);
+  expect(flow).toEqual(['pause', 'resume']);
 });
