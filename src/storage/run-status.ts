@@ -39,6 +39,7 @@ export async function changeRuns(
   change: RunChange,
   patch: RunPatch = {},
 ): Promise<RunId[]> {
+  if (runIds.length === 0) return [];
   const { from, to } = runChanges[change];
   const { rows } = await tx.query<{ id: RunId }>(
     `with changed as (

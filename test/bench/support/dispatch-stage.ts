@@ -70,6 +70,7 @@ export async function onFreshStage<T>(
           controlUrl,
           redisUrl: redis.url,
           redisPid: servers.pids().redis,
+          postgresPid: servers.pids().postgres,
           engineAddress,
           ticketMs,
           client,

@@ -5,12 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { SubjectResult } from './bench-report.ts';
 import type { CountedStart, ToDispatcher } from './counting-dispatcher.ts';
-import { readCpuSeconds, readMemory } from './process-usage.ts';
+import { childrenOf, readCpuSeconds, readMachineCpu, readMemory } from './process-usage.ts';
 
 export interface MeasuredDispatcher {
   readonly filledSeconds: number;
   /** Percent of one processor over so many seconds. */
   readonly watchCpu: (seconds: number) => Promise<{ dispatcher: number; redis: number }>;
+  /** Begins to count processor time; returns what has been used since, in seconds. */
+  readonly noteCpu: () => () => CpuSeconds;
   /** What was started since they were taken last. */
   readonly listStarts: () => Promise<readonly CountedStart[]>;
   /** The same, summed up. */
@@ -23,6 +25,16 @@ export interface MeasuredDispatcher {
   readonly kill: () => Promise<void>;
 }
 
+/** Processor time in seconds; NaN without /proc. */
+export interface CpuSeconds {
+  readonly dispatcher: number;
+  readonly redis: number;
+  /** The server and its sessions, those that have ended, too. */
+  readonly postgres: number;
+  /** All that this machine did. */
+  readonly machine: number;
+}
+
 export interface Starts {
   readonly figures: Required<Pick<SubjectResult, 'startsPerSecond' | 'lagMs'>>;
   /** From the first to the last. */
@@ -33,6 +45,7 @@ export interface Place {
   readonly controlUrl: string;
   readonly redisUrl: string;
   readonly redisPid: number;
+  readonly postgresPid: number;
   /** Where runs are started; undefined: they are only counted. */
   readonly engineAddress: string | undefined;
   /** A run that is `starting` for longer is started again: nobody works, so by default none is. */
@@ -45,6 +58,7 @@ export async function startDispatcher({
   controlUrl,
   redisUrl,
   redisPid,
+  postgresPid,
   engineAddress,
   ticketMs = 3_600_000,
   client,
@@ -60,6 +74,7 @@ export async function startDispatcher({
   return {
     filledSeconds,
     watchCpu: (seconds) => watchCpu({ dispatcher: pid, redis: redisPid }, seconds),
+    noteCpu: () => noteCpu({ dispatcher: pid, redis: redisPid, postgres: postgresPid }),
     listStarts: () => takeStarts(child),
     takeStarts: async () => summarizeStarts(await takeStarts(child)),
     async takeStartsUntil(count, dueFromMs) {
@@ -104,6 +119,28 @@ async function watchCpu<Name extends string>(
   return Object.fromEntries(
     read().map(([name, used]) => [name, ((used - before[name]) / seconds) * 100]),
   ) as Record<Name, number>;
+}
+
+function noteCpu(pids: Record<'dispatcher' | 'redis' | 'postgres', number>): () => CpuSeconds {
+  const own = (pid: number): number => readCpuSeconds(pid) ?? NaN;
+  const read = (): CpuSeconds => ({
+    dispatcher: own(pids.dispatcher),
+    redis: own(pids.redis),
+    postgres: [own(pids.postgres), readCpuSeconds(pids.postgres, 'children') ?? NaN]
+      .concat(childrenOf(pids.postgres).map((pid) => readCpuSeconds(pid) ?? 0))
+      .reduce((sum, seconds) => sum + seconds),
+    machine: readMachineCpu(),
+  });
+  const before = read();
+  return () => {
+    const now = read();
+    return {
+      dispatcher: now.dispatcher - before.dispatcher,
+      redis: now.redis - before.redis,
+      postgres: now.postgres - before.postgres,
+      machine: now.machine - before.machine,
+    };
+  };
 }
 
 export function summarizeStarts(starts: readonly CountedStart[]): Starts {
