@@ -11,6 +11,7 @@ import { childEnvironment } from '../config/child-environment.ts';
 import { envNameOf, type OptionName } from '../config/options.ts';
 import { PenstockError } from '../domain/errors.ts';
 import { findFreePort } from './free-port.ts';
+import { keepServers } from './keep-servers.ts';
 import type { PostgresOptions, PostgresServer } from './postgres-server.ts';
 import { startRoles, type RoleProcesses } from './role-processes.ts';
 import { runCommand } from './run-command.ts';
@@ -67,6 +68,8 @@ interface DevOptions {
   /** Worker processes. Default 2. */
   readonly workers?: number;
   readonly postgres?: PostgresOptions;
+  /** Starts servers that end again, as it does roles; off for those who end servers on purpose. */
+  readonly keepServers?: boolean;
 }
 
 /**
@@ -86,7 +89,7 @@ export async function startDevStack(options: DevOptions): Promise<DevStack> {
 
 async function startOn(
   stack: Stack,
-  { log, echoLogs: echo, options = {}, workers = 2 }: DevOptions,
+  { log, echoLogs: echo, options = {}, workers = 2, keepServers: isKeeping = false }: DevOptions,
 ): Promise<DevStack> {
   await createControlDatabase(stack.postgres);
   const apiPort = await findFreePort();
@@ -135,11 +138,15 @@ async function startOn(
   writePrivately(envFile, shellOf({ ...serverOptions(stack), apiUrl, apiKey }));
   const { refused, letGo } = running;
   await Promise.race([refused, untilApiAnswers(apiUrl)]);
+  const { postgres, redis, temporal } = stack;
+  const stopping = new AbortController();
+  if (isKeeping) keepServers({ postgres, redis, temporal }, { log, onChange: save, signal: stopping.signal });
   return {
     addresses,
     servers: stack,
     refused,
     stop: async () => {
+      stopping.abort();
       letGo();
       await stack.stop();
       for (const file of [devJson, envFile]) rmSync(file, { force: true });

@@ -16,6 +16,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** For a line that begins with who `ended`. */
+export const describeExit = ({ code, signal }: Exit): string =>
+  signal ? `by ${signal}` : `with code ${code}`;
+
 /** A process behind the guard. */
 export interface GuardedProcess {
   readonly pid: number;

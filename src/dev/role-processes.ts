@@ -1,7 +1,7 @@
 /** Keeps role processes running: one that ends is started again, after a pause that grows while it keeps ending. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PenstockError } from '../domain/errors.ts';
-import type { Exit, Guard, GuardedProcess, GuardedSpec } from './guard.ts';
+import { describeExit, type Guard, type GuardedProcess, type GuardedSpec } from './guard.ts';
 import type { PidFile } from './pid-file.ts';
 
 interface RoleProcess {
@@ -72,7 +72,7 @@ export async function startRoles(options: RoleOptions): Promise<RoleProcesses> {
       if (exit.code === exitConfig)
         return refuse(new PenstockError('CONFIG', `${member.name} refuses its configuration; see its log`));
       if (Date.now() - startedMs > healthyAfterMs) pauseMs = firstPauseMs;
-      options.log(`${member.name} (${process.pid}) ended ${describe(exit)}; starting it again`);
+      options.log(`${member.name} (${process.pid}) ended ${describeExit(exit)}; starting it again`);
       await delay(pauseMs, undefined, { signal: end.signal });
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
     }
@@ -87,8 +87,6 @@ export async function startRoles(options: RoleOptions): Promise<RoleProcesses> {
   );
   return { pids: () => pidsByRole(running.values()), refused, letGo: () => end.abort() };
 }
-
-const describe = ({ code, signal }: Exit): string => (signal ? `by ${signal}` : `with code ${code}`);
 
 function pidsByRole(running: Iterable<{ role: string; process: GuardedProcess }>): Record<string, number[]> {
   const pids: Record<string, number[]> = {};

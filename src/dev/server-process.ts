@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PenstockError } from '../domain/errors.ts';
 import { findFreePort } from './free-port.ts';
-import type { Guard, GuardedProcess, GuardedSpec } from './guard.ts';
+import type { Exit, Guard, GuardedProcess, GuardedSpec } from './guard.ts';
 import type { PidFile } from './pid-file.ts';
 import type { FoundProgram } from './find-program.ts';
 import type { ServerName } from './programs.ts';
@@ -22,6 +22,8 @@ export interface ServerContext {
 export interface ServerHandle {
   /** Of the latest start. */
   readonly pid: () => number;
+  /** Resolves when the latest start has ended, however. */
+  readonly exited: () => Promise<Exit>;
   /** Sends a signal and waits until the server has ended; SIGKILL by default. */
   readonly kill: (signal?: NodeJS.Signals) => Promise<void>;
   /** Sends a signal and waits for nothing: SIGSTOP, SIGCONT. */
@@ -86,6 +88,7 @@ async function startOn(
   await start();
   return {
     pid: () => current.pid,
+    exited: () => current.exited,
     signal: (signal) => current.signal(signal),
     kill: async (signal = 'SIGKILL') => {
       current.signal(signal);

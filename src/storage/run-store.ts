@@ -13,6 +13,7 @@ import type { SecretBox } from '../ports/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { coolSource } from './connection-limits.ts';
 import { cutMessage } from './cut-message.ts';
+import { createTellIndex } from './index-news.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
 import { renewShare } from './read-share.ts';
 import { noteRetry } from './run-retry.ts';
@@ -26,7 +27,7 @@ interface RunStoreDeps {
   /** Of a login that may take the role penstock_engine. */
   pool: Pool;
   secretBox: SecretBox;
-  announcer: Pick<ScheduleAnnouncer, 'publishDue' | 'releaseRuns' | 'saveLimits'>;
+  announcer: ScheduleAnnouncer;
   logger: Logger;
 }
 
@@ -35,15 +36,11 @@ const coolMs = 60_000;
 
 /** The run store over a pool. */
 export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreDeps): RunStore {
+  const tellIndex = createTellIndex(announcer, logger);
+
   /** A run that rests holds no place. */
-  async function release(runId: RunId, status: RunStatus): Promise<void> {
-    if (status !== 'paused' && !isFinal(status)) return;
-    await announcer
-      .releaseRuns([runId])
-      .catch((err: unknown) =>
-        logger.warn({ err, run: runId }, 'places are not freed yet; the sweep frees them'),
-      );
-  }
+  const releasedOf = (runId: RunId, status: RunStatus): RunId[] =>
+    status === 'paused' || isFinal(status) ? [runId] : [];
 
   /** Makes a change if the run allows it. */
   async function change(runId: RunId, name: RunChange, patch?: RunPatch): Promise<RunStatus> {
@@ -51,13 +48,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       await changeRun(tx, runId, name, patch);
       return { status: await currentStatus(tx, runId), due: await fetchDueAfter(tx, runId) };
     });
-    await release(runId, status);
-    if (due.length > 0)
-      await announcer
-        .publishDue(due)
-        .catch((err: unknown) =>
-          logger.warn({ err, run: runId }, 'the sweep finds the syncs that come after'),
-        );
+    await tellIndex({ released: releasedOf(runId, status), due });
     return status;
   }
 
@@ -71,10 +62,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       await note(tx);
       return code === 'SOURCE_THROTTLED' ? coolSource(tx, runId, coolMs) : [];
     });
-    if (cooled.length === 0) return;
-    await announcer
-      .saveLimits({ connections: cooled })
-      .catch((err: unknown) => logger.warn({ err }, 'the sweep tells the index which source cools down'));
+    if (cooled.length > 0) await tellIndex({ limits: { connections: cooled } });
   }
 
   return {
@@ -84,7 +72,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
         else await changeRun(tx, runId, 'settlePause');
         return fetchRunWork(tx, secretBox, runId);
       });
-      await release(runId, work.status);
+      await tellIndex({ released: releasedOf(runId, work.status) });
       return work;
     },
     fetchWork: (runId) => asEngine(pool, (tx) => fetchRunWork(tx, secretBox, runId)),

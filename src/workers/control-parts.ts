@@ -51,9 +51,7 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
   let index: RedisIndex | undefined;
 
   const secretBox = createSecretBox(config.masterKey);
-  const runStore = (
-    announcer: Pick<ScheduleAnnouncer, 'publishDue' | 'releaseRuns' | 'saveLimits'>,
-  ): RunStore =>
+  const runStore = (announcer: ScheduleAnnouncer): RunStore =>
     logOutages(createRunStore({ pool, secretBox, announcer, logger }), 'control database', logger);
   const untilUp = (signal: AbortSignal): Promise<string> =>
     retryUntilUp({ what: 'control database', logger, signal }, () => fetchInstallation(pool));
@@ -66,7 +64,12 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
   };
   const openRuns = async (signal: AbortSignal): Promise<RunStore> => {
     await untilUp(signal);
-    return runStore({ publishDue: async () => {}, releaseRuns: async () => {}, saveLimits: async () => {} });
+    return runStore({
+      publishDue: async () => {},
+      offerRuns: async () => {},
+      releaseRuns: async () => {},
+      saveLimits: async () => {},
+    });
   };
   return {
     pool,

@@ -15,7 +15,7 @@ export const command: Command = {
     const log = (line: string) => process.stderr.write(`${line}\n`);
     const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
     const dev = await Promise.race([
-      startDevStack({ dataDir: String(options['dataDir']), log, echoLogs: true }),
+      startDevStack({ dataDir: String(options['dataDir']), log, echoLogs: true, keepServers: true }),
       asked,
     ]);
     // Told to stop while it starts: the guard ends what is there.

@@ -71,6 +71,16 @@ describe('penstock dev', () => {
     expect((await stat(join(dataDir, 'dev.json'))).mode & 0o777).toBe(0o600);
   });
 
+  test('starts a server again that was killed, and says so', async () => {
+    const [pid] = dev.addresses.pids['redis']!;
+    process.kill(pid!, 'SIGKILL');
+    await waitUntil('another one is told', async () => (await readDevJson()).pids['redis']?.[0] !== pid);
+    expect(dev.logged).toContain(`redis (${pid}) ended by SIGKILL; starting it again`);
+    dev.addresses = await readDevJson();
+    const ready = async () => (await fetch(`${dev.addresses.apiUrl}/readyz`)).ok;
+    await waitUntil('all is ready', ready);
+  });
+
   test('leaves a file for the shell, after which the other commands need nothing more', async () => {
     const { envFile } = dev.addresses;
     expect((await stat(envFile)).mode & 0o777).toBe(0o600);

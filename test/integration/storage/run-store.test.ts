@@ -16,6 +16,7 @@ import {
   type ControlDatabase,
   type PlantedTenant,
 } from '../../support/control-database.ts';
+import { PenstockError } from '../../../src/domain/errors.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
 
 const secretBox = createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
@@ -38,7 +39,7 @@ let acme: PlantedTenant;
 const cooled: ConnectionLimits[] = [];
 let store: RunStore;
 const released: RunId[] = [];
-let indexIsAway = false;
+let indexFails: Error | undefined;
 const { logger, lines } = createKeptLogger();
 
 beforeAll(async () => {
@@ -60,8 +61,9 @@ beforeAll(async () => {
     logger,
     announcer: {
       publishDue: async () => {},
+      offerRuns: async () => {},
       releaseRuns: async (ids) => {
-        if (indexIsAway) throw new Error('redis is away');
+        if (indexFails) throw indexFails;
         released.push(...ids);
       },
       saveLimits: async ({ connections = [] }) => void cooled.push(...connections),
@@ -71,7 +73,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(async () => {
   released.length = 0;
-  indexIsAway = false;
+  indexFails = undefined;
   await pool.query('truncate penstock.slot, penstock.run, penstock.run_attempt, penstock.event');
 });
 
@@ -150,11 +152,18 @@ describe('changes of a run', () => {
     expect(released).toEqual([final]);
   });
 
-  test('an index that is away fails nothing: the change is committed and the log says so', async () => {
-    indexIsAway = true;
+  test('an index that fails undoes nothing: the change is committed and the log says so', async () => {
+    indexFails = new Error('a defect');
     const id = await plantRun('running');
     expect(await store.succeed(id, receipt, [])).toBe('succeeded');
-    expect(lines.at(-1)).toContain('places are not freed yet');
+    expect(lines.at(-1)).toContain('the index did not hear of a change');
+  });
+
+  test('an index that is away is told of by its connection, not by every run that ends', async () => {
+    indexFails = new PenstockError('UNAVAILABLE', 'Redis did not answer');
+    const told = lines.length;
+    expect(await store.succeed(await plantRun('running'), receipt, [])).toBe('succeeded');
+    expect(lines.slice(told).filter((line) => !line.includes(`"level":"debug"`))).toEqual([]);
   });
 
   test('success keeps the receipt and its loads, failure the code and message', async () => {
