@@ -36,7 +36,12 @@ beforeAll(async () => {
     pool,
     secretBox,
     logger: createKeptLogger().logger,
-    announcer: { publishDue: async () => {}, releaseRuns: async () => {}, saveLimits: async () => {} },
+    announcer: {
+      publishDue: async () => {},
+      offerRuns: async () => {},
+      releaseRuns: async () => {},
+      saveLimits: async () => {},
+    },
   });
 });
 afterAll(() => database.drop());
