@@ -18,6 +18,7 @@ import { createPayloadTranslator } from '../../src/workers/temporal/payload-tran
 import { createRunExplainer } from '../../src/storage/run-explainer.ts';
 import { createFakeRunStarter } from './fake-run-starter.ts';
 import { createKeptLogger } from './kept-logger.ts';
+import { aReceipt } from './plant-run.ts';
 
 /** An answer; `body` is parsed JSON, or undefined without one. */
 export interface Answer {
@@ -67,19 +68,6 @@ const verified: VerifyReport = {
   examples: [{ fault: 'missing', key: '(7)' }],
   loadedAt: '2026-01-01T00:00:00.000Z',
   unfinished: false,
-};
-
-const noRows = {
-  read: 0,
-  inserted: 0,
-  updated: 0,
-  unchanged: 0,
-  deduplicated: 0,
-  rejected: 0,
-  deleted: 0,
-  tombstones: 0,
-  batches: 0,
-  bytes: 0,
 };
 
 const keptReject: KeptReject = {
@@ -191,7 +179,7 @@ export async function createApiFixture(): Promise<ApiFixture> {
       keep: (id) => ask(`keep ${id}`),
       describe: async (id) => {
         await ask(`describe ${id}`);
-        const committed = { ...noRows, read: 7, inserted: 7, batches: 1, bytes: 9 };
+        const committed = aReceipt({ read: 7, inserted: 7, batches: 1, bytes: 9 });
         return {
           unfinished: { loadId: 'lod_1' as LoadId, mode: 'append', staged: false, committed },
           cursorMovedAt: '2026-01-01T00:00:00.000Z',

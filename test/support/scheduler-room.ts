@@ -48,8 +48,12 @@ export interface SchedulerRoom {
   readonly starter: FakeRunStarter;
   readonly lines: string[];
   readonly deps: (over?: Partial<DispatcherDeps>) => DispatcherDeps;
-  /** On the room's Redis, unless on another one. */
-  readonly openIndex: (leases?: Partial<typeof quickLeases>, url?: string) => Promise<RedisIndex>;
+  /** On the room's Redis, unless on another one; it logs to the room's lines, unless elsewhere. */
+  readonly openIndex: (
+    leases?: Partial<typeof quickLeases>,
+    url?: string,
+    logger?: DispatcherDeps['log'],
+  ) => Promise<RedisIndex>;
   readonly startDispatcher: (over?: Partial<DispatcherDeps>) => Promise<Dispatcher>;
   /** Removes all rows and keys; ends the dispatchers. */
   readonly clear: () => Promise<void>;
@@ -68,11 +72,11 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
   const dispatcherIndexes: RedisIndex[] = [];
   const dispatchers: Dispatcher[] = [];
 
-  const openIndex: SchedulerRoom['openIndex'] = async (leases = {}, url = redisUrl) => {
+  const openIndex: SchedulerRoom['openIndex'] = async (leases = {}, url = redisUrl, logger = log) => {
     const index = createRedisIndex({
       address: parseRedisUrl(url),
       namespace,
-      log,
+      log: logger,
       ...quickLeases,
       ...leases,
       lookEveryMs: 100,
@@ -217,6 +221,12 @@ export async function plantSyncs(pool: Pool, planting: Planting): Promise<Plante
     [syncIds, tenantId, spec],
   );
   return { tenantId, connectionId, syncIds, spec, firstMs };
+}
+
+/** Writes syncs of each of which one due time has passed unseen, half an hour ago. */
+export async function plantDue(pool: Pool, planting: Partial<Planting> = {}): Promise<PlantedSyncs> {
+  const now = await fetchNowMs(pool);
+  return plantSyncs(pool, { schedule: everyHour(now), sinceMs: now - hourMs, ...planting });
 }
 
 /** Ends runs as their workflows would, and frees their places. */

@@ -7,14 +7,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { refill } from '../../../src/schedule/refill.ts';
 import { fetchRefused, rightsOf } from '../../../src/schedule/redis-rights.ts';
 import { createRedisServers } from '../../support/redis-servers.ts';
-import {
-  createSchedulerRoom,
-  endRuns,
-  everyHour,
-  fetchNowMs,
-  plantSyncs,
-  type SchedulerRoom,
-} from '../../support/scheduler-room.ts';
+import { createSchedulerRoom, endRuns, plantDue, type SchedulerRoom } from '../../support/scheduler-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const valkey = process.env['PENSTOCK_VALKEY'] ?? 'valkey-server';
@@ -36,8 +29,7 @@ test.each(kinds)(
     await admin.acl('SETUSER', 'penstock', 'on', '>pw', ...rightsOf('single'));
     const index = await room.openIndex({}, `redis://penstock:pw@127.0.0.1:${port}`);
     try {
-      const now = await fetchNowMs(room.pool);
-      await plantSyncs(room.pool, { count: 6, schedule: everyHour(now), sinceMs: now - 3_600_000 });
+      await plantDue(room.pool, { count: 6 });
       await room.startDispatcher({ index, options: { ...room.deps().options, globalCap: 3 } });
       const started = (count: number) =>
         waitUntil('runs are started', () => room.starter.started.length >= count);

@@ -19,6 +19,7 @@ import { asEngine } from '../../../src/storage/transaction.ts';
 import { aSpec } from '../../support/control-fixture.ts';
 import type { ControlDatabase } from '../../support/control-database.ts';
 import { createFakeRunStarter } from '../../support/fake-run-starter.ts';
+import { aReceipt } from '../../support/plant-run.ts';
 import type { TestClocks } from '../../support/test-clocks.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import type { WorldEngine } from './scheduler-engine.ts';
@@ -78,12 +79,6 @@ export interface SchedulerWorld {
   readonly terminate: (run: RunToStart) => Promise<void>;
   readonly settleClocks: () => Promise<void>;
 }
-
-const receipt = Object.fromEntries(
-  'read inserted updated unchanged deduplicated rejected tombstones deleted batches bytes'
-    .split(' ')
-    .map((name) => [name, 0]),
-) as never;
 
 /** After it nothing is due any more. */
 export const endMs = startMs + 6 * 3_600_000;
@@ -165,7 +160,7 @@ export async function createWorld(
       const ended = await asEngine(database.pool, async (tx) => {
         const status = (await fetchRunStatus(tx, runId)) as RunStatus;
         if (status === 'starting') return !(await changeRun(tx, runId, 'prepare'));
-        if (status === 'running') return changeRun(tx, runId, 'succeed', { receipt });
+        if (status === 'running') return changeRun(tx, runId, 'succeed', { receipt: aReceipt() });
         if (status === 'cancelling')
           return starter.cancelled.has(workflowId) && changeRun(tx, runId, 'settleCancel');
         return true;

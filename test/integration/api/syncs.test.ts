@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { TenantId } from '../../../src/domain/ids.ts';
 import { createApiFixture, type ApiFixture, type Call } from '../../support/api-fixture.ts';
+import { plantRun } from '../../support/plant-run.ts';
 
 let fixture: ApiFixture;
 let acmeId: TenantId;
@@ -334,17 +335,18 @@ test('a sync says how often it runs against how often it was asked to, and why n
   const sync = await made({ schedule: { every: '1h' } });
   const hoursAgo = (hours: number): string =>
     new Date((Math.floor(Date.now() / 3_600_000) - hours) * 3_600_000).toISOString();
-  await fixture.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, nominal_at, priority,
-       due_at, workflow_id, status, ended_at, end_reason)
-     select 'run_dropped', $1, id, 1, source_connection_id, 'schedule', $3, 3, $3, 'run_dropped', 'cancelled', now(),
-       'requested' from penstock.sync where id = $2`,
-    [acmeId, sync.id, hoursAgo(1)],
-  );
+  const dropped = await plantRun(fixture.pool, sync.id, {
+    status: 'cancelled',
+    end_reason: 'requested',
+    ended_at: new Date(),
+    origin: 'schedule',
+    nominal_at: hoursAgo(1),
+    due_at: hoursAgo(1),
+  });
   await fixture.pool.query(
     `insert into penstock.slot (sync_id, tenant_id, sync_version, nominal_at, nominal_to, run_id, outcome)
-     values ($2, $1, 1, $3, $3, 'run_dropped', null), ($2, $1, 1, $4, $5, null, 'missed')`,
-    [acmeId, sync.id, hoursAgo(1), hoursAgo(4), hoursAgo(2)],
+     values ($2, $1, 1, $3, $3, $6, null), ($2, $1, 1, $4, $5, null, 'missed')`,
+    [acmeId, sync.id, hoursAgo(1), hoursAgo(4), hoursAgo(2), dropped],
   );
   expect(await acme('GET', `/v1/syncs/${sync.id}/cadence?last=3`)).toMatchObject({
     status: 200,

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { childEnvironment } from '../../../src/config/child-environment.ts';
 import { createApiFixture, type ApiFixture } from '../../support/api-fixture.ts';
+import { aReceipt } from '../../support/plant-run.ts';
 
 const execute = promisify(execFile);
 let fixture: ApiFixture;
@@ -65,13 +66,9 @@ describe('penstock trigger', () => {
   });
 
   test('--wait follows the run: 0 when it succeeded, 2 when it did not', async () => {
-    const receipt = { read: 7, inserted: 7, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
+    const receipt = aReceipt({ read: 7, inserted: 7, batches: 1, bytes: 9 });
     for (const [set, code, says] of [
-      [
-        `status = 'succeeded', receipt = '${JSON.stringify({ ...receipt, deleted: 0, tombstones: 0, batches: 1, bytes: 9 })}'`,
-        0,
-        'succeeded',
-      ],
+      [`status = 'succeeded', receipt = '${JSON.stringify(receipt)}'`, 0, 'succeeded'],
       [
         `status = 'failed', error_code = 'SOURCE_SQL', error_message = 'no such column'`,
         2,

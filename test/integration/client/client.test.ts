@@ -7,6 +7,7 @@ import {
 } from '../../../src/client/index.ts';
 import type { TenantId } from '../../../src/domain/ids.ts';
 import { createApiFixture, type ApiFixture } from '../../support/api-fixture.ts';
+import { aReceipt } from '../../support/plant-run.ts';
 
 let fixture: ApiFixture;
 let url: string;
@@ -41,17 +42,7 @@ const spec: SyncSpecInput = {
 
 const end = (id: string, set: string) =>
   fixture.pool.query(`update penstock.run set ${set}, ended_at = now() where id = $1`, [id]);
-const receipt = {
-  read: 2,
-  inserted: 2,
-  updated: 0,
-  unchanged: 0,
-  deduplicated: 0,
-  rejected: 0,
-  deleted: 0,
-  batches: 1,
-  bytes: 9,
-};
+const receipt = aReceipt({ read: 2, inserted: 2, batches: 1, bytes: 9 });
 
 /** A fetch that loses answers: the request arrives, and then the connection breaks. */
 const losing = (times: number): { fetch: typeof fetch; lost: () => number } => {

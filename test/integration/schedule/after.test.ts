@@ -10,6 +10,7 @@ import { fetchCadence } from '../../../src/storage/slot-rows.ts';
 import { settle } from '../../../src/storage/settle.ts';
 import { asEngine } from '../../../src/storage/transaction.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
+import { aReceipt, plantRun } from '../../support/plant-run.ts';
 import {
   createSchedulerRoom,
   plantSyncs,
@@ -27,8 +28,7 @@ afterAll(() => room.close());
 
 type When = 'succeeded' | 'finished';
 
-const counts = { read: 0, inserted: 0, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
-const receipt = { ...counts, tombstones: 0, deleted: 0, batches: 0, bytes: 0 };
+const receipt = aReceipt();
 
 /** A sync that is triggered, and one that comes after it. */
 async function plantPair(when: When = 'succeeded', spec: Partial<SyncSpecInput> = {}) {
@@ -47,17 +47,7 @@ async function plantPair(when: When = 'succeeded', spec: Partial<SyncSpecInput> 
 }
 type Pair = Awaited<ReturnType<typeof plantPair>>;
 
-let count = 0;
-async function startRun({ tenantId, upstream }: Pair): Promise<RunId> {
-  const runId = `run_${(count += 1)}` as RunId;
-  await room.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
-       due_at, workflow_id, status)
-     select $1, $2, id, 1, source_connection_id, 'manual', $1, 3, now(), $1, 'running' from penstock.sync where id = $3`,
-    [runId, tenantId, upstream],
-  );
-  return runId;
-}
+const startRun = ({ upstream }: Pair): Promise<RunId> => plantRun(room.pool, upstream, { status: 'running' });
 async function startPart({ tenantId, upstream: syncId }: Pair): Promise<RunId> {
   await room.pool.query(
     `insert into penstock.backfill (id, tenant_id, sync_id, request_key, window_from, window_to, parts)
@@ -135,8 +125,7 @@ describe('a sync that comes after another', () => {
     const pair = await plantPair('finished');
     const part = await startPart(pair);
     await asEngine(room.pool, (tx) => changeRun(tx, part, 'succeed', { receipt }));
-    const dropped = await startRun(pair);
-    await room.pool.query(`update penstock.run set status = 'queued' where id = $1`, [dropped]);
+    const dropped = await plantRun(room.pool, pair.upstream);
     await asEngine(room.pool, (tx) => changeRun(tx, dropped, 'drop', { endReason: 'missed' }));
     expect(await endsLeft()).toBe(0);
   });

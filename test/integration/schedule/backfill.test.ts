@@ -3,12 +3,13 @@ import type { RunId, SyncId } from '../../../src/domain/ids.ts';
 import type { SyncSpecInput } from '../../../src/domain/sync-spec.ts';
 import type { Backfill, BackfillStore } from '../../../src/ports/backfill-store.ts';
 import { createBackfillStore } from '../../../src/storage/backfill-store.ts';
-import { changeRun, type RunPatch } from '../../../src/storage/run-status.ts';
+import { changeRun } from '../../../src/storage/run-status.ts';
 import type { RunChange } from '../../../src/domain/run-states.ts';
 import { settle } from '../../../src/storage/settle.ts';
 import { deleteSync } from '../../../src/storage/sync-lifecycle.ts';
 import { asEngine, asTenant } from '../../../src/storage/transaction.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
+import { aReceipt } from '../../support/plant-run.ts';
 import {
   createSchedulerRoom,
   everyMinute,
@@ -26,8 +27,7 @@ beforeAll(async () => {
 afterEach(() => room.clear());
 afterAll(() => room.close());
 
-const counts = { read: 7, inserted: 7, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
-const receipt = { ...counts, tombstones: 0, deleted: 0, batches: 1, bytes: 9 };
+const receipt = aReceipt({ read: 7, inserted: 7, batches: 1, bytes: 9 });
 const range = { from: '0', to: '25', every: '10', requestKey: undefined };
 const incremental: Partial<SyncSpecInput> = { mode: 'upsert', key: ['id'], cursor: { column: 'v' } };
 
@@ -53,8 +53,8 @@ const verdictOf = async (...runIds: RunId[]): Promise<string[]> => {
   const verdicts = await room.store.startRuns(runIds);
   return runIds.map((id) => verdicts.find(({ runId }) => runId === id)!.verdict);
 };
-const end = (runId: RunId, change: RunChange = 'succeed', patch: RunPatch = { receipt }) =>
-  asEngine(room.pool, (tx) => changeRun(tx, runId, change, change === 'succeed' ? patch : {}));
+const end = (runId: RunId, change: RunChange = 'succeed') =>
+  asEngine(room.pool, (tx) => changeRun(tx, runId, change, change === 'succeed' ? { receipt } : {}));
 const openRuns = async (syncId: SyncId): Promise<{ id: RunId; origin: string; status: string }[]> =>
   (
     await room.pool.query(
@@ -135,7 +135,7 @@ describe('due times of the sync', () => {
     async (overlap) => {
       const { start, look, syncId } = await plant({ overlap }, everyMinute(await fetchNowMs(room.pool)));
       const backfill = await start();
-      const [first] = [backfill.current.runId];
+      const first = backfill.current.runId;
       await verdictOf(first);
       await makeDue(syncId);
       const [settled] = await asEngine(room.pool, (tx) => settle(tx, [syncId]));

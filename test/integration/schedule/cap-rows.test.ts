@@ -6,9 +6,7 @@ import { refill } from '../../../src/schedule/refill.ts';
 import {
   createSchedulerRoom,
   endRuns,
-  everyHour,
-  fetchNowMs,
-  plantSyncs,
+  plantDue,
   quickSweeps,
   type PlantedSyncs,
   type SchedulerRoom,
@@ -24,10 +22,6 @@ beforeAll(async () => {
 afterEach(() => room.clear());
 afterAll(() => room.close());
 
-const plantDue = async (over: Partial<Parameters<typeof plantSyncs>[1]>): Promise<PlantedSyncs> => {
-  const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { schedule: everyHour(now), sinceMs: now - 3_600_000, ...over });
-};
 /** Their due times, as queued runs. */
 async function queue(planted: PlantedSyncs): Promise<RunId[]> {
   const { settled } = await room.store.settle(planted.syncIds);
@@ -44,13 +38,13 @@ const coolDown = ({ connectionId }: PlantedSyncs, ms: number) =>
   );
 
 test('without Redis the rows keep to the caps of tenants and connections, and count who is at work', async () => {
-  const small = await queue(await plantDue({ count: 5, maxRuns: 3 }));
-  const narrow = await queue(await plantDue({ count: 5, connection: { maxRuns: 2 } }));
-  const paced = await queue(await plantDue({ count: 5, connection: { startsPerMinute: 6 } }));
-  const cooling = await plantDue({ count: 5 });
+  const small = await queue(await plantDue(room.pool, { count: 5, maxRuns: 3 }));
+  const narrow = await queue(await plantDue(room.pool, { count: 5, connection: { maxRuns: 2 } }));
+  const paced = await queue(await plantDue(room.pool, { count: 5, connection: { startsPerMinute: 6 } }));
+  const cooling = await plantDue(room.pool, { count: 5 });
   const waiting = await queue(cooling);
   await coolDown(cooling, 3_600_000);
-  const free = await queue(await plantDue({ count: 5 }));
+  const free = await queue(await plantDue(room.pool, { count: 5 }));
   const found = await admissible();
   expect([small, narrow, paced, waiting, free].map((runs) => countOf(found, runs))).toEqual([3, 2, 1, 0, 5]);
   expect((await admissible(4)).size).toBe(4);
@@ -60,7 +54,7 @@ test('without Redis the rows keep to the caps of tenants and connections, and co
 });
 
 test('without Redis the rows keep the distance between the starts of a source, also when its runs are short', async () => {
-  const planted = await plantDue({ count: 3, connection: { startsPerMinute: 60 } });
+  const planted = await plantDue(room.pool, { count: 3, connection: { startsPerMinute: 60 } });
   const runs = await queue(planted);
   const [first] = await admissible();
   await room.store.startRuns([first!]);
@@ -76,7 +70,7 @@ test('without Redis the rows keep the distance between the starts of a source, a
 });
 
 test('without Redis the sweep starts no more than the caps allow', async () => {
-  await plantDue({ count: 5, connection: { maxRuns: 2 } });
+  await plantDue(room.pool, { count: 5, connection: { maxRuns: 2 } });
   const away = await room.openIndex();
   away.close();
   await room.startDispatcher({ index: away, options: { globalCap: 100, ...quickSweeps } });
@@ -86,8 +80,8 @@ test('without Redis the sweep starts no more than the caps allow', async () => {
 });
 
 test('a capped connection is never over its cap, delays no other, and goes on as its runs end', async () => {
-  await plantDue({ count: 6, connection: { maxRuns: 2 } });
-  await plantDue({ count: 10 });
+  await plantDue(room.pool, { count: 6, connection: { maxRuns: 2 } });
+  await plantDue(room.pool, { count: 10 });
   await room.startDispatcher();
   await waitUntil('the others are started', () => room.starter.started.length === 12);
   const isNarrow = await narrowRuns();
@@ -107,7 +101,7 @@ const narrowRuns = async (): Promise<Set<RunId>> => {
 };
 
 test('a limit of which the index did not hear holds after the next sweep', async () => {
-  const planted = await plantDue({ count: 5, connection: { maxRuns: 1 } });
+  const planted = await plantDue(room.pool, { count: 5, connection: { maxRuns: 1 } });
   await room.startDispatcher();
   await waitUntil('one is started', () => room.starter.started.length === 1);
   await room.pool.query(
@@ -118,7 +112,7 @@ test('a limit of which the index did not hear holds after the next sweep', async
 });
 
 test('rows refuse a run whose source cools down, and say for how long; it starts when that is over', async () => {
-  const planted = await plantDue({});
+  const planted = await plantDue(room.pool);
   const [runId] = await queue(planted);
   await coolDown(planted, 700);
   const [verdict] = await room.store.startRuns([runId!]);
@@ -137,7 +131,7 @@ test('rows refuse a run whose source cools down, and say for how long; it starts
 describe('a run that is not due yet', () => {
   const seldom = { globalCap: 1, ...quickSweeps, lookEveryMs: 60_000, sweepEveryMs: 60_000 };
   const offerEarly = async (dueIn: string): Promise<RunId> => {
-    const planted = await plantDue({ count: 1 });
+    const planted = await plantDue(room.pool, { count: 1 });
     const [runId] = await queue(planted);
     await room.pool.query(`update penstock.run set due_at = clock_timestamp() + $2::interval where id = $1`, [
       runId,
@@ -173,8 +167,8 @@ describe('a run that is not due yet', () => {
 });
 
 test('a run whose row cannot be changed holds no place: it is tried again later', async () => {
-  const [poisoned] = await queue(await plantDue({}));
-  const [healthy] = await queue(await plantDue({}));
+  const [poisoned] = await queue(await plantDue(room.pool));
+  const [healthy] = await queue(await plantDue(room.pool));
   await room.pool.query(
     `alter table penstock.run add constraint poison check (id <> '${poisoned}') not valid`,
   );

@@ -11,9 +11,7 @@ import { createMortal, Death, type Fate } from '../../support/mortal.ts';
 import {
   auditSlots,
   createSchedulerRoom,
-  everyHour,
-  fetchNowMs,
-  plantSyncs,
+  plantDue,
   quickSweeps,
   type PlantedSyncs,
   type SchedulerRoom,
@@ -51,10 +49,7 @@ async function workOnce(fate: Fate | null, through = index): Promise<readonly st
   return mortal.calls;
 }
 
-async function plantDue(): Promise<PlantedSyncs> {
-  const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { count: 3, schedule: everyHour(now), sinceMs: now - 3_600_000 });
-}
+const plant = (): Promise<PlantedSyncs> => plantDue(room.pool, { count: 3 });
 
 /** Every run of a slot is started, once, and its place is the only thing left of it. */
 async function expectAllStarted({ syncIds, firstMs }: PlantedSyncs): Promise<void> {
@@ -106,7 +101,7 @@ const steps = [
 
 describe('P7: a dispatcher killed between any two steps loses nothing and starts nothing twice', () => {
   test('the steps are those that are listed', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     // Undisturbed also by a machine so busy that leases run out under the pass: here none does.
     const day = 86_400_000;
     const lasting = { claimLeaseMs: day, ticketMs: day, refillLeaseMs: day };
@@ -118,7 +113,7 @@ describe('P7: a dispatcher killed between any two steps loses nothing and starts
   test.each(steps.flatMap((step, n) => [[n + 1, 'before', step] as const, [n + 1, 'after', step] as const]))(
     'killed at call %i, %s %s',
     async (call, when, _step) => {
-      const planted = await plantDue();
+      const planted = await plant();
       await workOnce({ call, when });
       await room.startDispatcher({ index, options });
       await expectAllStarted(planted);
@@ -127,7 +122,7 @@ describe('P7: a dispatcher killed between any two steps loses nothing and starts
 });
 
 test('runs that it left behind are started in turn: those whose start fails hold up no others', async () => {
-  const planted = await plantDue();
+  const planted = await plant();
   await room.store.settle(planted.syncIds);
   const { rows } = await room.pool.query<{ id: RunId }>('select id from penstock.run order by id');
   const [unlucky, ...others] = rows.map(({ id }) => id);

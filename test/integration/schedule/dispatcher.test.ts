@@ -1,18 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { PenstockError } from '../../../src/domain/errors.ts';
-import { newId, runIdOf, workflowIdOf, type RunId, type SyncId } from '../../../src/domain/ids.ts';
+import { newId, runIdOf, type RunId, type SyncId } from '../../../src/domain/ids.ts';
 import type { RunOffer } from '../../../src/ports/schedule-index.ts';
 import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { announceSettled, tick } from '../../../src/schedule/tick.ts';
 import { changeRun, fetchRunStatus } from '../../../src/storage/run-status.ts';
 import { settle } from '../../../src/storage/settle.ts';
 import { asEngine, asTenant } from '../../../src/storage/transaction.ts';
+import { plantRun } from '../../support/plant-run.ts';
 import {
   auditSlots,
   createSchedulerRoom,
   endRuns,
   everyHour,
   fetchNowMs,
+  plantDue,
   plantSyncs,
   quickSweeps,
   type PlantedSyncs,
@@ -30,10 +32,7 @@ afterEach(() => room.clear());
 afterAll(() => room.close());
 
 const statusOf = (runId: RunId) => asEngine(room.pool, (tx) => fetchRunStatus(tx, runId));
-const plantDue = async (count = 1): Promise<PlantedSyncs> => {
-  const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { count, schedule: everyHour(now), sinceMs: now - 3_600_000 });
-};
+const plant = (count = 1): Promise<PlantedSyncs> => plantDue(room.pool, { count });
 const started = (count: number) =>
   waitUntil(`${count} runs are started`, () => room.starter.started.length === count);
 const runOfSlot = ({ syncIds, firstMs }: PlantedSyncs, n = 0): RunId =>
@@ -48,24 +47,16 @@ const offerOf = ({ tenantId, connectionId, syncIds }: PlantedSyncs, runId: RunId
 });
 
 /** Writes a queued run as a trigger does. */
-async function trigger(
-  { tenantId, syncIds, connectionId }: PlantedSyncs,
-  key: string,
-  dueInMs = 0,
-): Promise<RunId> {
-  const runId = runIdOf(syncIds[0]!, 'manual', key);
-  await room.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
-       due_at, workflow_id)
-     values ($1, $2, $3, 1, $7, 'manual', $4, 3, clock_timestamp() + $5 * interval '1 millisecond', $6)`,
-    [runId, tenantId, syncIds[0], key, dueInMs, workflowIdOf('t', 's', runId), connectionId],
-  );
-  return runId;
-}
+const trigger = ({ syncIds }: PlantedSyncs, key: string, dueInMs = 0): Promise<RunId> =>
+  plantRun(room.pool, syncIds[0]!, {
+    id: runIdOf(syncIds[0]!, 'manual', key),
+    request_key: key,
+    due_at: new Date(Date.now() + dueInMs),
+  });
 
 describe('dispatchers', () => {
   test('three at once start every slot once (P7)', async () => {
-    const planted = await plantDue(300);
+    const planted = await plant(300);
     await Promise.all([room.startDispatcher(), room.startDispatcher(), room.startDispatcher()]);
     await started(300);
     expect(room.starter.startCalls).toBe(300);
@@ -88,7 +79,7 @@ describe('dispatchers', () => {
 
   test('start what nobody announced, from the rows', async () => {
     await room.startDispatcher();
-    const planted = await plantDue();
+    const planted = await plant();
     const other = await plantSyncs(room.pool, { schedule: { manual: true } });
     const triggered = await trigger(other, 'k');
     await started(2);
@@ -98,7 +89,7 @@ describe('dispatchers', () => {
   });
 
   test('hand the engine ids, names and times of the run', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await room.startDispatcher();
     await started(1);
     const tenantName = `t-${planted.tenantId.slice(4)}`;
@@ -120,7 +111,7 @@ describe('dispatchers', () => {
   });
 
   test('keep to the global cap, and go on when a place is freed', async () => {
-    await plantDue(5);
+    await plant(5);
     await room.startDispatcher({ options: { globalCap: 2, ...quickSweeps } });
     for (let done = 0; done < 5; done += 1) {
       await started(Math.min(5, done + 2));
@@ -131,7 +122,7 @@ describe('dispatchers', () => {
   });
 
   test('start a run that waits for the one before as soon as that is final', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await room.startDispatcher({ options: { globalCap: 10, ...quickSweeps, sweepEveryMs: 60_000 } });
     await started(1);
     await waitUntil('the dispatcher listens', async () => {
@@ -152,7 +143,7 @@ describe('dispatchers', () => {
   });
 
   test('stop after the starts under way, and leave the rest to others', async () => {
-    await plantDue(50);
+    await plant(50);
     const dispatcher = await room.startDispatcher();
     await waitUntil('it starts', () => room.starter.started.length > 0);
     await dispatcher.stop();
@@ -233,7 +224,7 @@ describe('a sync changed between claim and settle', () => {
   };
 
   test('edited: what was due ran under the old spec, and a late publication of it is ignored', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await claimed(planted);
     const [syncId] = planted.syncIds;
     const late = await room.store.settle(planted.syncIds);
@@ -258,7 +249,7 @@ describe('a sync changed between claim and settle', () => {
   });
 
   test('paused: the run that was due waits, and starts when the pause ends', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await claimed(planted);
     const pauseId = newId('pause');
     await room.pool.query('insert into penstock.pause (id, tenant_id, sync_id) values ($1, $2, $3)', [
@@ -277,7 +268,7 @@ describe('a sync changed between claim and settle', () => {
   });
 
   test('deleted: nothing more is started, and it leaves the index', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await claimed(planted);
     const [syncId] = planted.syncIds;
     await asTenant(room.pool, planted.tenantId, async (tx) => {
@@ -306,12 +297,12 @@ describe('a sync changed between claim and settle', () => {
 
 describe('the engine', () => {
   test('unreachable: nothing is lost, one line says so, and all start when it is back', async () => {
-    await plantDue(20);
+    await plant(20);
     room.starter.setReachable(false);
     await room.startDispatcher();
     const aboutEngine = () => room.lines.filter((line) => line.includes('the engine does not answer'));
     await waitUntil('the dispatcher notices', () => aboutEngine().length > 0);
-    await plantDue(5);
+    await plant(5);
     await waitUntil('the new ones are queued', async () => {
       const { rows } = await room.pool.query('select count(*)::int as n from penstock.run');
       return rows[0].n === 25;
@@ -322,7 +313,7 @@ describe('the engine', () => {
   });
 
   test('refuses a run for good: it is failed and its place is freed', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     room.starter.refuse(new PenstockError('BAD_REQUEST', 'The fake engine wants no such run.'));
     await room.startDispatcher({
       index: await room.openIndex({ ticketMs: 60_000 }),
@@ -336,7 +327,7 @@ describe('the engine', () => {
   });
 
   test('fails for a reason of its own: the run is started again', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     room.starter.refuse(new Error('out of luck'));
     await room.startDispatcher();
     await waitUntil('it is logged', () => room.lines.some((line) => line.includes('a start failed')));
@@ -348,7 +339,7 @@ describe('the engine', () => {
   test.each(['starting', 'running'])(
     'lost a workflow: its run, %s, is made final and its place freed',
     async (status) => {
-      const planted = await plantDue();
+      const planted = await plant();
       const closed: RunId[] = [];
       await room.startDispatcher({
         closeRun: async (runId) => {
@@ -367,7 +358,7 @@ describe('the engine', () => {
   );
 
   test('lost workflows whose destination is away: they are tried again, and hold up nobody', async () => {
-    const planted = await plantDue(12);
+    const planted = await plant(12);
     const isAway = new Set(planted.syncIds.slice(0, 11).map((_, n) => runOfSlot(planted, n)));
     const tried: RunId[] = [];
     await room.startDispatcher({
@@ -391,7 +382,7 @@ describe('the engine', () => {
   });
 
   test('is told again to go on when the row says so: whoever resumed the run may have died before it was told', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await room.startDispatcher();
     await started(1);
     await asEngine(room.pool, (tx) => changeRun(tx, runOfSlot(planted), 'prepare'));
@@ -400,7 +391,7 @@ describe('the engine', () => {
   });
 
   test('is asked again to cancel a run that is cancelling', async () => {
-    const planted = await plantDue();
+    const planted = await plant();
     await room.startDispatcher();
     await started(1);
     await asEngine(room.pool, (tx) => changeRun(tx, runOfSlot(planted), 'cancel'));
@@ -409,7 +400,7 @@ describe('the engine', () => {
 });
 
 test('a run past its catch-up deadline is dropped even when it has its place already', async () => {
-  const planted = await plantDue();
+  const planted = await plant();
   await room.store.settle(planted.syncIds);
   await room.pool.query(`update penstock.run set start_before = clock_timestamp() - interval '1 second'`);
   const runId = runOfSlot(planted);
@@ -418,7 +409,7 @@ test('a run past its catch-up deadline is dropped even when it has its place alr
 });
 
 test('a queued run past its catch-up deadline ends cancelled, reason missed', async () => {
-  const planted = await plantDue();
+  const planted = await plant();
   await room.store.settle(planted.syncIds);
   await room.pool.query(`update penstock.run set start_before = clock_timestamp() - interval '1 second'`);
   await room.startDispatcher();

@@ -8,11 +8,10 @@ import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { createRunExplainer } from '../../../src/storage/run-explainer.ts';
 import { pauseSync } from '../../../src/storage/sync-lifecycle.ts';
 import { asTenant } from '../../../src/storage/transaction.ts';
+import { plantRun } from '../../support/plant-run.ts';
 import {
   createSchedulerRoom,
-  everyHour,
-  fetchNowMs,
-  plantSyncs,
+  plantDue,
   type PlantedSyncs,
   type SchedulerRoom,
 } from '../../support/scheduler-room.ts';
@@ -32,13 +31,8 @@ interface Waiting extends PlantedSyncs {
 }
 
 /** Syncs of one tenant, each with a run that is queued and offered; in the order in which they start. */
-async function queue(over: Partial<Parameters<typeof plantSyncs>[1]> = {}): Promise<Waiting> {
-  const now = await fetchNowMs(room.pool);
-  const planted = await plantSyncs(room.pool, {
-    schedule: everyHour(now),
-    sinceMs: now - 3_600_000,
-    ...over,
-  });
+async function queue(over: Parameters<typeof plantDue>[1] = {}): Promise<Waiting> {
+  const planted = await plantDue(room.pool, over);
   const { settled } = await room.store.settle(planted.syncIds);
   const offers = settled.flatMap((sync) => sync.offered);
   await index.beginRefill('t', { again: false });
@@ -102,13 +96,7 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
   previous_run: async () => {
     const one = await queue();
     await admit(10);
-    const runId = `run_${newId('sync').slice(4)}` as RunId;
-    await room.pool.query(
-      `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at,
-         workflow_id)
-       values ($1, $2, $3, 1, $4, 'manual', 3, clock_timestamp(), $1)`,
-      [runId, one.tenantId, one.syncIds[0], one.connectionId],
-    );
+    const runId = await plantRun(room.pool, one.syncIds[0]!);
     expect(await explain(one, runId)).toMatchObject({
       reason: 'previous_run',
       holders: [{ runId: one.runs[0], syncName: 's-1', status: 'starting', startedAt: null }],

@@ -5,6 +5,7 @@ import type { SettledSync } from '../../../src/ports/schedule-store.ts';
 import { changeRun } from '../../../src/storage/run-status.ts';
 import { settle } from '../../../src/storage/settle.ts';
 import { asEngine, asTenant } from '../../../src/storage/transaction.ts';
+import { aReceipt, plantRun } from '../../support/plant-run.ts';
 import {
   auditSlots,
   createSchedulerRoom,
@@ -174,14 +175,9 @@ describe('overlap cancel_other', () => {
 });
 
 test('a run that was triggered for later starts when its time has come, without a sweep', async () => {
-  const { tenantId, syncIds, connectionId } = await plantSyncs(pool, { schedule: { manual: true } });
+  const { syncIds } = await plantSyncs(pool, { schedule: { manual: true } });
   await room.startDispatcher({ options: { ...room.deps().options, sweepEveryMs: 60_000 } });
-  await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
-       due_at, workflow_id, waiting_reason)
-     values ('run_later', $1, $2, 1, $3, 'manual', 'k', 3, clock_timestamp() + interval '600 ms', 'run_later', 'not_due')`,
-    [tenantId, syncIds[0], connectionId],
-  );
+  await plantRun(pool, syncIds[0]!, { due_at: new Date(Date.now() + 600), waiting_reason: 'not_due' });
   await waitUntil('it is started', () => room.starter.started.length === 1);
   const { rows } = await pool.query(
     `select e.at >= r.due_at as ok from penstock.run r join penstock.event e on e.run_id = r.id
@@ -192,44 +188,25 @@ test('a run that was triggered for later starts when its time has come, without 
 
 test('a run for a later time keeps no due time from running', async () => {
   const now = await fetchNowMs(pool);
-  const { tenantId, syncIds, connectionId } = await plantSyncs(pool, {
-    schedule: everyMinute(now),
-    sinceMs: now - minuteMs,
-  });
-  await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
-       due_at, workflow_id, waiting_reason)
-     values ('run_much_later', $1, $2, 1, $3, 'manual', 'k', 3, clock_timestamp() + interval '1 day', 'run_much_later',
-       'not_due')`,
-    [tenantId, syncIds[0], connectionId],
-  );
+  const { syncIds } = await plantSyncs(pool, { schedule: everyMinute(now), sinceMs: now - minuteMs });
+  await plantRun(pool, syncIds[0]!, { due_at: new Date(now + 86_400_000), waiting_reason: 'not_due' });
   expect((await settleOne(syncIds[0]!)).offered).toHaveLength(1);
 });
 
 describe('autoPause', () => {
   type End = 'succeeded' | 'failed' | 'cancelled';
   let planted: PlantedSyncs;
-  let count = 0;
   const plant = async (autoPause: { after: number } | undefined): Promise<void> => {
     planted = await plantSyncs(pool, { schedule: { manual: true }, spec: { autoPause } });
   };
-  const endRun = async (end: End): Promise<void> => {
-    const runId = `run_${(count += 1)}` as RunId;
-    await pool.query(
-      `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
-         due_at, workflow_id, status)
-       values ($1, $2, $3, 1, $4, 'manual', $1, 3, now(), $1, 'running')`,
-      [runId, planted.tenantId, planted.syncIds[0], planted.connectionId],
-    );
-    const receipt = { read: 0, inserted: 0, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
+  const endRun = async (end: End): Promise<RunId> => {
+    const runId = await plantRun(pool, planted.syncIds[0]!, { status: 'running' });
     await asEngine(pool, async (tx) => {
       if (end === 'failed') await changeRun(tx, runId, 'fail', { errorCode: 'SOURCE_SQL' });
       else if (end === 'cancelled') await changeRun(tx, runId, 'settleCancel');
-      else
-        await changeRun(tx, runId, 'succeed', {
-          receipt: { ...receipt, tombstones: 0, deleted: 0, batches: 0, bytes: 0 },
-        });
+      else await changeRun(tx, runId, 'succeed', { receipt: aReceipt() });
     });
+    return runId;
   };
   const pauses = async () =>
     (
@@ -242,11 +219,11 @@ describe('autoPause', () => {
     await plant({ after: 2 });
     for (const end of ['failed', 'succeeded', 'failed', 'cancelled'] as const) await endRun(end);
     expect(await pauses()).toEqual([]);
-    await endRun('failed');
+    const last = await endRun('failed');
     const reason = '2 runs failed, the last with SOURCE_SQL';
     expect(await pauses()).toEqual([{ reason }]);
     const { rows } = await pool.query(`select run_id, data from penstock.event where kind = 'sync.paused'`);
-    expect(rows).toEqual([{ run_id: `run_${count}`, data: { reason, until: null, failures: 2 } }]);
+    expect(rows).toEqual([{ run_id: last, data: { reason, until: null, failures: 2 } }]);
     const audit = await pool.query(`select object_id from penstock.audit where action = 'sync.pause'`);
     expect(audit.rows).toEqual([{ object_id: planted.syncIds[0] }]);
     await endRun('failed');

@@ -15,8 +15,7 @@ import {
   auditSlots,
   createSchedulerRoom,
   endRuns,
-  everyHour,
-  fetchNowMs,
+  plantDue,
   plantSyncs,
   quickSweeps,
   type PlantedSyncs,
@@ -86,10 +85,7 @@ async function expectAudited(...plantings: PlantedSyncs[]): Promise<Record<strin
   return total;
 }
 
-const plantDue = async (count: number): Promise<PlantedSyncs> => {
-  const now = await fetchNowMs(room.pool);
-  return plantSyncs(room.pool, { count, schedule: everyHour(now), sinceMs: now - 3_600_000 });
-};
+const plant = (count: number): Promise<PlantedSyncs> => plantDue(room.pool, { count });
 const started = (count: number) =>
   waitUntil(`${count} runs are started`, () => room.starter.started.length >= count);
 const placesMatchRows = () =>
@@ -121,10 +117,10 @@ describe('P7: Redis can be lost at any moment', () => {
 
   test('emptied while runs are at work: their places are counted before anything is admitted', async () => {
     const options = { globalCap: 3, ...quickSweeps };
-    await plantDue(3);
+    await plant(3);
     await room.startDispatcher({ options });
     await started(3);
-    await plantDue(5);
+    await plant(5);
     await room.redis.flushall();
     await waitUntil(
       'the index is written again',
@@ -141,7 +137,7 @@ describe('P7: Redis can be lost at any moment', () => {
   });
 
   test('emptied together with the dispatcher that was starting runs: another starts them', async () => {
-    const planted = await plantDue(3);
+    const planted = await plant(3);
     const { settled } = await room.store.settle(planted.syncIds);
     await room.store.startRuns(settled.flatMap((sync) => sync.offered.map((run) => run.runId)));
     await room.redis.flushall();
@@ -152,7 +148,7 @@ describe('P7: Redis can be lost at any moment', () => {
 
   test('a refill writes every due time, the waiting runs, the places and the limits from the rows', async () => {
     const due = await plantSyncs(room.pool, { count: 2_500, schedule: { every: '1h' } });
-    const waiting = await plantDue(3);
+    const waiting = await plant(3);
     await room.store.settle(waiting.syncIds);
     const heavy = await plantSyncs(room.pool, { schedule: { manual: true }, weight: 7 });
     expect(await refill(room.deps({ index }), { again: false })).toBe(true);
@@ -164,13 +160,13 @@ describe('P7: Redis can be lost at any moment', () => {
   });
 
   test('its append-only file cut: an older index is put right from the rows', async () => {
-    const planted = await plantDue(40);
+    const planted = await plant(40);
     await room.startDispatcher();
     await started(40);
     await stack.redis.kill();
     await cutAppendOnlyFile();
     await stack.redis.start();
-    const more = await plantDue(10);
+    const more = await plant(10);
     await started(50);
     await placesMatchRows();
     await expectAudited(planted, more);
@@ -183,7 +179,7 @@ describe('while Redis is away', () => {
     await isFilled();
     stack.redis.signal('SIGSTOP');
     try {
-      const planted = await plantDue(6);
+      const planted = await plant(6);
       await expect(index.claimDue(1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       await started(4);
       expect(room.starter.started).toHaveLength(4);
@@ -204,7 +200,7 @@ describe('while Redis is away', () => {
 
   test('back with the places of before: what was started from the rows counts before any goes to others', async () => {
     expect(await refill(room.deps({ index }), { again: false })).toBe(true);
-    const { syncIds } = await plantDue(3);
+    const { syncIds } = await plant(3);
     const { settled } = await room.store.settle(syncIds);
     const [ended, startedFromRows, waiting] = settled.flatMap((sync) => sync.offered);
     await room.store.startRuns([ended!.runId, startedFromRows!.runId]);
@@ -231,13 +227,13 @@ describe('while Redis is away', () => {
   });
 
   test('killed: one line says that it is away and one that it is back', async () => {
-    const planted = await plantDue(3);
+    const planted = await plant(3);
     await room.startDispatcher();
     await started(3);
     await index.check();
     room.lines.length = 0;
     await stack.redis.kill();
-    const more = await plantDue(3);
+    const more = await plant(3);
     await started(6);
     await stack.redis.start();
     await placesMatchRows();
@@ -256,7 +252,7 @@ describe('while Redis is away', () => {
 describe('a Redis that answers and takes no writes counts as away', () => {
   const expectStartsFromRows = async (meanwhile?: () => Promise<unknown>): Promise<void> => {
     room.lines.length = 0;
-    await plantDue(3);
+    await plant(3);
     await meanwhile?.();
     await started(3);
     expect(room.lines.filter((line) => line.includes('sweep: without the index'))).toHaveLength(1);
@@ -294,7 +290,7 @@ describe('a Redis that answers and takes no writes counts as away', () => {
     const servers = await createRedisServers();
     const node = await servers.start('rdbcompression no');
     // It hears what is said to it every 2 MiB.
-    for (let n = 0; n < 10; n++) await node.admin.set(`k${n}`, 'x'.repeat(2_200_000));
+    for (let n = 0; n < 6; n++) await node.admin.set(`k${n}`, 'x'.repeat(2_200_000));
     await node.admin.save();
     await node.kill();
     await node.start('key-load-delay 1000000');

@@ -1,16 +1,9 @@
-/** A user of Redis who has the rights that the doctor prints, and no other. */
+/** The rights that the doctor prints, in the hands of a user of Redis who has no other. */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { fetchRefused, rightsOf, scriptedCommands } from '../../../src/schedule/redis-rights.ts';
 import { createRedisServers, type RedisNode, type RedisServers } from '../../support/redis-servers.ts';
-import {
-  createSchedulerRoom,
-  endRuns,
-  everyHour,
-  fetchNowMs,
-  plantSyncs,
-  type SchedulerRoom,
-} from '../../support/scheduler-room.ts';
+import { createSchedulerRoom, endRuns, plantDue, type SchedulerRoom } from '../../support/scheduler-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let servers: RedisServers;
@@ -31,17 +24,11 @@ afterAll(async () => {
 
 const allow = (...rules: string[]) => redis.admin.acl('SETUSER', 'penstock', ...rules);
 
-test('runs ticks, admissions and sweeps, and nothing of it is refused', async () => {
+test('with them, ticks, admissions and sweeps are refused nothing', async () => {
   await allow('reset', 'on', '>pw', ...rightsOf('single'));
   const index = await room.openIndex({}, url);
   await room.startDispatcher({ index, options: { ...room.deps().options, globalCap: 3 } });
-  const now = await fetchNowMs(room.pool);
-  await plantSyncs(room.pool, {
-    count: 6,
-    schedule: everyHour(now),
-    sinceMs: now - 3_600_000,
-    connection: { maxRuns: 3 },
-  });
+  await plantDue(room.pool, { count: 6, connection: { maxRuns: 3 } });
   const started = (count: number) =>
     waitUntil('runs are started', () => room.starter.started.length >= count);
   await started(3);
@@ -54,7 +41,7 @@ test('runs ticks, admissions and sweeps, and nothing of it is refused', async ()
   expect(await redis.admin.acl('LOG')).toEqual([]);
 });
 
-test('lacks each of its rights by name', async () => {
+test('each that is taken away is found missing by name', async () => {
   for (const command of scriptedCommands) {
     await allow('reset', 'on', '>pw', ...rightsOf('single'), `-${command}`);
     // Without INFO a ready check would complain.
@@ -64,7 +51,7 @@ test('lacks each of its rights by name', async () => {
   }
 });
 
-test('without one of them the index is away, and says why', async () => {
+test('without one of them the index is away, and says what to do', async () => {
   await allow('reset', 'on', '>pw', ...rightsOf('single'));
   const index = await room.openIndex({}, url);
   await allow('-publish');

@@ -4,6 +4,7 @@ import { newId, type SyncId } from '../../../src/domain/ids.ts';
 import { createControlStore } from '../../../src/storage/control-store.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
+import { plantRun } from '../../support/plant-run.ts';
 import { createSchedulerRoom, plantSyncs, type SchedulerRoom } from '../../support/scheduler-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -65,12 +66,7 @@ test('a destination that is away is asked again, and holds up no other', async (
 test('not while a run of it may still write', async () => {
   const run = newId('run');
   const [sync] = await deleteSyncs(1, async (id) => {
-    await room.pool.query(
-      `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, status, due_at,
-         workflow_id, priority)
-       select $1, tenant_id, id, version, source_connection_id, 'manual', 'running', now(), $1, 3 from penstock.sync where id = $2`,
-      [run, id],
-    );
+    await plantRun(room.pool, id, { id: run, status: 'running' });
   });
   expect(await room.store.fetchReleases()).toEqual([]);
   await room.pool.query(`update penstock.run set status = 'cancelled', ended_at = now() where id = $1`, [

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Pool } from 'pg';
-import { runIdOf, workflowIdOf } from '../../../src/domain/ids.ts';
+import type { RunId } from '../../../src/domain/ids.ts';
 import {
   createControlDatabase,
   plantTenant,
   type ControlDatabase,
   type PlantedTenant,
 } from '../../support/control-database.ts';
+import { plantRun } from '../../support/plant-run.ts';
 
 let database: ControlDatabase;
 let pool: Pool;
@@ -21,31 +22,8 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 beforeEach(() => pool.query('truncate penstock.slot, penstock.run, penstock.run_attempt'));
 
-let count = 0;
-
-/** Inserts a run of acme's sync with some columns given. */
-async function insertRun(columns: Record<string, unknown> = {}): Promise<string> {
-  count += 1;
-  const id = runIdOf(acme.syncId, 'manual', String(count));
-  const row: Record<string, unknown> = {
-    id,
-    tenant_id: acme.tenantId,
-    sync_id: acme.syncId,
-    sync_version: 1,
-    origin: 'manual',
-    priority: 3,
-    due_at: '2026-01-01T00:00:00Z',
-    source_connection_id: acme.connectionId,
-    workflow_id: workflowIdOf('acme', 'subscribers', id),
-    ...columns,
-  };
-  const names = Object.keys(row);
-  await pool.query(
-    `insert into penstock.run (${names.join(', ')}) values (${names.map((_, i) => `$${i + 1}`).join(', ')})`,
-    Object.values(row),
-  );
-  return row['id'] as string;
-}
+const insertRun = (columns: Record<string, unknown> = {}): Promise<RunId> =>
+  plantRun(pool, acme.syncId, { due_at: '2026-01-01T00:00:00Z', ...columns });
 
 const ended = '2026-01-01T01:00:00Z';
 const receipt = (over: Record<string, number> = {}) => ({

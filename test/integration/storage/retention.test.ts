@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { Pool } from 'pg';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import { keptDays } from '../../../src/domain/retention.ts';
+import { isFinal, runStatuses, type RunStatus } from '../../../src/domain/run-states.ts';
 import type { MaintenanceStore } from '../../../src/ports/maintenance-store.ts';
 import { createMaintenanceStore } from '../../../src/storage/maintenance-store.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
@@ -12,6 +13,7 @@ import {
   type ControlDatabase,
   type PlantedTenant,
 } from '../../support/control-database.ts';
+import { plantRun } from '../../support/plant-run.ts';
 
 let database: ControlDatabase;
 let pool: Pool;
@@ -33,16 +35,18 @@ beforeEach(async () => {
 const daysAgo = (days: number): Date => new Date(Date.now() - days * 86_400_000);
 
 /** A run that was queued and, unless it is open, ended so many days ago, with all that hangs from it. */
-async function plantRun(days: number, status = 'failed'): Promise<RunId> {
-  const id = newId('run');
+async function plantOldRun(days: number, status: RunStatus = 'failed'): Promise<RunId> {
   const at = daysAgo(days);
-  const isOpen = !['failed', 'cancelled', 'succeeded'].includes(status);
-  await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at, queued_at,
-       started_at, ended_at, workflow_id, status, nominal_at, overlap_allowed)
-     values ($1, $2, $3, 1, $7, 'schedule', 3, $4, $4, $4, $5, $1, $6, $4, true)`,
-    [id, acme.tenantId, acme.syncId, at, isOpen ? null : at, status, acme.connectionId],
-  );
+  const id = await plantRun(pool, acme.syncId, {
+    status,
+    origin: 'schedule',
+    nominal_at: at,
+    due_at: at,
+    queued_at: at,
+    started_at: at,
+    ended_at: isFinal(status) ? at : null,
+    overlap_allowed: true,
+  });
   await pool.query(
     `insert into penstock.slot (sync_id, nominal_at, nominal_to, tenant_id, sync_version, run_id)
      values ($1, $2, $2, $3, 1, $4)`,
@@ -76,42 +80,27 @@ async function forgetAll(step: (after: string) => Promise<{ tally: object; next?
 
 describe('runs', () => {
   test('are forgotten whole, so many days after their end; younger ones and open ones stay whole', async () => {
-    await plantRun(keptDays.runs + 1);
-    await plantRun(keptDays.runs + 2, 'cancelled');
-    const kept = [await plantRun(keptDays.runs - 1), await plantRun(1)];
-    for (const status of ['queued', 'starting', 'running', 'pausing', 'paused', 'cancelling'])
-      kept.push(await plantRun(1_000 + kept.length, status));
+    await plantOldRun(keptDays.runs + 1);
+    await plantOldRun(keptDays.runs + 2, 'cancelled');
+    const kept = [await plantOldRun(keptDays.runs - 1), await plantOldRun(1)];
+    for (const status of runStatuses.filter((each) => !isFinal(each)))
+      kept.push(await plantOldRun(1_000 + kept.length, status));
     await forgetAll((after) => store.forgetRuns(after));
     expect(await idsIn('run', 'id')).toEqual(kept.toSorted());
     for (const table of ['slot', 'run_attempt', 'joined_trigger'])
       expect(await idsIn(table)).toEqual(kept.toSorted());
   });
 
-  test('of backfills, and those with them, once they have ended', async () => {
-    for (const [id, days, status] of [
-      ['bkf_old', keptDays.runs + 1, 'failed'],
-      ['bkf_young', 1, 'failed'],
-      ['bkf_open', 1_000, 'running'],
-    ] as const)
-      await pool.query(
-        `insert into penstock.backfill (id, tenant_id, sync_id, request_key, window_from, window_to, parts, status, ended_at)
-         values ($1, $2, $3, $1, '1', '2', 1, $4::text, case when $4 <> 'running' then $5::timestamptz end)`,
-        [id, acme.tenantId, acme.syncId, status, daysAgo(days)],
-      );
-    await forgetAll((after) => store.forgetRuns(after));
-    expect(await idsIn('backfill', 'id')).toEqual(['bkf_open', 'bkf_young']);
-  });
-
   test('that waited long and ended lately stay', async () => {
-    const id = await plantRun(keptDays.runs + 10);
+    const id = await plantOldRun(keptDays.runs + 10);
     await pool.query('update penstock.run set ended_at = now() where id = $1', [id]);
     await forgetAll((after) => store.forgetRuns(after));
     expect(await idsIn('run', 'id')).toEqual([id]);
   });
 
   test('that somebody holds wait for the next time, and hold up no other', async () => {
-    const held = await plantRun(keptDays.runs + 1);
-    await plantRun(keptDays.runs + 2);
+    const held = await plantOldRun(keptDays.runs + 1);
+    await plantOldRun(keptDays.runs + 2);
     const client = await pool.connect();
     await client.query('begin');
     await client.query('select from penstock.run where id = $1 for update', [held]);
@@ -145,6 +134,21 @@ describe('runs', () => {
       many.tenantId,
     ]);
   });
+});
+
+test('backfills are forgotten so many days after their end, open ones never', async () => {
+  for (const [id, days, status] of [
+    ['bkf_old', keptDays.runs + 1, 'failed'],
+    ['bkf_young', 1, 'failed'],
+    ['bkf_open', 1_000, 'running'],
+  ] as const)
+    await pool.query(
+      `insert into penstock.backfill (id, tenant_id, sync_id, request_key, window_from, window_to, parts, status, ended_at)
+       values ($1, $2, $3, $1, '1', '2', 1, $4::text, case when $4 <> 'running' then $5::timestamptz end)`,
+      [id, acme.tenantId, acme.syncId, status, daysAgo(days)],
+    );
+  await forgetAll((after) => store.forgetRuns(after));
+  expect(await idsIn('backfill', 'id')).toEqual(['bkf_open', 'bkf_young']);
 });
 
 describe('events, audit rows and stored answers', () => {
@@ -220,7 +224,7 @@ test("a destination accuses only runs that write to it, and hides no one else's 
     `insert into penstock.sync_version (sync_id, version, tenant_id, spec) values ($1, 2, $2, $3)`,
     [acme.syncId, acme.tenantId, { destination: { connection: acme.connectionId } }],
   );
-  const run = await plantRun(1);
+  const run = await plantOldRun(1);
   await pool.query('update penstock.run set sync_version = 2');
   const found = { invariant: 'receipt_adds_up' as const, object: run };
   await store.noteEnd('audit', {}, [{ ...found, destination: newId('connection') }]);

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { TenantId } from '../../../src/domain/ids.ts';
-import { runStatuses, type RunStatus } from '../../../src/domain/run-states.ts';
+import { isFinal, runStatuses, type RunStatus } from '../../../src/domain/run-states.ts';
 import type { Run, RunControl } from '../../../src/ports/run-control.ts';
 import type { Scope } from '../../../src/ports/scope.ts';
 import type { Sync } from '../../../src/ports/sync-store.ts';
 import { aSpec, createControlFixture, type ControlFixture } from '../../support/control-fixture.ts';
+import { aReceipt } from '../../support/plant-run.ts';
 
 let fixture: ControlFixture;
 let runs: RunControl;
@@ -31,12 +32,10 @@ const trigger = async (scope: Scope = acme): Promise<Run> =>
 /** A run in a status, as another part of the system would have brought it there. */
 async function planted(status: RunStatus): Promise<Run> {
   const run = await trigger();
-  const final = ['succeeded', 'failed', 'cancelled'].includes(status);
-  const receipt = { read: 0, inserted: 0, updated: 0, unchanged: 0, deduplicated: 0, rejected: 0 };
   await fixture.pool.query(
     `update penstock.run set status = $2, ended_at = case when $3 then now() end, receipt = case when $3 then $4::jsonb end
      where id = $1`,
-    [run.id, status, final, receipt],
+    [run.id, status, isFinal(status), aReceipt()],
   );
   fixture.forget();
   return run;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Pool } from 'pg';
 import { loadIdOf, newId, runIdOf, type RunId } from '../../../src/domain/ids.ts';
-import { runStatuses, type Receipt, type RunStatus } from '../../../src/domain/run-states.ts';
+import { isFinal, runStatuses, type RunStatus } from '../../../src/domain/run-states.ts';
 import { syncSpecSchema } from '../../../src/domain/sync-spec.ts';
 import type { RunStore } from '../../../src/ports/run-store.ts';
 import type { ConnectionLimits } from '../../../src/ports/schedule-index.ts';
@@ -18,20 +18,10 @@ import {
 } from '../../support/control-database.ts';
 import { PenstockError } from '../../../src/domain/errors.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
+import { aReceipt, plantRun } from '../../support/plant-run.ts';
 
 const secretBox = createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
-const receipt: Receipt = {
-  read: 3,
-  inserted: 2,
-  updated: 1,
-  unchanged: 0,
-  deduplicated: 0,
-  tombstones: 0,
-  rejected: 0,
-  deleted: 0,
-  batches: 1,
-  bytes: 99,
-};
+const receipt = aReceipt({ read: 3, inserted: 2, updated: 1, batches: 1, bytes: 99 });
 
 let database: ControlDatabase;
 let pool: Pool;
@@ -82,19 +72,8 @@ const seal = (password: string) =>
     secretBox.seal(password, passwordContext(acme.tenantId, acme.connectionId)),
   ]);
 
-let count = 0;
-async function plantRun(status: RunStatus): Promise<RunId> {
-  const id = runIdOf(acme.syncId, 'manual', `${(count += 1)}`);
-  const final = ['succeeded', 'failed', 'cancelled'].includes(status);
-  await pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at,
-       workflow_id, status, ended_at, receipt)
-     select $1, $2, id, 1, source_connection_id, 'manual', 3, '2026-01-01', $1, $4, $5, $6
-     from penstock.sync where id = $3`,
-    [id, acme.tenantId, acme.syncId, status, final ? '2026-01-02' : null, final ? receipt : null],
-  );
-  return id;
-}
+const plant = (status: RunStatus): Promise<RunId> =>
+  plantRun(pool, acme.syncId, { status, ...(isFinal(status) && { ended_at: new Date(), receipt }) });
 
 const fetchEvents = async (runId: RunId) =>
   (await pool.query('select kind, data from penstock.event where run_id = $1 order by id', [runId])).rows;
@@ -135,7 +114,7 @@ describe('changes of a run', () => {
   );
   test.each(cases)('%s of a run that is %s leaves it %s, also when repeated', async (name, from, to) => {
     const change = changes[name]![0];
-    const id = await plantRun(from);
+    const id = await plant(from);
     expect(await change(id)).toBe(to);
     const events = await fetchEvents(id);
     expect(events).toEqual(
@@ -146,7 +125,7 @@ describe('changes of a run', () => {
   });
 
   test('only a run that is paused or final gives its places back', async () => {
-    const [running, final] = [await plantRun('running'), await plantRun('succeeded')];
+    const [running, final] = [await plant('running'), await plant('succeeded')];
     await store.settlePause(running);
     await store.settlePause(final);
     expect(released).toEqual([final]);
@@ -154,7 +133,7 @@ describe('changes of a run', () => {
 
   test('an index that fails undoes nothing: the change is committed and the log says so', async () => {
     indexFails = new Error('a defect');
-    const id = await plantRun('running');
+    const id = await plant('running');
     expect(await store.succeed(id, receipt, [])).toBe('succeeded');
     expect(lines.at(-1)).toContain('the index did not hear of a change');
   });
@@ -162,15 +141,15 @@ describe('changes of a run', () => {
   test('an index that is away is told of by its connection, not by every run that ends', async () => {
     indexFails = new PenstockError('UNAVAILABLE', 'Redis did not answer');
     const told = lines.length;
-    expect(await store.succeed(await plantRun('running'), receipt, [])).toBe('succeeded');
+    expect(await store.succeed(await plant('running'), receipt, [])).toBe('succeeded');
     expect(lines.slice(told).filter((line) => !line.includes(`"level":"debug"`))).toEqual([]);
   });
 
   test('success keeps the receipt and its loads, failure the code and message', async () => {
-    const good = await plantRun('running');
+    const good = await plant('running');
     const load = loadIdOf(good, 0);
     await store.succeed(good, receipt, [load]);
-    const bad = await plantRun('running');
+    const bad = await plant('running');
     await store.fail(bad, { code: 'SOURCE_SQL', message: 'no such column' });
     const { rows } = await pool.query(
       'select receipt, load_ids, error_code, error_message, ended_at is not null as ended from penstock.run order by status desc',
@@ -182,7 +161,7 @@ describe('changes of a run', () => {
   });
 
   test('a receipt that does not add up is refused by the database', async () => {
-    const id = await plantRun('running');
+    const id = await plant('running');
     await expect(store.succeed(id, { ...receipt, inserted: 1 }, [])).rejects.toMatchObject({
       constraint: 'run_receipt_adds_up',
     });
@@ -202,7 +181,7 @@ describe('changes of a run', () => {
 
 describe('the work of a run', () => {
   test('has its spec and both connections with the opened password', async () => {
-    const id = await plantRun('starting');
+    const id = await plant('starting');
     expect(await store.prepare(id)).toMatchObject({
       runId: id,
       tenantName: 'acme',
@@ -216,7 +195,7 @@ describe('the work of a run', () => {
   });
 
   test('keeps the connection’s version that the first prepare saw, but reads the newest secret', async () => {
-    const id = await plantRun('starting');
+    const id = await plant('starting');
     await store.prepare(id);
     await pool.query(
       `insert into penstock.connection_version (connection_id, version, tenant_id, settings)
@@ -226,7 +205,7 @@ describe('the work of a run', () => {
     await seal('hush2');
     expect((await store.prepare(id)).source).toMatchObject({ host: 'db', password: 'hush2' });
     await store.settleCancel(id);
-    const next = await plantRun('starting');
+    const next = await plant('starting');
     expect((await store.prepare(next)).source).toMatchObject({ host: 'new', password: 'hush2' });
   });
 
@@ -250,7 +229,7 @@ describe('the work of a run', () => {
        from penstock.sync_version`,
       [shared],
     );
-    const id = await plantRun('starting');
+    const id = await plant('starting');
     await pool.query('update penstock.run set sync_version = 2');
     await expect(store.prepare(id)).rejects.toMatchObject({ code: 'FORBIDDEN' });
     await pool.query('insert into penstock.connection_grant values ($1, $2, $3, $4)', [
@@ -277,7 +256,7 @@ describe('attempts', () => {
     ).rows;
 
   test('are recorded once, never count backwards and keep their first end', async () => {
-    const runId = await plantRun('running');
+    const runId = await plant('running');
     const attempt = { runId, partition: 1, epoch: '9007199254740993' };
     await store.beginAttempt({ ...attempt, worker: 'w1' });
     await store.beginAttempt({ ...attempt, worker: 'w1' });
@@ -305,7 +284,7 @@ describe('attempts', () => {
   });
 
   test('that report move their run, so that the sweep leaves it alone', async () => {
-    const runId = await plantRun('running');
+    const runId = await plant('running');
     await pool.query(`update penstock.run set moved_at = '2026-01-01'`);
     const attempt = { runId, partition: 1, epoch: '1' };
     await store.beginAttempt({ ...attempt, worker: 'w1' });
@@ -332,7 +311,7 @@ describe('what a run fails with and tries again', () => {
   }
 
   test('is counted by the step, with the time of the next try', async () => {
-    const runId = await plantRun('running');
+    const runId = await plant('running');
     await store.noteRetry(runId, 'prepare', failure);
     expect(await asEngine(pool, (tx) => fetchRun(tx, runId))).toMatchObject({
       retry: { ...failure, step: 'prepare', times: 1 },
@@ -345,7 +324,7 @@ describe('what a run fails with and tries again', () => {
   });
 
   test('is over when copying begins, or the run is another', async () => {
-    const runId = await plantRun('running');
+    const runId = await plant('running');
     await store.noteRetry(runId, 'prepare', failure);
     await store.prepare(runId);
     expect(await shown(runId)).not.toBeNull();
@@ -359,7 +338,7 @@ describe('what a run fails with and tries again', () => {
   });
 
   test('of a partition is over when that partition gets further, and counted anew when it fails after that', async () => {
-    const runId = await plantRun('running');
+    const runId = await plant('running');
     for (const [partition, epoch] of [
       [1, '1'],
       [2, '1'],
@@ -383,7 +362,7 @@ describe('what a run fails with and tries again', () => {
 
 test('an attempt whose source asks for less cools the source down', async () => {
   cooled.length = 0;
-  const runId = await plantRun('running');
+  const runId = await plant('running');
   const error = { class: 'transient' as const, message: 'too many connections' };
   const counts = { rows: 0, bytes: 0, batches: 0 };
   for (const [epoch, code] of [
@@ -405,7 +384,7 @@ test('an attempt whose source asks for less cools the source down', async () => 
 
 test('a source that asks for less already when a run is prepared cools down', async () => {
   cooled.length = 0;
-  const runId = await plantRun('running');
+  const runId = await plant('running');
   for (const code of ['SOURCE_UNREACHABLE', 'SOURCE_THROTTLED'] as const)
     await store.noteRetry(runId, 'prepare', { code, message: 'too many connections' });
   expect(cooled).toMatchObject([{ connectionId: acme.connectionId }]);

@@ -5,6 +5,7 @@ import type { Scope } from '../../../src/ports/scope.ts';
 import { noteFingerprint } from '../../../src/storage/source-fingerprint.ts';
 import { asEngine } from '../../../src/storage/transaction.ts';
 import { aSpec, createControlFixture, type ControlFixture } from '../../support/control-fixture.ts';
+import { aReceipt, plantRun } from '../../support/plant-run.ts';
 
 let fixture: ControlFixture;
 let acme: Scope & { tenantId: TenantId };
@@ -20,19 +21,11 @@ beforeEach(async () => {
 afterAll(() => fixture.drop());
 
 /** A run of the sync's present version that is at work. */
-async function run(): Promise<RunId> {
-  const id = `run_${(count += 1)}` as RunId;
-  await fixture.pool.query(
-    `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority,
-       due_at, workflow_id, status, started_at)
-     select $1, tenant_id, id, version, source_connection_id, 'manual', $1, 3, now(), $1, 'running', now() from penstock.sync where id = $2`,
-    [id, syncId],
-  );
-  return id;
-}
+const run = (): Promise<RunId> =>
+  plantRun(fixture.pool, syncId, { status: 'running', started_at: new Date() });
 const note = (id: RunId, fingerprint: string): Promise<boolean> =>
   asEngine(fixture.pool, (tx) => noteFingerprint(tx, id, fingerprint));
-const receipt = '{"read": 0, "inserted": 0, "updated": 0, "unchanged": 0, "deduplicated": 0, "rejected": 0}';
+const receipt = aReceipt();
 const end = (id: RunId, status: string, reason: string | null = null) =>
   fixture.pool.query(
     `update penstock.run set status = $2, ended_at = now(), end_reason = $3,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { runIdOf, type TenantId } from '../../../src/domain/ids.ts';
+import type { TenantId } from '../../../src/domain/ids.ts';
 import type { Scope } from '../../../src/ports/scope.ts';
 import type { Sync, SyncStore } from '../../../src/ports/sync-store.ts';
 import {
@@ -8,6 +8,7 @@ import {
   createControlFixture,
   type ControlFixture,
 } from '../../support/control-fixture.ts';
+import { aReceipt, plantRun } from '../../support/plant-run.ts';
 
 let fixture: ControlFixture;
 let syncs: SyncStore;
@@ -295,31 +296,15 @@ describe('the slots of a sync', () => {
   test('list newest first, page by page, with the outcome that their runs had', async () => {
     const sync = await syncs.create(acme, aSpec({ name: named(), schedule: every }));
     const states = [
-      [
-        'started',
-        `status = 'succeeded', started_at = due_at, ended_at = now(), receipt = '${JSON.stringify({
-          read: 0,
-          inserted: 0,
-          updated: 0,
-          unchanged: 0,
-          deduplicated: 0,
-          rejected: 0,
-        })}'`,
-      ],
-      ['failed_start', `status = 'failed', ended_at = now()`],
-      ['missed', `status = 'cancelled', end_reason = 'missed', ended_at = now()`],
-      [null, `priority = 3`],
+      ['started', { status: 'succeeded', started_at: new Date(), ended_at: new Date(), receipt: aReceipt() }],
+      ['failed_start', { status: 'failed', ended_at: new Date() }],
+      ['missed', { status: 'cancelled', end_reason: 'missed', ended_at: new Date() }],
+      [null, {}],
     ] as const;
-    for (const [index, [, set]] of states.entries()) {
+    for (const [index, [, columns]] of states.entries()) {
       const nominal = new Date(Date.UTC(2026, 0, 1, index));
-      const id = runIdOf(sync.id, 'schedule', nominal.toISOString());
-      await fixture.pool.query(
-        `insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, nominal_at,
-           priority, due_at, workflow_id)
-         select $1, $2, id, 1, source_connection_id, 'schedule', $4, 3, $4, $1 from penstock.sync where id = $3`,
-        [id, acme.tenantId, sync.id, nominal],
-      );
-      await fixture.pool.query(`update penstock.run set ${set} where id = $1`, [id]);
+      const slot = { origin: 'schedule', nominal_at: nominal, due_at: nominal };
+      const id = await plantRun(fixture.pool, sync.id, { ...slot, ...columns });
       await fixture.pool.query(
         `insert into penstock.slot (sync_id, nominal_at, nominal_to, tenant_id, sync_version, run_id) values ($1, $2, $2, $3, 1, $4)`,
         [sync.id, nominal, acme.tenantId, id],
