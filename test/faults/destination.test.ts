@@ -4,12 +4,12 @@ import { Client } from 'pg';
 import { newId, type RunId } from '../../src/domain/ids.ts';
 import type { Destination, OpenLoad } from '../../src/ports/destination.ts';
 import type { SyncSpec } from '../../src/domain/sync-spec.ts';
-import { createPipeRoom, type PipeRoom } from '../support/pipe-room.ts';
+import type { PipeRoom } from '../support/pipe-room.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { expectExact } from './support/expect-exact.ts';
+import { createItemRoom, itemQuery } from './support/items.ts';
 
 const rows = 600;
-const query = 'select * from item';
 const limits = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 5_000 };
 
 let room: PipeRoom;
@@ -20,11 +20,7 @@ let somebody: Client;
 let run: RunId;
 let load: OpenLoad;
 beforeAll(async () => {
-  room = await createPipeRoom();
-  await room.from.query(
-    `create table item as select i as id, 'item ' || i as label from generate_series(1, ${rows}) i;
-     alter table item add primary key (id)`,
-  );
+  room = await createItemRoom(rows);
   const { database, host, port, user, password } = room.destinationAccess;
   name = `writer_${database}`;
   await room.to.query(
@@ -51,7 +47,9 @@ async function begin(mode: SyncSpec['mode']): Promise<void> {
   await room.to.query('drop table if exists target; drop schema if exists _penstock cascade');
   await writing.ensureSchema();
   run = newId('run');
-  load = await room.prepare(room.sync({ query, key: ['id'], mode }), run, { destination: writing });
+  load = await room.prepare(room.sync({ query: itemQuery, key: ['id'], mode }), run, {
+    destination: writing,
+  });
   let isEnough = false;
   const begun = await room.attempt(run, load, {
     destination: writing,
@@ -66,7 +64,7 @@ const attempt = (destination = writing) => room.attempt(run, load, { destination
 
 async function expectGoesOn(destination = writing): Promise<void> {
   expect(await attempt(destination)).toMatchObject({ outcome: 'finished' });
-  await expectExact(room, { run, load, query, destination });
+  await expectExact(room, { run, load, query: itemQuery, destination });
 }
 
 describe('a target that somebody else has locked', () => {

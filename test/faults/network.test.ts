@@ -4,13 +4,13 @@ import { newId, type RunId } from '../../src/domain/ids.ts';
 import type { Destination, OpenLoad } from '../../src/ports/destination.ts';
 import type { Source } from '../../src/ports/source.ts';
 import { openPostgresSource } from '../../src/sources/postgres/postgres-source.ts';
-import { createPipeRoom, type PipeRoom } from '../support/pipe-room.ts';
+import type { PipeRoom } from '../support/pipe-room.ts';
 import { startTcpProxy, type Direction, type TcpProxy } from '../support/tcp-proxy.ts';
 import { expectExact } from './support/expect-exact.ts';
+import { createItemRoom, itemQuery } from './support/items.ts';
 
 /** 1.2 MB: more than the sockets between here and there hold. */
 const rows = 1_200;
-const query = 'select * from item';
 const limits = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 5_000 };
 
 let room: PipeRoom;
@@ -19,11 +19,7 @@ let far: { source: Source; destination: Destination };
 let run: RunId;
 let load: OpenLoad;
 beforeAll(async () => {
-  room = await createPipeRoom();
-  await room.from.query(
-    `create table item as select i as id, repeat(md5(i::text), 31) as label from generate_series(1, ${rows}) i;
-     alter table item add primary key (id)`,
-  );
+  room = await createItemRoom(rows, 'repeat(md5(i::text), 31)');
 });
 afterAll(() => room.close());
 beforeEach(async () => {
@@ -42,7 +38,7 @@ beforeEach(async () => {
   await room.to.query('drop table if exists target; drop schema if exists _penstock cascade');
   await room.destination.ensureSchema();
   run = newId('run');
-  load = await room.prepare(room.sync({ query, key: ['id'] }), run);
+  load = await room.prepare(room.sync({ query: itemQuery, key: ['id'] }), run);
 });
 afterEach(async () => {
   for (const proxy of Object.values(proxies)) await proxy.close();
@@ -75,7 +71,7 @@ describe('a network that stops', () => {
     expect(stalled.rows).toBeGreaterThanOrEqual(100);
     const next = await room.attempt(run, load, { limits });
     expect(next).toMatchObject({ outcome: 'finished', rows: rows - stalled.rows });
-    await expectExact(room, { run, load, query });
+    await expectExact(room, { run, load, query: itemQuery });
   });
 
   test.each([
@@ -91,7 +87,7 @@ describe('a network that stops', () => {
       // Past the network: what it holds never arrives, and its connections stay open at the server.
       const next = await room.attempt(run, load, { limits });
       expect(next.outcome).toBe('finished');
-      await expectExact(room, { run, load, query });
+      await expectExact(room, { run, load, query: itemQuery });
     },
   );
 });
@@ -108,7 +104,7 @@ describe('a network before both databases that', () => {
   ])(
     '%s slows the copy down, and that is all',
     async (_, spoil) => {
-      const few = `${query} where id <= 60`;
+      const few = `${itemQuery} where id <= 60`;
       await room.to.query('drop table target; drop schema _penstock cascade');
       await room.destination.ensureSchema();
       load = await room.prepare(room.sync({ query: few, key: ['id'] }), run);

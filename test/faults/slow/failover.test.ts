@@ -5,15 +5,15 @@ import { newId, type RunId } from '../../../src/domain/ids.ts';
 import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
 import type { Destination, OpenLoad } from '../../../src/ports/destination.ts';
 import { execute } from '../../support/execute.ts';
-import { accessOf, createPipeRoom, type PipeRoom } from '../../support/pipe-room.ts';
+import { accessOf, type PipeRoom } from '../../support/pipe-room.ts';
 import { startStandbyPair, type StandbyPair } from '../../support/standby-pair.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { expectExact } from '../support/expect-exact.ts';
+import { createItemRoom, itemQuery } from '../support/items.ts';
 import { begunPartition } from '../support/late.ts';
 import { startPooler } from '../support/pooler.ts';
 
 const rows = 1_000;
-const query = 'select * from item';
 const limits = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 60_000 };
 
 let room: PipeRoom;
@@ -21,11 +21,7 @@ let pair: StandbyPair;
 let run: RunId;
 let load: OpenLoad;
 beforeAll(async () => {
-  room = await createPipeRoom();
-  await room.from.query(
-    `create table item as select i as id, 'item ' || i as label from generate_series(1, ${rows}) i;
-     alter table item add primary key (id)`,
-  );
+  room = await createItemRoom(rows);
 });
 afterAll(() => room.close());
 beforeEach(async () => {
@@ -47,7 +43,7 @@ async function failOver(): Promise<void> {
 async function open(mode: SyncSpec['mode'], destination: Destination): Promise<void> {
   run = newId('run');
   await destination.ensureSchema();
-  load = await room.prepare(room.sync({ query, key: ['id'], mode }), run, { destination });
+  load = await room.prepare(room.sync({ query: itemQuery, key: ['id'], mode }), run, { destination });
 }
 
 /** At the one that was a standby. */
@@ -59,7 +55,7 @@ async function expectWhole(): Promise<void> {
   await to.connect();
   const again = await room.attempt(run, load, { destination, limits });
   expect(again).toMatchObject({ outcome: 'finished', rows: rows - 300 });
-  await expectExact({ ...room, to, destination, destinationAccess }, { run, load, query });
+  await expectExact({ ...room, to, destination, destinationAccess }, { run, load, query: itemQuery });
   await Promise.all([to.end(), destination.close()]);
 }
 

@@ -11,11 +11,11 @@ import { startStack, type Stack } from '../../../src/dev/stack.ts';
 import { newId, type RunId } from '../../../src/domain/ids.ts';
 import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
-import { accessOf, createPipeRoom, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
+import { accessOf, type PipeRoom, type TestSync } from '../../support/pipe-room.ts';
 import { expectExact } from '../support/expect-exact.ts';
+import { createItemRoom, itemQuery } from '../support/items.ts';
 
 const rows = 1_000;
-const query = 'select * from item';
 const limits = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 5_000 };
 const modes = ['append', 'upsert', 'mirror', 'replace'] as const;
 
@@ -28,11 +28,7 @@ let sync: TestSync;
 let run: RunId;
 let load: OpenLoad;
 beforeAll(async () => {
-  room = await createPipeRoom();
-  await room.from.query(
-    `create table item as select i as id, 'item ' || i as label from generate_series(1, ${rows}) i;
-     alter table item add primary key (id)`,
-  );
+  room = await createItemRoom(rows);
 });
 afterAll(() => room.close());
 beforeEach(async () => {
@@ -106,7 +102,7 @@ function copyTo(batches: number) {
 async function open(mode: SyncSpec['mode']): Promise<void> {
   await arrive();
   await there.destination.ensureSchema();
-  sync = room.sync({ query, key: ['id'], mode });
+  sync = room.sync({ query: itemQuery, key: ['id'], mode });
   run = newId('run');
 }
 
@@ -121,7 +117,7 @@ describe('a destination that is restored', () => {
       expect(await copyTo(7)).toMatchObject({ outcome: 'yielded' });
       await restore();
       expect(await copyTo(Infinity)).toMatchObject({ outcome: 'finished', rows: rows - 300 });
-      await expectExact(there, { run, load, query });
+      await expectExact(there, { run, load, query: itemQuery });
     },
     120_000,
   );
@@ -137,7 +133,7 @@ describe('a destination that is restored', () => {
       expect(await copyTo(Infinity)).toMatchObject({ outcome: 'lost', rows: 0 });
       await prepare();
       expect(await copyTo(Infinity)).toMatchObject({ outcome: 'finished', rows });
-      await expectExact(there, { run, load, query });
+      await expectExact(there, { run, load, query: itemQuery });
     },
     120_000,
   );
