@@ -79,7 +79,6 @@ export async function copyUnderDeploys(
 }
 
 const pacedTarget = (batchMs: number): string => `
-  create schema synced;
   create table synced.pace as select ${batchMs} as ms;
   create sequence synced.written;
   create table synced.deployed (id int primary key, label text);

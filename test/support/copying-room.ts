@@ -45,7 +45,7 @@ export interface CopyingRoom {
   tell(index: ScheduleAnnouncer): void;
   /** The password of both connections. */
   readonly password: string;
-  /** A sync from `source` to `destination`; the table is made by its first load unless it is there. */
+  /** A sync from `source` into schema `synced` of `destination`; the table is made by its first load unless it is there. */
   addSync(spec: Pick<SyncSpecInput, 'name' | 'mode' | 'key'> & Partial<SyncSpecInput>): Promise<void>;
   /** Triggers the sync and starts its workflow. */
   startRun(sync: string): Promise<StartedRun>;
@@ -127,6 +127,7 @@ export async function createCopyingRoom(
     ({ url }) => new Pool({ connectionString: url, max: 2 }),
   );
   for (const pool of [source!, destination!]) pool.on('error', () => {});
+  await destination!.query('create schema synced');
   const env = childEnvironment({
     databaseUrl: control.url,
     redisUrl,

@@ -1,11 +1,11 @@
 /** Runs from the trigger to the receipt: real databases, a real Temporal, and workers that are processes. */
-import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
 import type { GuardedProcess } from '../../../src/dev/guard.ts';
 import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
 import { accessOf } from '../../support/pipe-room.ts';
+import { resetWorkflow } from '../../support/reset-workflow.ts';
 import { gateRow, type RowGate } from '../../support/row-gate.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -24,7 +24,6 @@ const gates: RowGate[] = [];
 
 beforeAll(async () => {
   room = await createCopyingRoom();
-  await room.destination.query('create schema synced');
 });
 afterEach(async () => {
   await kill(workers.splice(0));
@@ -211,15 +210,7 @@ describe('a run', () => {
       'update _penstock.lease set epoch = epoch + 40 * (1::bigint << 42) where run = $1',
       [run.runId],
     );
-    const { events = [] } = await run.handle.fetchHistory();
-    const firstTask = events!.find((event) => event.workflowTaskCompletedEventAttributes)!;
-    await room.client.workflowService.resetWorkflowExecution({
-      namespace: room.temporal.namespace,
-      workflowExecution: { workflowId: run.workflowId },
-      workflowTaskFinishEventId: firstTask.eventId!,
-      reason: 'by the test',
-      requestId: randomUUID(),
-    });
+    await resetWorkflow(room.client, run.workflowId);
     await room.resumeRun(run);
     expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
     await expectEqual('reset');

@@ -29,7 +29,6 @@ beforeAll(async () => {
   });
   // One place for each of the followers in turn, beside the run that is at work.
   room = await createScheduledRoom({ places: 2, temporalAddress: stack.temporal.address });
-  await room.destination.query('create schema synced');
   await room.source
     .query(`create table numbered as select id, 'user ' || id as label from generate_series(1, ${rows}) id;
     alter table numbered add primary key (id)`);

@@ -15,7 +15,6 @@ const textOf = (keys: PayloadKeys): string =>
 let room: CopyingRoom;
 beforeAll(async () => {
   room = await createCopyingRoom(undefined, [older]);
-  await room.destination.query('create schema synced');
   await room.source.query(
     `create table fine as select id from generate_series(1, 9) id; alter table fine add primary key (id);
      create table wrong as select id, 'x' as n from generate_series(1, 9) id; alter table wrong add primary key (id)`,

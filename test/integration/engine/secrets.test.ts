@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import proto from '@temporalio/proto';
 import type { Connection } from '@temporalio/client';
 import { Redis } from 'ioredis';
+import { maintenanceJobs } from '../../../src/domain/maintenance.ts';
+import { scheduleIdOf } from '../../../src/workers/temporal/maintenance-schedules.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
 import { startPenstock } from '../../support/penstock-process.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -23,7 +25,6 @@ let connection: Connection;
 beforeAll(async () => {
   room = await createCopyingRoom();
   connection = room.client.connection as Connection;
-  await room.destination.query('create schema synced');
   await room.source.query(
     `create table people as
      select '${canaries.key}' || id as id, '${canaries.row}' || id as email from generate_series(1, 5000) id;
@@ -262,7 +263,13 @@ describe('nothing secret is found, with all roles at work,', () => {
       ['/v1/syncs/kept_out/plan', { source: { query: `select '${canaries.sql}' = = 1` } }],
       [`/v1/syncs/kept_out/trigger`, { requestKey: room.password, priority: room.password }],
     ] as const) {
-      expectNoCanary(path, (await call(path, body)).text);
+      const { status, text } = await call(path, body);
+      // A plan answers, and lists what it refuses.
+      expect([path, path.endsWith('/plan') ? JSON.parse(text).ok : status]).toEqual([
+        path,
+        path.endsWith('/plan') ? false : 400,
+      ]);
+      expectNoCanary(path, text);
     }
   });
 
@@ -288,5 +295,10 @@ describe('nothing secret is found, with all roles at work,', () => {
       executions,
     });
     expectNoCanary('visibility', Buffer.from(listed.finish()).toString('latin1'));
+    for (const job of maintenanceJobs) {
+      const scheduleId = scheduleIdOf('penstock', job);
+      const described = await connection.workflowService.describeSchedule({ namespace, scheduleId });
+      expectNoCanary(scheduleId, JSON.stringify(described));
+    }
   });
 });

@@ -5,7 +5,6 @@ import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.
 let room: CopyingRoom;
 beforeAll(async () => {
   room = await createCopyingRoom();
-  await room.destination.query('create schema synced');
   await room.startWorker();
 });
 afterAll(() => room?.close());

@@ -2,10 +2,10 @@
  * What users do to a running run through the API, and operators behind its back in Temporal: afterwards destination,
  * control database, places and API are of one mind.
  */
-import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { GuardedProcess } from '../../../src/dev/guard.ts';
 import { expectRunInOrder } from '../../support/expect-run-in-order.ts';
+import { resetWorkflow } from '../../support/reset-workflow.ts';
 import { gateRow, type RowGate } from '../../support/row-gate.ts';
 import { createScheduledRoom, type ScheduledRoom, type ScheduledRun } from '../../support/scheduled-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -23,10 +23,11 @@ let gate: RowGate;
 let run: ScheduledRun;
 let syncs = 0;
 let name = '';
+/** Of the syncs that are made from now on. */
+let limits: { maxDuration?: string } = {};
 
 beforeAll(async () => {
   room = await createScheduledRoom();
-  await room.destination.query('create schema synced');
   await room.source
     .query(`create table numbered as select id, 'user ' || id as label from generate_series(1, ${rows}) id;
     alter table numbered add primary key (id)`);
@@ -47,7 +48,7 @@ beforeEach(async () => {
     mode: 'append',
     key: ['id'],
     source: { connection: 'source', query: 'select * from numbered' },
-    limits: { batchRows, ...(name === 'steered_1' && { maxDuration: '3s' }) },
+    limits: { batchRows, ...limits },
   });
   run = await room.startRun(name);
   await waitUntil('the copy stands in the middle of a batch', () => gate.reached());
@@ -73,6 +74,13 @@ async function expectNextRunFinishes(): Promise<void> {
 }
 
 describe('a run that works for longer than it may', () => {
+  beforeAll(() => {
+    limits = { maxDuration: '3s' };
+  });
+  afterAll(() => {
+    limits = {};
+  });
+
   test('is cancelled by itself after the batch in hand', async () => {
     await untilToldToStop();
     await gate.open();
@@ -156,7 +164,7 @@ describe('behind our back, a workflow that is', () => {
   });
 
   test('reset in the middle of a batch goes on by itself, and the attempt that it had commits nothing more', async () => {
-    await resetWorkflow();
+    await resetWorkflow(room.client, run.workflowId);
     await untilToldToStop();
     await expectTakenOver();
   });
@@ -165,11 +173,8 @@ describe('behind our back, a workflow that is', () => {
     await gate.open();
     await expectRunInOrder(room, run, 'succeeded');
     const { receipt } = await run.fetch();
-    await resetWorkflow();
-    await waitUntil(
-      'it has ended again',
-      async () => (await run.handle.describe()).status.name === 'COMPLETED',
-    );
+    const again = await resetWorkflow(room.client, run.workflowId);
+    await again.result();
     await expectRunInOrder(room, run, 'succeeded');
     expect((await run.fetch()).receipt).toEqual(receipt);
   });
@@ -215,17 +220,4 @@ async function expectTakenOver(): Promise<void> {
     ['finished', rows - gatedBatchAt],
     ['cancelled', gatedBatchAt],
   ]);
-}
-
-/** To its first task, as `temporal workflow reset --type FirstWorkflowTask` does. */
-async function resetWorkflow(): Promise<void> {
-  const { events } = await run.handle.fetchHistory();
-  const first = events!.find((event) => event.workflowTaskCompletedEventAttributes)!;
-  await room.client.workflowService.resetWorkflowExecution({
-    namespace: room.temporal.namespace,
-    workflowExecution: { workflowId: run.workflowId },
-    workflowTaskFinishEventId: first.eventId!,
-    reason: 'by the test',
-    requestId: randomUUID(),
-  });
 }

@@ -1,19 +1,11 @@
 /** Redis as it is run: behind TLS, behind Sentinels, as a cluster. The dispatcher works on it, and over its failures. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { connect, type AddressInfo } from 'node:net';
-import { createServer, type Server } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import { parseRedisUrl } from '../../../src/config/redis-url.ts';
 import { createRedisIndex, type RedisIndex } from '../../../src/schedule/redis-index.ts';
+import { createKeptLogger } from '../../support/kept-logger.ts';
 import { createRedisServers, type RedisNode, type RedisServers } from '../../support/redis-servers.ts';
-import {
-  createSchedulerRoom,
-  everyHour,
-  fetchNowMs,
-  plantSyncs,
-  type SchedulerRoom,
-} from '../../support/scheduler-room.ts';
+import { createSchedulerRoom, plantDue, type SchedulerRoom } from '../../support/scheduler-room.ts';
+import { startTlsFront, tlsFile, type TlsFront } from '../../support/tls-front.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let servers: RedisServers;
@@ -30,9 +22,8 @@ afterAll(async () => {
 
 /** Some more syncs fall due, and their runs are started. */
 async function expectStarts(count: number): Promise<void> {
-  const now = await fetchNowMs(room.pool);
   const before = room.starter.started.length;
-  await plantSyncs(room.pool, { count, schedule: everyHour(now), sinceMs: now - 3_600_000 });
+  await plantDue(room.pool, { count });
   await waitUntil('they are started', () => room.starter.started.length >= before + count);
 }
 
@@ -46,28 +37,17 @@ const expectPlacesOn = ({ admin }: RedisNode): Promise<void> =>
   );
 
 describe('TLS', () => {
-  const file = (name: string): string => fileURLToPath(new URL(`../../support/tls/${name}`, import.meta.url));
   let redis: RedisNode;
-  let terminator: Server;
+  let front: TlsFront;
   beforeAll(async () => {
     redis = await servers.start();
-    terminator = createServer(
-      { cert: readFileSync(file('server.pem')), key: readFileSync(file('server.key')) },
-      (socket) => {
-        const wire = connect(redis.port, '127.0.0.1');
-        for (const end of [socket, wire]) end.on('error', () => {});
-        socket.pipe(wire).pipe(socket);
-        socket.on('close', () => wire.destroy());
-      },
-    );
-    await new Promise<void>((resolve) => terminator.listen(0, '127.0.0.1', resolve));
+    front = await startTlsFront({ host: '127.0.0.1', port: redis.port });
   });
-  afterAll(() => void terminator.close());
-  const url = (parameters: string): string =>
-    `rediss://127.0.0.1:${(terminator.address() as AddressInfo).port}?${parameters}`;
+  afterAll(() => front.close());
+  const url = (parameters: string): string => `rediss://127.0.0.1:${front.port}?${parameters}`;
 
   test('serves a dispatcher that knows the authority', async () => {
-    await room.startDispatcher({ index: await room.openIndex({}, url(`sslrootcert=${file('ca.pem')}`)) });
+    await room.startDispatcher({ index: await room.openIndex({}, url(`sslrootcert=${tlsFile('ca.pem')}`)) });
     await expectStarts(3);
     await expectPlacesOn(redis);
   });
@@ -93,8 +73,9 @@ describe('Sentinels', () => {
       (await replica.admin.info('replication')).includes('master_link_status:up'),
     );
     const sentinel = await servers.startSentinel(master);
-    const index = await room.openIndex({}, `redis+sentinel://127.0.0.1:1,127.0.0.1:${sentinel.port}/main`);
-    await room.startDispatcher({ index });
+    const { logger, lines } = createKeptLogger();
+    const url = `redis+sentinel://127.0.0.1:1,127.0.0.1:${sentinel.port}/main`;
+    await room.startDispatcher({ index: await room.openIndex({}, url, logger) });
     await expectStarts(3);
     await expectPlacesOn(master);
 
@@ -105,10 +86,10 @@ describe('Sentinels', () => {
     await expectStarts(3);
     await expectPlacesOn(replica);
     master.signal('SIGCONT');
-    const own = room.lines.filter((line) => line.includes('"purpose":"index"'));
-    const count = (text: string): number => own.filter((line) => line.includes(text)).length;
-    await waitUntil('the end of the outage is told', () => count('serves again') === 1);
-    expect(count('does not serve')).toBe(1);
+    // On a busy machine it may seem to be away for once more.
+    const told = () => lines.flatMap((line) => /does not serve|serves again/.exec(line)?.[0] ?? []);
+    await waitUntil('the end of the outage is told', () => told().at(-1) === 'serves again');
+    expect(told()).toEqual(told().map((_, n) => (n % 2 === 0 ? 'does not serve' : 'serves again')));
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { fileURLToPath } from 'node:url';
 import { parseRedisUrl } from '../../../src/config/redis-url.ts';
+import { tlsFile } from '../../support/tls-front.ts';
 
 const none = { login: {}, sentinelLogin: {} };
 
@@ -46,7 +47,7 @@ describe('the URL of Redis', () => {
   });
 
   test('asks for TLS with rediss, whose certificate is checked unless it says otherwise', () => {
-    const file = fileURLToPath(new URL('../../support/tls/ca.pem', import.meta.url));
+    const file = tlsFile('ca.pem');
     expect(parseRedisUrl('rediss://r').tls).toEqual({ rejectUnauthorized: true });
     expect(parseRedisUrl('rediss+cluster://r?sslmode=require').tls).toEqual({ rejectUnauthorized: false });
     const tls = parseRedisUrl(`rediss://r?sslrootcert=${file}&sslcert=${file}&sslkey=${file}`).tls!;
