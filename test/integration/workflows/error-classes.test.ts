@@ -178,7 +178,7 @@ describe.each(['prepare', 'copy', 'finish'] as const)('at %s', (step) => {
     );
   });
 
-  test('what passes by itself is tried again after a second, and shown with the next try', async () => {
+  test('what passes by itself is tried again, and noted by its step', async () => {
     const met = some('backoff');
     const ends = await eachCode(met, async (code) => {
       const { story, failure } = await begin(step, [code, 'SOURCE_SQL']);

@@ -1,4 +1,4 @@
-/** How long a run goes on failing, on a real Temporal; with a budget of two seconds instead of an hour. */
+/** How long a run goes on failing, on a real Temporal; with a budget of a second instead of an hour. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 import type { CopyOutcome } from '../../../src/activities/contract.ts';
@@ -15,14 +15,16 @@ import {
 } from '../../support/run-engine.ts';
 import { workflowBundlePath } from '../../support/workflow-bundle.ts';
 
-const budgetMs = 2_000;
-
 let engine: RunEngine;
 beforeAll(async () => {
   engine = await openRunEngine();
   const codePath = await workflowBundlePath({
     file: 'activity-options.ts',
-    changes: [['failureBudgetMs = 3_600_000', `failureBudgetMs = ${budgetMs}`]],
+    changes: [
+      ['failureBudgetMs = 3_600_000', 'failureBudgetMs = 1_000'],
+      // On a busy machine its first call may take that long to begin.
+      ['scheduleToCloseTimeout: failureBudgetMs', 'scheduleToCloseTimeout: 2 * failureBudgetMs'],
+    ],
   });
   await engine.startWorkers(scriptedActivities().activities, codePath);
 });
@@ -61,19 +63,17 @@ describe('a run that fails for longer than its budget', () => {
       type: 'BUDGET_SPENT',
       message: expect.stringContaining('SOURCE_UNREACHABLE: connection refused. Mend the cause') as unknown,
     });
-    expect(calls.filter((name) => name === 'copyPartition')).toHaveLength(3);
+    expect(calls.filter((name) => name === 'copyPartition')).toHaveLength(2);
     expect(calls.at(-1)).toBe('failRun');
   });
 
   test('goes on while every attempt gets further than the ones before', async () => {
     let calls = 0;
-    const sinceMs = Date.now();
     const { run } = await play({
-      copyPartition: async () => (++calls <= 4 ? failing(calls) : oneBatch()),
+      copyPartition: async () => (++calls <= 3 ? failing(calls) : oneBatch()),
     });
     expect((await handleOf(engine, run).result()) as SyncRunResult).toMatchObject({ status: 'succeeded' });
-    // Four waits of a second each.
-    expect(Date.now() - sinceMs).toBeGreaterThan(budgetMs);
+    expect(calls).toBe(4);
   });
 
   test('ends when it gets no further than it was before, though each attempt commits something', async () => {
