@@ -40,6 +40,8 @@ export interface DestinationContext {
   readonly timeouts: DestinationTimeouts;
   /** A connection that has finished its work and serves the next piece. */
   idle: Client | null;
+  /** Nobody comes for a connection any more: work that was still going on ends its own. */
+  isClosed?: boolean;
 }
 
 /** What is said to have failed when there is no session yet. */
@@ -64,7 +66,7 @@ export async function withDestination<T>(
 }
 
 async function keep(context: DestinationContext, client: Client): Promise<void> {
-  if (context.idle) return disconnect(client);
+  if (context.idle || context.isClosed) return disconnect(client);
   context.idle = client;
 }
 
@@ -85,10 +87,11 @@ async function connectFor(context: DestinationContext): Promise<Client> {
   return client;
 }
 
-/** Ends the idle connection. */
+/** Ends the idle connection; none is kept from now on. */
 export async function closeIdle(context: DestinationContext): Promise<void> {
   const client = context.idle;
   context.idle = null;
+  context.isClosed = true;
   if (client) await disconnect(client);
 }
 

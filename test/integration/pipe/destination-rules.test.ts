@@ -133,6 +133,18 @@ test('a writer that freezes in mid-COPY is seen by no time-out of the server: wh
   await Promise.all([frozen.close(), quick.close()]);
 });
 
+test('work that goes on as its destination is closed leaves no connection behind', async () => {
+  const ours = `select from pg_stat_activity where datname = current_database() and application_name = 'penstock'`;
+  const { rowCount: before } = await room.to.query(ours);
+  const destination = room.openDestination();
+  const working = destination.check();
+  await destination.close();
+  await working;
+  await waitUntil('no more sessions than before', async () => {
+    return (await room.to.query(ours)).rowCount === before;
+  });
+});
+
 test('bookkeeping that freezes between two statements is ended by the server before what needs its rows gives up', async () => {
   const context = {
     access: room.destinationAccess,
