@@ -6,7 +6,14 @@ import { PenstockError } from '../domain/errors.ts';
 import type { IndexFacts } from '../domain/explain-run.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RedisAddress } from '../domain/redis-address.ts';
-import type { Filled, IndexDrift, RunOffer, ScheduleIndex, Wake } from '../ports/schedule-index.ts';
+import type {
+  Filled,
+  IndexComparison,
+  IndexDrift,
+  RunOffer,
+  ScheduleIndex,
+  Wake,
+} from '../ports/schedule-index.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { commandTimeoutMs, connectRedis, unavailable, type RedisConnection } from './connect-redis.ts';
 import { bindCommands, type CommandName } from './redis-commands.ts';
@@ -57,6 +64,14 @@ type ExplainReply = [
   msAgo: number,
 ];
 type AdmitReply = [nowMs: number, marker: string, token: number, more: number, waitMs: number, ...RunId[]];
+
+type CompareReply = [size: number, ...pairs: string[]];
+
+const driftedOf = ([, ...pairs]: CompareReply): IndexComparison['drifted'] =>
+  Array.from({ length: pairs.length / 2 }, (_, n) => ({
+    syncId: pairs[2 * n] as SyncId,
+    drift: pairs[2 * n + 1] as IndexDrift,
+  }));
 
 /** Connects in the background: methods reject with UNAVAILABLE until Redis answers. */
 export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
@@ -173,14 +188,8 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
         (e) => [e.syncId, e.version, e.nextDueAtMs ?? '', e.inMs],
         [claimLeaseMs, note ? 'note' : ''],
       );
-      const parts = replies as [size: number, ...pairs: string[]][];
-      const drifted = parts.flatMap(([, ...pairs]) =>
-        Array.from({ length: pairs.length / 2 }, (_, n) => ({
-          syncId: pairs[2 * n] as SyncId,
-          drift: pairs[2 * n + 1] as IndexDrift,
-        })),
-      );
-      return { size: parts[0]?.[0] ?? 0, drifted };
+      const parts = replies as CompareReply[];
+      return { size: parts[0]?.[0] ?? 0, drifted: parts.flatMap(driftedOf) };
     },
     async fetchDrift() {
       const [missing, late] = (await run('fetchDrift', [])) as [number, number];

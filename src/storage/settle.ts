@@ -80,15 +80,16 @@ async function settleLocked(tx: Tx, syncIds: readonly SyncId[]): Promise<Settled
   const settled = facts.map((sync) => judge(sync, judgement));
   if (judgement.advances.length > 0) await saveJudgement(tx, judgement);
   const cancelled = await cancelOverlapped(tx, judgement.overlapped);
-  await deleteUpstreamEnds(
-    tx,
-    facts.flatMap(({ syncId, endsMs }, n) => {
-      const leftMs = settled[n]!.nextDueAtMs ?? Infinity;
-      return endsMs.filter((ms) => ms < leftMs).map((nominalMs) => ({ syncId, nominalMs }));
-    }),
-  );
+  await deleteUpstreamEnds(tx, endsJudged(facts, settled));
   return settled.map((sync) => ({ ...sync, cancelled: cancelled.get(sync.syncId) ?? [] }));
 }
+
+/** The ends of runs that the syncs come after, as far as these were settled. */
+const endsJudged = (facts: readonly SyncFacts[], settled: readonly SettledSync[]) =>
+  facts.flatMap(({ syncId, endsMs }, n) => {
+    const leftMs = settled[n]!.nextDueAtMs ?? Infinity;
+    return endsMs.filter((ms) => ms < leftMs).map((nominalMs) => ({ syncId, nominalMs }));
+  });
 
 /** Adds what must be written to the judgement. A spec that throws breaks its own sync and no other. */
 function judge(sync: SyncFacts, judgement: Judgement): SettledSync {
