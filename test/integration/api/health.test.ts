@@ -17,7 +17,7 @@ describe('metrics', () => {
       .split('\n')
       .filter((line) => /^penstock_(runs|maintenance|invariants|task)/.test(line));
 
-  test('tell runs, the last maintenance and the fleet, whose source answers all who ask at once by one answer', async () => {
+  test('tell runs, the last maintenance and the fleet, which is asked once for all who ask together', async () => {
     await fixture.pool.query(
       `insert into penstock.maintenance (job, ended_at, tally)
        values ('audit', to_timestamp(1000), '{"place_has_run": 2}'), ('retention', to_timestamp(2000), '{"runs": 7}')`,
