@@ -1,8 +1,9 @@
 /** What dispatchers, workers and time do: whole operations, or call by call with anything in between. */
 import * as fc from 'fast-check';
 import { command, which, withOpen, type Command, type Shares } from './scheduler-command.ts';
+import { editAll } from './scheduler-users.ts';
 import { advance } from './scheduler-world.ts';
-import { operationNames } from './slow-dispatcher.ts';
+import { operationNames, type OperationName, type SlowDispatcher } from './slow-dispatcher.ts';
 
 const time = fc
   .constantFrom(1_000, 7_000, 31_000, 60_000, 60_000, 61_000, 120_000, 300_000)
@@ -35,17 +36,40 @@ const on = fc
   .map(([d, calls]) =>
     command(`dispatcher ${d} goes ${calls} calls on`, ({ dispatchers }) => dispatchers[d].go(calls)),
   );
+/** Something happens after so many calls of an operation. */
+async function during(
+  { begin, go, finish }: SlowDispatcher,
+  [name, calls]: readonly [OperationName, number],
+  happen: () => Promise<unknown>,
+): Promise<void> {
+  await finish();
+  await begin(name);
+  await go(calls);
+  await happen();
+  await finish();
+}
+
 /** One operation with one thing, or time, between two of its steps. */
 export const midway = (what: fc.Arbitrary<Command>): fc.Arbitrary<Command> =>
-  fc.tuple(dispatcher, operation, fc.nat(6), fc.oneof(what, time)).map(([d, name, calls, between]) =>
-    command(`dispatcher ${d} does ${name}, after ${calls} calls: ${between.toString()}`, async (world) => {
+  fc
+    .tuple(dispatcher, operation, fc.nat(6), fc.oneof(what, time))
+    .map(([d, name, calls, between]) =>
+      command(`dispatcher ${d} does ${name}, after ${calls} calls: ${between.toString()}`, (world) =>
+        during(world.dispatchers[d], [name, calls], () => between.run({}, world)),
+      ),
+    );
+
+/** What was settled under the old definitions is published late. */
+export const deploy = fc.tuple(dispatcher, fc.integer({ min: 1, max: 3 }), editAll).map(([d, calls, edits]) =>
+  command(
+    `60 s pass, dispatcher ${d} does tick, after ${calls} calls: ${edits.toString()}`,
+    async (world) => {
       await world.dispatchers[d].finish();
-      await world.dispatchers[d].begin(name);
-      await world.dispatchers[d].go(calls);
-      await between.run({}, world);
-      await world.dispatchers[d].finish();
-    }),
-  );
+      await advance(world, 60_000);
+      await during(world.dispatchers[d], ['tick', calls], () => edits.run({}, world));
+    },
+  ),
+);
 
 const work = fc.tuple(which, fc.boolean()).map(([n, hears]) =>
   command(

@@ -35,8 +35,10 @@ const newSync: fc.Arbitrary<NewSync> = fc.record({
   spec: specs,
 });
 
-/** The syncs that are there at the beginning. */
-export const firstSyncs = fc.array(newSync, { minLength: 3, maxLength: 8 });
+/** The syncs that are there at the beginning: most are of one tenant, so that what bounds it is felt. */
+export const firstSyncs = fc
+  .tuple(fc.nat(boundTenants.length - 1), fc.array(newSync, { minLength: 5, maxLength: 8 }))
+  .map(([crowd, syncs]) => syncs.map((sync, n) => (n % 3 < 2 ? { ...sync, tenant: crowd } : sync)));
 const mostSyncs = 10;
 
 /** A user makes a sync; the index may not hear of it. */
@@ -56,18 +58,32 @@ const create = newSync.map((given) =>
   }),
 );
 
+/** Its due times from now on are those of the new schedule. */
+async function editSync(
+  { id, scope, eras }: KnownSync,
+  { store, clocks, syncs }: SchedulerWorld,
+  spec: Partial<SyncSpecInput>,
+): Promise<void> {
+  const name = `s-${syncs.findIndex((sync) => sync.id === id)}`;
+  const before = await store.syncs.fetch(scope, id);
+  const { version } = await store.syncs.replace(scope, id, specOf(name, spec), undefined);
+  if (version === before.version) return;
+  eras.at(-1)!.untilMs = clocks.nowMs();
+  eras.push({ schedule: spec.schedule!, fromMs: clocks.nowMs(), untilMs: null });
+}
+
 const edit = fc.tuple(which, specs).map(([n, spec]) =>
   command(
     `edit sync ${n} ${JSON.stringify(spec)}`,
-    withSync(n, async ({ id, scope, eras }, { store, clocks, syncs }) => {
-      const name = `s-${syncs.findIndex((sync) => sync.id === id)}`;
-      const before = await store.syncs.fetch(scope, id);
-      const { version } = await store.syncs.replace(scope, id, specOf(name, spec), undefined);
-      if (version === before.version) return;
-      eras.at(-1)!.untilMs = clocks.nowMs();
-      eras.push({ schedule: spec.schedule!, fromMs: clocks.nowMs(), untilMs: null });
-    }),
+    withSync(n, (sync, world) => editSync(sync, world, spec)),
   ),
+);
+
+/** As definitions that are kept in a repository are deployed. */
+export const editAll = fc.constantFrom('1m', '20m').map((every) =>
+  command(`edit each sync, every ${every}`, async (world) => {
+    for (const sync of syncsThere(world)) await editSync(sync, world, { schedule: { every, endAt } });
+  }),
 );
 
 const pause = which.map((n) =>
@@ -166,6 +182,7 @@ const cancel = which.map((n) =>
 
 /** Users, by how often each of them acts. */
 export const userShares: Shares = [
-  ...[create, pause, remove, pauseTenant, cancel].map((user) => [1, user] as const),
-  ...[edit, resumeOne, triggerOne, triggerAll, prefer].map((user) => [2, user] as const),
+  ...[create, pause, remove, pauseTenant, cancel, editAll].map((user) => [1, user] as const),
+  ...[edit, resumeOne, triggerOne, prefer].map((user) => [2, user] as const),
+  [3, triggerAll],
 ];
