@@ -1,9 +1,9 @@
 // @ts-check
-/** The tasks of a checkout, behind the scripts of package.json: test, check, faults, bench, simulate, build. */
+/** The tasks of a checkout, behind the scripts of package.json: test, check, faults and so on. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageDir, plainError } from './set-up.mjs';
 
@@ -17,6 +17,7 @@ export const tasks = {
   faults: (args) => runFaults(args),
   bench: (args) => runBenchmarks(args),
   simulate: (args) => run(process.execPath, [...typescript, 'test/simulation/simulate.ts', ...args]),
+  'temporal-screenshots': () => takeScreenshots(),
   build: async () => 0,
 };
 
@@ -168,6 +169,20 @@ function readFaultFlags(args) {
   } catch (error) {
     throw plainError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Pictures of our runs in the Temporal Web UI, each taken once its page shows what it should. */
+function takeScreenshots() {
+  const { PENSTOCK_CHROMIUM: given } = process.env;
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const names = ['chromium', 'chromium-browser', 'google-chrome'];
+  const files = given ? [given] : folders.flatMap((folder) => names.map((name) => join(folder, name)));
+  const browser = files.find((file) => existsSync(file));
+  if (browser === undefined)
+    throw plainError(
+      'this machine lacks for screenshots:\n  Chromium on PATH, or its path in PENSTOCK_CHROMIUM (apt-get install chromium)',
+    );
+  return run(process.execPath, [...typescript, 'test/web-ui/take-screenshots.ts', browser]);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { syncSpecPage } from '../../src/api/sync-spec-page.ts';
 import { commandTable } from '../../src/cli/command-table.ts';
@@ -38,6 +38,14 @@ describe('docs', () => {
       expect(page).toMatch(new RegExp(`\\|\`${shape}\`\\|[^|]+\\|${events.length}\\|`));
       expect(events.length).toBeLessThan(60);
     }
+  });
+
+  test('temporal-ui.md shows every picture that is kept, and each is small', () => {
+    const folder = new URL('../../docs/temporal-ui/', import.meta.url);
+    const shown = [...pageOf('temporal-ui.md').matchAll(/\(temporal-ui\/(.+?)\)/g)].map(([, file]) => file);
+    expect(new Set(readdirSync(folder))).toEqual(new Set(shown));
+    for (const file of readdirSync(folder))
+      expect(statSync(new URL(file, folder)).size).toBeLessThan(150_000);
   });
 
   test('command-line.md names every command and every exit code', () => {

@@ -1,0 +1,179 @@
+/**
+ * `npm run temporal-screenshots`: a stack with example runs, looked at in its Temporal Web UI with a real browser. Each page
+ * must show what an operator is told to find there; then its picture is taken for docs/temporal-ui.md.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium, type Page, type Route } from 'playwright-core';
+import type { RunAnswer, RunHandle } from '../../src/client/index.ts';
+import { startDevStack } from '../../src/dev/dev-stack.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { makeExampleRuns } from './example-runs.ts';
+
+interface Look {
+  /** Of the picture. */
+  readonly name: string;
+  /** Below the namespace in the Web UI. */
+  readonly path: string;
+  /** Of a workflow's page; its first one by default. */
+  readonly tab?: string;
+  /** Texts that must be seen. */
+  readonly shows: readonly (string | RegExp)[];
+  /** Addresses that must be linked. */
+  readonly links?: readonly string[];
+  /** Pixels of the page that are left out above the picture. */
+  readonly top?: number;
+  /** Pixels of the picture. */
+  readonly height: number;
+}
+
+const packageDir = fileURLToPath(new URL('../../', import.meta.url));
+const pictures = join(packageDir, 'docs/temporal-ui');
+const width = 1280;
+/** Of the Web UI's menu and top bar, which are left out. */
+const [menuWidth, barHeight] = [256, 48];
+
+/** The columns of the list, as an operator would choose them there; the browser keeps them. */
+const columns = ['Status', 'Sync', 'RunState', 'ErrorClass', 'Rows', 'Mode', 'Start', 'Workflow ID'];
+const chooseColumns = `localStorage.setItem('namespace-workflow-table-columns',
+  JSON.stringify({ default: ${JSON.stringify(columns.map((label) => ({ label })))} }))`;
+
+const log = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const [browserFile] = process.argv.slice(2);
+const dataDir = await mkdtemp(join(tmpdir(), 'penstock-web-ui-'));
+const stack = await startDevStack({ dataDir, log, echoLogs: false });
+try {
+  const addresses = stack.addresses();
+  log('making runs to look at …');
+  const looks = await describeLooks(await makeExampleRuns(addresses));
+  await takePictures(addresses.temporalUiUrl, looks);
+} finally {
+  await stack.stop();
+  await rm(dataDir, { recursive: true });
+}
+
+async function describeLooks(runs: Record<'copying' | 'paused' | 'failed', RunHandle>): Promise<Look[]> {
+  const [copying, paused, failed] = await Promise.all([
+    runs.copying.fetch(),
+    runs.paused.fetch(),
+    runs.failed.fetch(),
+  ]);
+  const { code, message, cure } = failed.error!;
+  const at = (run: RunAnswer, tab: string) => ({
+    path: `workflows/${encodeURIComponent(run.workflowId)}`,
+    tab,
+  });
+  return [
+    {
+      name: 'list',
+      path: `workflows?query=${encodeURIComponent('Tenant = "acme"')}`,
+      shows: [
+        /1–4\s+of 4/,
+        'RunState',
+        'ErrorClass',
+        'orders',
+        'running',
+        'paused',
+        'succeeded',
+        code,
+        '40000',
+      ],
+      height: 480,
+    },
+    {
+      name: 'copying',
+      ...at(copying, 'User Metadata'),
+      shows: [
+        'acme/orders · append · manual',
+        'from connection acme-warehouse',
+        /acme\/orders · copying · [\d,]+ rows · \d+ batches · .* MB · [\d,]+ rows\/s · \d of \d+ partitions · about \d+ min left/,
+        /part +state +rows +batches +calls +last batch/,
+        /1 +finished +[\d,]+ +\d+ +1 +\d\d-\d\d \d\d:\d\d/,
+        / copying +0 +0 +1 +–/,
+      ],
+      links: [copying.links.self],
+      height: 860,
+    },
+    {
+      name: 'pending-activities',
+      ...at(copying, 'Pending Activities'),
+      shows: ['copyPartition', /"rowsPerSecond": \d+/, /"lastBatchAt": "\d{4}-/],
+      height: 860,
+    },
+    {
+      name: 'timeline',
+      ...at(copying, 'Timeline'),
+      shows: ['prepareRun • plan, open the load', /copyPartition • partition \d of \d+, from batch 1/],
+      top: 560,
+      height: 360,
+    },
+    {
+      name: 'failed',
+      ...at(failed, 'Timeline'),
+      shows: [`"type": "${code}"`, message!, cure, `failed: ${code}`],
+      height: 860,
+    },
+    {
+      name: 'paused',
+      ...at(paused, 'User Metadata'),
+      shows: [/acme\/payments · paused · [\d,]+ rows/, /finished +[\d,]+/],
+      links: [paused.links.self],
+      height: 860,
+    },
+  ];
+}
+
+async function takePictures(uiUrl: string, looks: readonly Look[]): Promise<void> {
+  await mkdir(pictures, { recursive: true });
+  const isRoot = process.getuid?.() === 0;
+  const browser = await chromium.launch({
+    ...(browserFile !== undefined && { executablePath: browserFile }),
+    // Chromium refuses to run as root with its sandbox.
+    chromiumSandbox: !isRoot,
+  });
+  const page = await browser.newPage();
+  try {
+    await page.route('**/api/**', hideFolders);
+    await page.addInitScript({ content: chooseColumns });
+    for (const look of looks) {
+      const { top = 0, height } = look;
+      await page.setViewportSize({ width, height: barHeight + top + height });
+      await page.goto(`${uiUrl}/namespaces/default/${look.path}`);
+      if (look.tab !== undefined) await page.getByRole('tab', { name: look.tab }).click();
+      await waitUntil(`the page "${look.name}" shows what it should`, () => showsAll(page, look));
+      const clip = { x: menuWidth, y: barHeight + top, width: width - menuWidth, height };
+      await page.screenshot({ path: join(pictures, `${look.name}.png`), animations: 'disabled', clip });
+      log(`${look.name}: shows what it should`);
+    }
+  } finally {
+    // Pages wait for news for up to a minute.
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    await browser.close();
+  }
+}
+
+/** Stack traces name this machine's folders. */
+async function hideFolders(route: Route): Promise<void> {
+  const response = await route.fetch();
+  await route.fulfill({ response, body: (await response.text()).replaceAll(packageDir, '') });
+}
+
+/** @throws Error that names what the page lacks */
+async function showsAll(page: Page, { shows, links = [] }: Look): Promise<boolean> {
+  // What we write is shown in frames of its own.
+  const bodies = page.frames().map((frame) => frame.locator('body'));
+  const seen = (await Promise.all(bodies.map((body) => body.innerText()))).join('\n');
+  const linked = await Promise.all(
+    bodies.map((body) => body.locator('a').evaluateAll((all) => all.map((a) => a.getAttribute('href')))),
+  );
+  const lacking = [
+    ...shows.filter((text) => (typeof text === 'string' ? !seen.includes(text) : !text.test(seen))),
+    ...links.filter((link) => !linked.flat().includes(link)),
+  ];
+  if (lacking.length > 0)
+    throw new Error(`it lacks ${lacking.map(String).join(' and ')}; it shows:\n${seen}`);
+  return true;
+}
