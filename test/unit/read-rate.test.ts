@@ -152,7 +152,7 @@ const step = fc.record({
 });
 
 test('whatever comes late or is lost, attempts together use at most the limit, and pass on a second of it more', () => {
-  const story = fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+  const story = fc.property(fc.array(step, { minLength: 40, maxLength: 80 }), (steps) => {
     const attempts = Array.from({ length: 3 }, fresh);
     const passed: { atMs: number; rows: number }[] = [];
     let nowMs = 1_000;
@@ -175,5 +175,5 @@ test('whatever comes late or is lost, attempts together use at most the limit, a
       }
     }
   });
-  fc.assert(story, { numRuns: 1_000 });
+  fc.assert(story, { numRuns: 200 });
 });
