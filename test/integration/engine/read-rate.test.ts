@@ -41,7 +41,7 @@ test('runs in two worker processes, one with two partitions, read at most the li
   await limit(perSecond);
   const other = await room.startWorker('copy');
   await room.destination.query(
-    `create schema synced; create table synced.one (id int, label text); create table synced.two (id int, label text)`,
+    `create table synced.one (id int, label text); create table synced.two (id int, label text)`,
   );
   await Promise.all([addSync('one', 2), addSync('two')]);
   const runs = await Promise.all([room.trigger('one'), room.trigger('two')]);
