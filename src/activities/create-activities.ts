@@ -47,8 +47,8 @@ export const createCopyActivities = (deps: ActivityDeps): CopyActivities => ({
 async function prepare(deps: ActivityDeps, runId: RunId): Promise<PreparedRun> {
   const work = await deps.runs.prepare(runId);
   if (work.status !== 'running') return { ready: false, status: work.status };
-  const source = deps.openSource(work.source);
-  const destination = deps.openDestination(work.destination);
+  const source = deps.openSource({ ...work.source, ...untilReplaced() });
+  const destination = deps.openDestination({ ...work.destination, ...untilReplaced() });
   try {
     if (await isUnchanged(deps, work, source)) {
       const status = await closeRun(deps, work, { status: 'cancelled', reason: 'unchanged' });
@@ -106,7 +106,7 @@ const beingReleased = (table: string): PenstockError =>
 
 async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promise<FinishedLoad> {
   const work = await deps.runs.fetchWork(runId as RunId);
-  const destination = deps.openDestination(work.destination);
+  const destination = deps.openDestination({ ...work.destination, ...untilReplaced() });
   try {
     const finished = await finishRun(destination, {
       run: work.runId,
@@ -123,6 +123,12 @@ async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promi
   } finally {
     await destination.close();
   }
+}
+
+/** A local activity whose time is over is followed by another at once: what it still waits for is cut off. */
+function untilReplaced(): { signal?: AbortSignal } {
+  const { info, cancellationSignal } = Context.current();
+  return info.isLocal ? { signal: cancellationSignal } : {};
 }
 
 /** What is not forgotten now is forgotten by the next run. */

@@ -3,13 +3,14 @@ import type { Context } from '@temporalio/activity';
 
 const everyMs = 1_000;
 
-/** Beats once at once and then every second, until stopped. `details` are for people; they are no checkpoint. */
+/**
+ * Beats every second until stopped. What is over sooner sends none: each is a write of the server's. `details` are for
+ * people; they are no checkpoint.
+ */
 export function beat(
   context: Pick<Context, 'heartbeat'>,
   details: () => unknown = () => undefined,
 ): () => void {
-  const send = () => context.heartbeat(details());
-  send();
-  const timer = setInterval(send, everyMs);
+  const timer = setInterval(() => context.heartbeat(details()), everyMs);
   return () => clearInterval(timer);
 }

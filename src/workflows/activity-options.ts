@@ -1,5 +1,9 @@
 /** Time-outs and retries of every activity. Nothing is left to the server's defaults. */
-import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  type ActivityOptions,
+  type LocalActivityOptions,
+} from '@temporalio/workflow';
 
 /** Sent every second, so fifteen missed ones mean that the process is gone, frozen or cut off. */
 const heartbeatTimeout = '15s';
@@ -20,6 +24,27 @@ export const prepareOptions: ActivityOptions = {
   cancellationType,
   retry: { ...backOff, maximumInterval: '5m' },
 };
+
+/**
+ * Of a step that is tried inside of the workflow task, which reaches nobody else meanwhile: neither a pause nor a
+ * cancellation. What takes longer, or fails, is an activity after all.
+ */
+export const localOptions: LocalActivityOptions = {
+  startToCloseTimeout: '4s',
+  cancellationType,
+  retry: { maximumAttempts: 1 },
+};
+
+/** Between a local activity that has failed and the activity that follows it. */
+export const afterLocalMs = 1_000;
+
+/** Goes on where that has begun. */
+export const afterLocal: Pick<ActivityOptions, 'retry'> = {
+  retry: { ...backOff, initialInterval: 2 * afterLocalMs, maximumInterval: '5m' },
+};
+
+/** Loads with more rows are published by an activity from the start. */
+export const maxLocalFinishRows = 50_000;
 
 /**
  * An attempt says itself when it stops (`yielded`), so the time-out is only there for one that is beyond saying

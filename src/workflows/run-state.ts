@@ -27,6 +27,8 @@ export interface RunState extends CarriedState {
   readonly runId: string;
   /** Where the API answers about it. */
   readonly link?: string;
+  /** The first and the last step are tried as local activities. */
+  readonly localSteps?: boolean;
   phase: RunPhase;
   partitions: PartitionProgress[];
   /** What `partitions` fail with, while they do. */
@@ -42,7 +44,10 @@ export interface RunState extends CarriedState {
 export const noCounts: Counts = { rows: 0, batches: 0, bytes: 0 };
 
 /** A run at its start, or as the execution before this one left it. */
-export function openRunState(named: Pick<RunState, 'runId' | 'link'>, carried?: CarriedState): RunState {
+export function openRunState(
+  named: Pick<RunState, 'runId' | 'link' | 'localSteps'>,
+  carried?: CarriedState,
+): RunState {
   return {
     call: 0,
     finished: noCounts,

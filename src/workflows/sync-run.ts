@@ -22,7 +22,7 @@ import type { Counts, PreparedRun, RunActivities } from '../activities/contract.
 import type { Failure } from '../domain/describe-error.ts';
 import { withCure } from '../domain/errors.ts';
 import { isFinal, type RunStatus } from '../domain/run-states.ts';
-import { failureBudgetMs, finishOptions, prepareOptions, recordOptions } from './activity-options.ts';
+import { failureBudgetMs, recordOptions } from './activity-options.ts';
 import { closeAsCancelled, closeAsFailed, describeFailure } from './close-run.ts';
 import { copyLoad, spent } from './copy-load.ts';
 import { isSpent, noteFailure, retryDelayMs } from '../domain/failure-budget.ts';
@@ -39,11 +39,14 @@ import {
   publishStatus,
   type RunState,
 } from './run-state.ts';
+import { finishRun, prepareRun } from './short-steps.ts';
 
 export interface SyncRunInput {
   runId: string;
   /** Where users find the run, for its details in the Web UI; none where no such address is known. */
   link?: string;
+  /** The first and the last step are tried as local activities; absent in runs that began before that was so. */
+  localSteps?: boolean;
   /** After continue-as-new only. */
   carried?: CarriedState;
 }
@@ -57,8 +60,6 @@ const pause = defineUpdate<RunPhase>(pauseUpdate);
 const resume = defineUpdate<RunPhase>(resumeUpdate);
 const progress = defineQuery<RunProgress>(progressQuery);
 
-const { prepareRun } = proxyActivities<RunActivities>({ ...prepareOptions, summary: 'plan, open the load' });
-const { finishRun } = proxyActivities<RunActivities>({ ...finishOptions, summary: 'verify and publish' });
 const { pauseRun } = proxyActivities<RunActivities>({
   ...recordOptions,
   summary: 'paused: give places back',
@@ -104,7 +105,11 @@ function answerMessages(run: RunState): void {
 const isEnding = ({ phase }: RunState): boolean =>
   phase === 'closing' || phase === 'succeeded' || phase === 'failed' || phase === 'cancelled';
 
-const nameOf = ({ runId, link }: RunState) => ({ runId, ...(link !== undefined && { link }) });
+const nameOf = ({ runId, link, localSteps }: RunState) => ({
+  runId,
+  ...(link !== undefined && { link }),
+  ...(localSteps && { localSteps }),
+});
 
 /** Goes round until the run is final: each round begins with what both databases say. */
 async function work(run: RunState): Promise<RunStatus> {
@@ -144,7 +149,7 @@ async function holdPause(run: RunState): Promise<void> {
 
 async function prepare(run: RunState): Promise<PreparedRun | 'interrupted'> {
   enter(run, 'preparing');
-  const prepared = await interruptible(run, () => prepareRun({ runId: run.runId }));
+  const prepared = await interruptible(run, () => prepareRun(run, { runId: run.runId }));
   leaveIfCancelled();
   return prepared;
 }
@@ -152,7 +157,7 @@ async function prepare(run: RunState): Promise<PreparedRun | 'interrupted'> {
 /** Publishes the load; whether that was the run's last. */
 async function finish(run: RunState, loadId: string): Promise<boolean> {
   enter(run, 'finishing');
-  const { outcome, ...counts } = await finishRun({ runId: run.runId, loadId });
+  const { outcome, ...counts } = await finishRun(run, { runId: run.runId, loadId });
   if (outcome === 'stale') await waitForOther(run);
   else {
     run.finished = addCounts(run.finished, counts);

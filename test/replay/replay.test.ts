@@ -44,7 +44,7 @@ describe('a replay notices', () => {
     [
       'an activity that was renamed',
       'success',
-      { file: 'sync-run.ts', changes: [['prepareRun', 'prepareTheRun']] },
+      { file: 'copy-load.ts', changes: [['copyPartition', 'copyThePartition']] },
     ],
     [
       'a step that is left out',

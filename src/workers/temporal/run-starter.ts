@@ -104,7 +104,7 @@ const isRecent = (seconds: number): boolean => Date.now() / 1000 - seconds < 90;
 
 function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptions) {
   const link = publicUrl === undefined ? undefined : `${publicUrl}/v1/runs/${run.runId}`;
-  const input: SyncRunInput = { runId: run.runId, ...(link !== undefined && { link }) };
+  const input: SyncRunInput = { runId: run.runId, localSteps: true, ...(link !== undefined && { link }) };
   return {
     workflowId: run.workflowId,
     taskQueue: runQueueOf(taskQueue),

@@ -203,8 +203,12 @@ describe('while it waits for the next try', () => {
     expect(await failure()).toMatchObject({ type: 'SOURCE_SQL' });
   });
 
-  test('any other step shows it as a pending activity', async () => {
-    const { handle, failure } = await begin('prepare', ['SOURCE_UNREACHABLE', 'SOURCE_SQL']);
+  test('any other step shows it as a pending activity, once it is one', async () => {
+    const { handle, failure } = await begin('prepare', [
+      'SOURCE_THROTTLED',
+      'SOURCE_UNREACHABLE',
+      'SOURCE_SQL',
+    ]);
     await waitUntil('it waits', async () => {
       const pending = (await handle.describe()).raw.pendingActivities?.[0];
       return (

@@ -1,6 +1,7 @@
 /** What the workflow of a run decides, on a real Temporal, with scripted activities. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { WorkflowFailedError } from '@temporalio/client';
+import { Context } from '@temporalio/activity';
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { searchKeys } from '../../../src/workflows/search-attributes.ts';
 import type { RunProgress } from '../../../src/workflows/run-progress.ts';
@@ -43,6 +44,14 @@ const failureOf = async (result: Promise<unknown>): Promise<Error | undefined> =
   return error.cause;
 };
 
+/** Those that the server has given out, in order. */
+async function activitiesOf(handle: WorkflowHandle): Promise<string[]> {
+  const { events } = await handle.fetchHistory();
+  return events!.flatMap(
+    ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name ?? [],
+  );
+}
+
 describe('a run that goes well', () => {
   test('prepares, copies and finishes, and tells its counts', async () => {
     const { calls, activities } = scriptedActivities();
@@ -64,6 +73,30 @@ describe('a run that goes well', () => {
     const { events } = await handle.fetchHistory();
     expect(events!.length).toBeLessThan(60);
     expect(JSON.stringify(events).length).toBeLessThan(20_000);
+  });
+
+  test('takes its first and its last step inside of workflow tasks, which spares the server two activities', async () => {
+    await engine.startWorkers(scriptedActivities().activities);
+    const handle = await start(plannedRun());
+    await handle.result();
+    expect(await activitiesOf(handle)).toEqual(['copyPartition']);
+  });
+
+  test('leaves a first step that takes its time to an activity, and the end of a large load from the start', async () => {
+    const large = { rows: 50_001, batches: 2, bytes: 500_010 };
+    let prepared = 0;
+    const { calls, activities } = scriptedActivities({
+      prepareRun: async () => {
+        if (++prepared === 1) await Context.current().cancelled;
+        return readyRun();
+      },
+      copyPartition: async () => oneBatch({ ...large, total: large }),
+    });
+    await engine.startWorkers(activities);
+    const handle = await start(plannedRun());
+    await handle.result();
+    expect(calls).toEqual(['prepareRun', 'prepareRun', 'copyPartition', 'finishRun']);
+    expect(await activitiesOf(handle)).toEqual(['prepareRun', 'copyPartition', 'finishRun']);
   });
 
   test('copies as many partitions at once as it may, and each until it is finished', async () => {

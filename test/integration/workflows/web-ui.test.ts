@@ -66,10 +66,13 @@ describe('a run', () => {
     expect(await described.staticDetails()).toContain('tenant **acme**');
     expect(await detailsOf(handle)).toContain(`**${link}** · **succeeded** · 1,000 rows`);
     const { events } = await handle.fetchHistory();
-    const summaries = events!.flatMap(({ activityTaskScheduledEventAttributes: scheduled, userMetadata }) =>
-      scheduled ? [Buffer.from(userMetadata?.summary?.data ?? '').toString()] : [],
+    const summaries = events!.flatMap((event) =>
+      event.activityTaskScheduledEventAttributes || event.markerRecordedEventAttributes
+        ? [Buffer.from(event.userMetadata?.summary?.data ?? '').toString()]
+        : [],
     );
-    expect(summaries).toHaveLength(3);
+    // One that took too long as a local activity is there twice.
+    expect(new Set(summaries).size).toBe(3);
     for (const summary of summaries) {
       expect(summary.length).toBeGreaterThan(5);
       expect(summary.length).toBeLessThan(60);
