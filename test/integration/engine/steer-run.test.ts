@@ -128,6 +128,9 @@ describe('a run that is cancelled', () => {
     expect((await room.store.runs.cancel(room.scope, run.runId)).status).toBe('cancelling');
     await untilToldToStop();
     await gate.open();
+    await expect(run.handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    // Not waited for: a workflow ends after the status is there, never before.
+    expect((await run.fetch()).status).toBe('cancelled');
     await expectRunInOrder(room, run, 'cancelled');
     expect((await run.fetch()).progress.rows).toBe(await committed());
     await expectNextRunFinishes();
