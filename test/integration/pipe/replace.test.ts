@@ -226,6 +226,22 @@ describe('readers', () => {
     },
   );
 
+  test('whose snapshot is an earlier publisher’s of the same load, which has come to rest, are ended', async () => {
+    await room.createTarget();
+    const [run, sync] = [newId('run'), room.replacing()];
+    const load = await room.prepare(sync, run);
+    await room.attempt(run, load);
+    const frozen = await room.connect(`penstock:${load.loadId}:finish`);
+    frozen.on('error', () => {});
+    await frozen.query('begin isolation level repeatable read');
+    await frozen.query('select 1 from pg_class limit 1');
+    const patient = room.openDestination({ timeouts: { swapWaitMs: 5_000 } });
+    await patient.finish({ run, load: load.loadId });
+    await room.expectReplaced();
+    await expect(frozen.query('select 1')).rejects.toThrow();
+    await patient.close();
+  });
+
   test('never queue for long behind a swap that waits: who holds the table is named, and it is tried again', async () => {
     await room.createTarget();
     const [run, sync] = [newId('run'), room.replacing()];

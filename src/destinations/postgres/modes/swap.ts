@@ -153,7 +153,7 @@ const lock = (sql: Sql, target: TableName, mode: string): Promise<void> =>
 
 /**
  * TARGET_LOCKED while a transaction goes on whose snapshot is older than the rows of the load: it would find the new table
- * empty.
+ * empty. One that rests and was to publish this very load has been replaced by us, who hold the load's row, and is ended.
  */
 export async function requireNewSnapshots(sql: Sql, load: string, target: TableName): Promise<void> {
   const [holder] = await sql<Holder>(
@@ -166,5 +166,11 @@ export async function requireNewSnapshots(sql: Sql, load: string, target: TableN
       limit 1`,
     [load],
   );
+  if (holder)
+    await sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where pid = $1 and application_name = $2 and state = 'idle in transaction'`,
+      [holder.pid, `penstock:${load}:finish`],
+    );
   if (holder) throw targetLocked(target, 'swapped', holder);
 }
