@@ -106,7 +106,7 @@ async function describeLooks(runs: Record<'copying' | 'paused' | 'failed', RunHa
     {
       name: 'timeline',
       ...at(copying, 'Timeline'),
-      shows: ['prepareRun • plan, open the load', /copyPartition • partition \d of \d+, from batch 1/],
+      shows: [/copyPartition • partition \d of \d+, from batch 1/],
       top: 560,
       height: 360,
     },
