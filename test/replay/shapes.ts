@@ -6,13 +6,13 @@ import type { RunToStart } from '../../src/ports/run-starter.ts';
 import type { RunProgress } from '../../src/workflows/run-progress.ts';
 import {
   copyUntilTold,
-  handleOf,
   oneBatch,
   plannedRun,
   readyRun,
   type RunEngine,
   type ScriptedActivities,
   scriptedActivities,
+  startRun,
 } from '../support/run-engine.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -161,8 +161,7 @@ export async function playShape(engine: RunEngine, name: string): Promise<Workfl
   await engine.startWorkers(activities);
   try {
     const run = plannedRun();
-    await engine.starter.start(run);
-    const handle = handleOf(engine, run);
+    const handle = await startRun(engine, run);
     await shape.play?.({ engine, run, handle, calls });
     await handle.result().catch(() => undefined);
     return handle;

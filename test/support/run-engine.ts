@@ -115,6 +115,12 @@ export function plannedRun(changes: Partial<RunToStart> = {}): RunToStart {
 export const handleOf = (engine: RunEngine, run: RunToStart): WorkflowHandle =>
   engine.client.workflow.getHandle(run.workflowId);
 
+/** Starts it as the dispatcher does. */
+export async function startRun(engine: RunEngine, run: RunToStart): Promise<WorkflowHandle> {
+  await engine.starter.start(run);
+  return handleOf(engine, run);
+}
+
 /** What the Web UI shows as current details. */
 export const detailsOf = async (handle: WorkflowHandle): Promise<string> =>
   (await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')).currentDetails;

@@ -10,11 +10,11 @@ import type { RunToStart } from '../../../src/ports/run-starter.ts';
 import type { RunProgress } from '../../../src/workflows/run-progress.ts';
 import {
   copyUntilTold,
-  handleOf,
   oneBatch,
   openRunEngine,
   plannedRun,
   scriptedActivities,
+  startRun,
   type RunEngine,
 } from '../../support/run-engine.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -38,8 +38,7 @@ afterAll(() => engine?.close());
 
 async function start(): Promise<{ run: RunToStart; handle: WorkflowHandle }> {
   const run = plannedRun();
-  await engine.starter.start(run);
-  return { run, handle: handleOf(engine, run) };
+  return { run, handle: await startRun(engine, run) };
 }
 
 /** How often the run made its status searchable: when it runs, rests, and ends. */

@@ -8,12 +8,12 @@ import { searchKeys } from '../../../src/workflows/search-attributes.ts';
 import {
   copyUntilTold,
   detailsOf,
-  handleOf,
   oneBatch,
   openRunEngine,
   plannedRun,
   publicUrl,
   scriptedActivities,
+  startRun,
   type RunEngine,
 } from '../../support/run-engine.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -48,8 +48,7 @@ describe('a run whose history is long', () => {
     });
     await engine.startWorkers(activities);
     const run = plannedRun();
-    await engine.starter.start(run);
-    const handle = handleOf(engine, run);
+    const handle = await startRun(engine, run);
     expect(await handle.result()).toMatchObject({ status: 'succeeded', rows: 20_000 });
     expect(numbers).toEqual(Array.from({ length: 20 }, (_, n) => n + 1));
     expect(calls.filter((name) => name === 'prepareRun').length).toBeGreaterThan(2);
@@ -66,8 +65,7 @@ describe('a run whose history is long', () => {
     });
     await engine.startWorkers(activities);
     const run = plannedRun();
-    await engine.starter.start(run);
-    const handle = handleOf(engine, run);
+    const handle = await startRun(engine, run);
     const copies = () => calls.filter((name) => name === 'copyPartition').length;
     await waitUntil('it copies in a later execution', () => copies() === 8);
     expect(await engine.starter.pause(run.workflowId)).toBe('asked');

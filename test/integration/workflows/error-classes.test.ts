@@ -15,11 +15,11 @@ import type { RunProgress } from '../../../src/workflows/run-progress.ts';
 import { createKeptLogger } from '../../support/kept-logger.ts';
 import {
   detailsOf,
-  handleOf,
   openRunEngine,
   plannedRun,
   readyRun,
   scriptedActivities,
+  startRun,
   type RunEngine,
 } from '../../support/run-engine.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -107,8 +107,7 @@ async function begin(step: Step, errors: ErrorCode[]) {
   const run = plannedRun();
   const story: Story = { step, errors, noted: [], status: 'running' };
   stories.set(run.runId, story);
-  await engine.starter.start(run);
-  const handle = handleOf(engine, run);
+  const handle = await startRun(engine, run);
   const failure = (): Promise<{ type: string; message: string } | undefined> =>
     handle.result().then(
       () => undefined,

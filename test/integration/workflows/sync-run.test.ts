@@ -15,6 +15,7 @@ import {
   plannedRun,
   readyRun,
   scriptedActivities,
+  startRun,
   type RunEngine,
 } from '../../support/run-engine.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -25,10 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-async function start(run: RunToStart) {
-  await engine.starter.start(run);
-  return handleOf(engine, run);
-}
+const start = (run: RunToStart) => startRun(engine, run);
 
 const phaseOf = (run: RunToStart) =>
   handleOf(engine, run)

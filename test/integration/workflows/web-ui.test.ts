@@ -11,6 +11,7 @@ import {
   plannedRun,
   publicUrl,
   scriptedActivities,
+  startRun,
   type RunEngine,
 } from '../../support/run-engine.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -21,10 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-async function start(run: RunToStart) {
-  await engine.starter.start(run);
-  return handleOf(engine, run);
-}
+const start = (run: RunToStart) => startRun(engine, run);
 
 describe('a run', () => {
   test('can be searched for by typed attributes that follow its state', async () => {
