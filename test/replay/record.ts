@@ -1,5 +1,5 @@
 /**
- * Records the histories of every shape of run for this version of the package, in histories/<version>/; those of
+ * Records the histories of every shape of workflow for this version of the package, in histories/<version>/; those of
  * earlier versions stay. `npm run record-histories`, or `npm run record-histories -- NAME…` for some shapes only.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

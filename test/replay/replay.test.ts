@@ -52,6 +52,29 @@ describe('a replay notices', () => {
       { file: 'sync-run.ts', changes: [["publishStatus(run, 'running');", '']] },
     ],
     [
+      'a local activity that was renamed',
+      'success',
+      { file: 'short-steps.ts', changes: [['{ finishRun: finishLocally }', '{ endRun: finishLocally }']] },
+    ],
+    [
+      'a local activity that became an activity',
+      'success',
+      { file: 'short-steps.ts', changes: [['return run.localSteps ?', 'return false ?']] },
+    ],
+    [
+      'a local activity that is left out',
+      'success',
+      {
+        file: 'short-steps.ts',
+        changes: [
+          [
+            'finishLocally(input)',
+            "Promise.resolve({ outcome: 'succeeded', rows: 1, batches: 1, bytes: 1 })",
+          ],
+        ],
+      },
+    ],
+    [
       'an order that changed',
       'pause',
       {
@@ -91,6 +114,26 @@ describe('a replay notices', () => {
           ],
         ],
       },
+    ],
+    [
+      'a job of maintenance whose activity was renamed',
+      'orphans',
+      { file: 'maintenance.ts', changes: [['dropOrphans: drop,', 'dropAllOrphans: drop,']] },
+    ],
+    [
+      'a pass of maintenance that is left out',
+      'retention',
+      { file: 'maintenance.ts', changes: [['await inStretches(forgetLoads),', '']] },
+    ],
+    [
+      'an audit that looks only once',
+      'audit-finds',
+      { file: 'maintenance.ts', changes: [['broken.length > 0', 'broken.length > 9']] },
+    ],
+    [
+      'maintenance that goes on for longer',
+      'retention-without-end',
+      { file: 'maintenance.ts', changes: [['mostStretches = 30', 'mostStretches = 31']] },
     ],
     [
       'a long history that does not end',

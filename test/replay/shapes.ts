@@ -1,8 +1,11 @@
-/** Runs of every shape whose histories are kept: each is played once on a real server and then replayed for ever. */
+/** Workflows of every shape whose histories are kept: each is played once on a real server and then replayed for ever. */
 import { ApplicationFailure } from '@temporalio/common';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { PreparedRun } from '../../src/activities/contract.ts';
+import type { BrokenInvariant, MaintenanceJob } from '../../src/domain/maintenance.ts';
 import type { RunToStart } from '../../src/ports/run-starter.ts';
+import type { AuditInput } from '../../src/workflows/maintenance.ts';
+import { maintenanceTypes, runQueueOf } from '../../src/workflows/names.ts';
 import type { RunProgress } from '../../src/workflows/run-progress.ts';
 import {
   copyUntilTold,
@@ -13,6 +16,7 @@ import {
   type ScriptedActivities,
   scriptedActivities,
   startRun,
+  taskQueue,
 } from '../support/run-engine.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -27,6 +31,8 @@ interface Playing {
 
 interface Shape {
   activities: (calls: () => readonly string[]) => Partial<ScriptedActivities>;
+  /** A job of our own maintenance, instead of a run. */
+  job?: MaintenanceJob;
   play?: (playing: Playing) => Promise<void>;
 }
 
@@ -37,6 +43,8 @@ const prepared = (calls: readonly string[]): number => calls.filter((name) => na
 const untilCopying = ({ calls }: Playing) => waitUntil('it copies', () => calls.includes('copyPartition'));
 const untilPaused = ({ handle }: Playing) =>
   waitUntil('it is paused', async () => (await handle.query<RunProgress>('progress')).phase === 'paused');
+
+const brokenLease: BrokenInvariant = { invariant: 'lease_has_load', object: 'lod_1/1' };
 
 export const shapes: Readonly<Record<string, Shape>> = {
   success: { activities: () => ({}) },
@@ -149,6 +157,31 @@ export const shapes: Readonly<Record<string, Shape>> = {
       },
     }),
   },
+  retention: {
+    job: 'retention',
+    activities: () => ({
+      forgetRuns: async ({ after }) => ({
+        tally: { runs: 2 },
+        ...(after !== 'b' && { next: after ? 'b' : 'a' }),
+      }),
+    }),
+  },
+  'retention-without-end': {
+    job: 'retention',
+    activities: () => ({ forgetLoads: async () => ({ tally: { forgotten: 1 }, next: 'more' }) }),
+  },
+  'retention-fails': {
+    job: 'retention',
+    activities: () => ({
+      forgetRuns: () => Promise.reject(ApplicationFailure.nonRetryable('permission denied', 'INTERNAL')),
+    }),
+  },
+  orphans: { job: 'orphans', activities: () => ({ dropOrphans: async () => ({ tally: { tables: 1 } }) }) },
+  audit: { job: 'audit', activities: () => ({}) },
+  'audit-finds': {
+    job: 'audit',
+    activities: () => ({ auditDestinations: async () => ({ tally: {}, broken: [brokenLease] }) }),
+  },
 };
 
 /** From this many events on a server that records `continue-as-new` suggests it. */
@@ -160,6 +193,7 @@ export async function playShape(engine: RunEngine, name: string): Promise<Workfl
   const { calls, activities } = scriptedActivities(shape.activities(() => calls));
   await engine.startWorkers(activities);
   try {
+    if (shape.job) return await playJob(engine, shape.job);
     const run = plannedRun();
     const handle = await startRun(engine, run);
     await shape.play?.({ engine, run, handle, calls });
@@ -168,4 +202,14 @@ export async function playShape(engine: RunEngine, name: string): Promise<Workfl
   } finally {
     await engine.stopWorkers();
   }
+}
+
+async function playJob({ client }: RunEngine, job: MaintenanceJob): Promise<WorkflowHandle> {
+  const handle = await client.workflow.start(maintenanceTypes[job], {
+    workflowId: `${taskQueue}-${job}`,
+    taskQueue: runQueueOf(taskQueue),
+    args: [{ settleMs: 10 } satisfies AuditInput],
+  });
+  await handle.result().catch(() => undefined);
+  return handle;
 }

@@ -12,7 +12,9 @@ import type {
   PreparedRun,
   RunActivities,
 } from '../../src/activities/contract.ts';
+import type { MaintenanceActivities } from '../../src/activities/maintenance-contract.ts';
 import { newId, type RunId } from '../../src/domain/ids.ts';
+import type { Stretch } from '../../src/domain/maintenance.ts';
 import type { RunStarter, RunToStart } from '../../src/ports/run-starter.ts';
 import {
   createCopyWorker,
@@ -24,7 +26,7 @@ import { createKeptLogger } from './kept-logger.ts';
 import { createNamespace } from './stack.ts';
 import { workflowBundlePath } from './workflow-bundle.ts';
 
-export type ScriptedActivities = RunActivities & CopyActivities;
+export type ScriptedActivities = RunActivities & CopyActivities & MaintenanceActivities;
 
 export interface RunEngine {
   readonly address: string;
@@ -40,7 +42,7 @@ export interface RunEngine {
   close(): Promise<void>;
 }
 
-const taskQueue = 'penstock';
+export const taskQueue = 'penstock';
 /** Where users would reach the API. */
 export const publicUrl = 'https://penstock.example.com';
 
@@ -56,14 +58,7 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
   const client = new Client({ connection, namespace, identity: 'test' });
   let polling: { workers: Worker[]; ended: Promise<unknown> } | undefined;
   let script: ScriptedActivities;
-  const activities: ScriptedActivities = {
-    prepareRun: (input) => script.prepareRun(input),
-    copyPartition: (input) => script.copyPartition(input),
-    finishRun: (input) => script.finishRun(input),
-    pauseRun: (input) => script.pauseRun(input),
-    failRun: (input) => script.failRun(input),
-    cancelRun: (input) => script.cancelRun(input),
-  };
+  const activities = mapActivities(scriptedActivities().activities, (name) => script[name]);
   const stopWorkers = async () => {
     for (const worker of polling?.workers ?? []) worker.shutdown();
     await polling?.ended;
@@ -158,7 +153,7 @@ export async function copyUntilTold(): Promise<CopyOutcome> {
   }
 }
 
-/** Activities of a run that goes well, in order, with what they were called with. */
+/** Activities of a run that goes well, and of maintenance that finds nothing to do, with their names in order of the calls. */
 export function scriptedActivities(changes: Partial<ScriptedActivities> = {}): {
   calls: string[];
   activities: ScriptedActivities;
@@ -171,14 +166,30 @@ export function scriptedActivities(changes: Partial<ScriptedActivities> = {}): {
     pauseRun: async () => ({ status: 'paused' }),
     failRun: async () => ({ status: 'failed' }),
     cancelRun: async () => ({ status: 'cancelled' }),
+    forgetLogs: async () => nothingFound,
+    forgetRuns: async () => nothingFound,
+    forgetLoads: async () => nothingFound,
+    dropOrphans: async () => nothingFound,
+    auditControl: async () => nothingFound,
+    auditDestinations: async () => nothingFound,
+    noteEnd: async () => {},
     ...changes,
   };
-  const noted = Object.entries(activities).map(([name, work]) => [
-    name,
-    (input: never) => {
-      calls.push(name);
-      return (work as (input: never) => unknown)(input);
-    },
-  ]);
-  return { calls, activities: Object.fromEntries(noted) as ScriptedActivities };
+  const noted = mapActivities(activities, (name) => {
+    calls.push(name);
+    return activities[name];
+  });
+  return { calls, activities: noted };
+}
+
+const nothingFound: Stretch = { tally: {} };
+
+/** The same activities, each played by what `play` gives for its name at every call. */
+function mapActivities(
+  activities: ScriptedActivities,
+  play: (name: keyof ScriptedActivities) => (input: never) => unknown,
+): ScriptedActivities {
+  const names = Object.keys(activities) as (keyof ScriptedActivities)[];
+  const mapped = names.map((name) => [name, (input: never) => play(name)(input)]);
+  return Object.fromEntries(mapped) as ScriptedActivities;
 }
