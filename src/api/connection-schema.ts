@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { tablePatternShape } from '../domain/connection-grant.ts';
 import { targetScopeSchema } from '../domain/target-scope-spec.ts';
 import { connectionKindNames } from '../domain/connection-kinds.ts';
+import { workerClassRule, workerClassShape } from '../domain/worker-class.ts';
 import { instant, maxRunsSchema, nameSchema, ref, tenantRef, timestamp } from './common-schema.ts';
 
 /** A DNS name or an IP address. A path would be a Unix socket of ours. */
@@ -60,6 +61,7 @@ export const connection = z
     rowsPerSecond: z.int().nullable(),
     bytesPerSecond: z.int().nullable(),
     coolUntil: timestamp.nullable(),
+    workerClass: z.string().nullable().describe('Whose workers take its runs; null: the common ones.'),
     createdAt: timestamp,
     updatedAt: timestamp,
   })
@@ -93,6 +95,14 @@ const limits = {
     ),
 };
 
+const workerClass = z
+  .string()
+  .regex(workerClassShape, workerClassRule)
+  .nullable()
+  .describe(
+    'The class of workers that take the steps of its runs, from their next start on; null, the default: the common ones. Set by operators’ keys.',
+  );
+
 export const newConnection = z
   .strictObject({
     tenantId: tenantRef,
@@ -102,7 +112,7 @@ export const newConnection = z
     port: settings.port.optional().describe('The usual one of the kind by default.'),
     tls: tls.default({ mode: 'verify-full' }),
     password,
-    ...z.object(limits).partial().shape,
+    ...z.object({ ...limits, workerClass }).partial().shape,
   })
   .meta({ id: 'NewConnection' });
 
@@ -112,6 +122,7 @@ export const connectionChange = z
     ...settings,
     password,
     ...limits,
+    workerClass,
     coolUntil: instant.nullable().describe('Until then no run that reads from it starts; null: they may.'),
   })
   .partial()

@@ -89,6 +89,10 @@ export const explanation = z
       .nullable()
       .describe('Its place among all that wait: 1 is next, if nothing comes and no cap is in the way.'),
     places: z.object({ held: z.int(), cap: z.int() }).nullable().describe('Those that it waits for.'),
+    workerClass: z
+      .string()
+      .nullable()
+      .describe('With `no_worker`: the class of workers that lacks one; null: the common workers.'),
     holders: z
       .array(
         z.object({

@@ -75,6 +75,8 @@ export interface ConnectionAnswer {
   rowsPerSecond: number | null;
   bytesPerSecond: number | null;
   coolUntil: Timestamp | null;
+  /** Whose workers take its runs; null: the common ones. */
+  workerClass: string | null;
   createdAt: Timestamp;
   updatedAt: Timestamp;
 }
@@ -231,6 +233,8 @@ export interface RunExplanationAnswer {
   /** Among all that wait; 1 is next. */
   position: number | null;
   places: { held: number; cap: number } | null;
+  /** With `no_worker`: the class that lacks one; null: the common workers. */
+  workerClass: string | null;
   holders: { runId: string; syncName: string; status: RunStatus; startedAt: Timestamp | null }[];
   /** How fast it may read now; null: it reads nothing, or at any rate. */
   pace: { connection: string; limit: ReadRate; attempts: number; share: ReadRate } | null;

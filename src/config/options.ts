@@ -11,6 +11,7 @@ import {
   parseName,
   parsePemFile,
   parseUrlOf,
+  parseWorkerClass,
 } from './parsers.ts';
 import { parseMasterKeys } from './master-keys.ts';
 import { parseNetworks } from './networks.ts';
@@ -127,6 +128,11 @@ export const optionTable = {
     example: '8',
     default: '8',
     parse: parseInteger(1, 1000),
+  },
+  workerClass: {
+    doc: 'Class of connections whose runs the workers of this process take, and no others; one class a process. Default: the common workers, for connections without a class.',
+    example: 'eu-private',
+    parse: parseWorkerClass,
   },
   logLevel: {
     doc: `Least level that is logged: ${logLevels.join(', ')}.`,

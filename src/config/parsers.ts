@@ -1,5 +1,6 @@
 /** Parsers of option values. Each throws an Error whose message completes the sentence "must be …". */
 import { readFileSync } from 'node:fs';
+import { workerClassRule, workerClassShape } from '../domain/worker-class.ts';
 
 /** Text without blanks or control characters. */
 export function parseName(text: string): string {
@@ -59,4 +60,10 @@ export function parsePemFile(path: string): Buffer {
     // Said below.
   }
   throw new Error('must be the path of a PEM file that can be read');
+}
+
+/** The name of a worker class. */
+export function parseWorkerClass(text: string): string {
+  if (!workerClassShape.test(text)) throw new Error(workerClassRule);
+  return text;
 }

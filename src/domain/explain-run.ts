@@ -2,7 +2,7 @@
  * Why a run is not at work, from what its rows, the schedule index and the engine say. What no place would help is named
  * first, in the order in which admission asks.
  */
-import type { RunStatus, WaitingReason } from './run-states.ts';
+import { isFinal, type RunStatus, type WaitingReason } from './run-states.ts';
 
 /** Places of something, and how many are taken. */
 export interface Places {
@@ -18,6 +18,8 @@ export interface RowFacts {
   readonly dueInMs: number;
   readonly pause: { readonly reason: WaitingReason; readonly endsInMs: number | null } | null;
   readonly isBlocked: boolean;
+  /** Whose workers take its steps; null: the common ones. */
+  readonly workerClass: string | null;
   readonly coolForMs: number;
   readonly tenant: Places;
   readonly connection: Places;
@@ -40,7 +42,8 @@ export interface IndexFacts {
   readonly admittedMsAgo: number | null;
 }
 
-export type EngineState = 'there' | 'no_worker' | 'unreachable';
+/** `no_worker`: nobody takes up workflows. `no_class_worker`: nobody takes the steps of the run's class. */
+export type EngineState = 'there' | 'no_worker' | 'no_class_worker' | 'unreachable';
 
 export interface Explanation {
   /** Null: it waits for nothing that is known of. */
@@ -49,6 +52,8 @@ export interface Explanation {
   readonly position: number | null;
   /** The places that it waits for. */
   readonly places: Places | null;
+  /** With `no_worker`: the class that lacks one; null: the common workers. */
+  readonly workerClass: string | null;
 }
 
 /** A dispatcher looks at least every second; one that has not for so long is shutting down, or gone. */
@@ -59,12 +64,13 @@ const because = (reason: WaitingReason | null, more: Partial<Explanation> = {}):
   inMs: null,
   position: null,
   places: null,
+  workerClass: null,
   ...more,
 });
 
 /** @param index null while it does not answer: the rows are admitted from without it */
 export function explainRun(row: RowFacts, index: IndexFacts | null, engine: EngineState): Explanation {
-  if (!row.wantsPlace) return because(row.status === 'starting' ? reasonOf(engine) : null);
+  if (!row.wantsPlace) return ofStarted(row, engine);
   if (row.dueInMs > 0) return because('not_due', { inMs: row.dueInMs });
   if (row.pause) return because(row.pause.reason, { inMs: row.pause.endsInMs });
   if (row.isBlocked) return because('previous_run');
@@ -72,8 +78,12 @@ export function explainRun(row: RowFacts, index: IndexFacts | null, engine: Engi
   return index ? fromIndex(row, index) : fromRows(row);
 }
 
-const reasonOf = (engine: EngineState): WaitingReason | null =>
-  engine === 'there' ? null : engine === 'unreachable' ? 'engine_unreachable' : 'no_worker';
+/** Whoever is there to do it does it; copies that have begun go on without the engine. */
+function ofStarted({ status, workerClass }: RowFacts, engine: EngineState): Explanation {
+  if (engine === 'there' || isFinal(status) || status === 'paused') return because(null);
+  if (engine === 'unreachable') return because(status === 'starting' ? 'engine_unreachable' : null);
+  return because('no_worker', { workerClass: engine === 'no_class_worker' ? workerClass : null });
+}
 
 const isFull = ({ held, cap }: Places): boolean => held >= cap;
 

@@ -20,6 +20,8 @@ export interface Connection extends ConnectionSettings, ReadRate {
   startsPerMinute: number | null;
   /** Until then none starts: it has asked for less. */
   coolUntil: string | null;
+  /** Whose workers take the runs that read from it, or write to it from a source without one; null: the common ones. */
+  workerClass: string | null;
   createdAt: string;
   updatedAt: string;
 }
@@ -32,6 +34,7 @@ export interface NewConnection extends ConnectionSettings {
   startsPerMinute?: number | null | undefined;
   rowsPerSecond?: number | null | undefined;
   bytesPerSecond?: number | null | undefined;
+  workerClass?: string | null | undefined;
 }
 
 /** Members that are absent stay as they are. */
@@ -56,7 +59,7 @@ export interface ConnectionStore {
   /** By id or name; a tenant also finds what it was granted. NOT_FOUND. */
   fetch(scope: Scope, ref: string): Promise<Connection>;
   list(scope: Scope, page: PageRequest): Promise<Page<Connection>>;
-  /** Makes a new version, unless only name, password or limits change; limits hold for the next start, read rates from the next report of each attempt. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
+  /** Makes a new version, unless only name, password, limits or class change; limits and class hold for the next start, read rates from the next report of each attempt. VERSION_CONFLICT, CONFLICT at /name, NOT_FOUND, FORBIDDEN. */
   update(
     scope: Scope,
     ref: string,

@@ -8,6 +8,8 @@ export interface FleetWorker {
   readonly buildId: string | null;
   /** ISO 8601. Of its newest poll, which may last a minute. */
   readonly lastSeenAt: string;
+  /** Whose runs it takes; null: the common ones. */
+  readonly workerClass: string | null;
   /** The queues that it polls. */
   readonly polls: FleetWork[];
 }
@@ -20,6 +22,8 @@ export interface FleetQueue {
   /** The task queue's name. */
   readonly name: string;
   readonly work: FleetWork;
+  /** Of the runs whose tasks it holds; null: the common ones, and the workflows of all. */
+  readonly workerClass: string | null;
   /** Tasks that wait for a worker, about. */
   readonly backlog: number;
   /** How long the oldest of them has waited. */
@@ -27,6 +31,7 @@ export interface FleetQueue {
 }
 
 export interface Fleet {
-  /** @throws PenstockError ENGINE_UNREACHABLE */
+  /** Of the common workers, and of every class that a connection names. */
+  /** @throws PenstockError ENGINE_UNREACHABLE, UNAVAILABLE */
   describe(): Promise<{ workers: FleetWorker[]; queues: FleetQueue[] }>;
 }

@@ -15,6 +15,8 @@ export interface RunToStart {
   mode: string;
   origin: RunOrigin;
   priority: number;
+  /** Whose workers take its steps; null: the common ones. */
+  workerClass: string | null;
   /** Milliseconds since the Unix epoch. */
   dueAtMs: number;
 }
@@ -24,8 +26,8 @@ export interface RunStarter {
   start(run: RunToStart): Promise<'started' | 'already_started'>;
   /** Whether the engine has an open or closed workflow of that id, or none. */
   describe(workflowId: string): Promise<'open' | 'closed' | 'unknown'>;
-  /** Whether a worker takes up the workflows of runs. */
-  hasWorker(): Promise<boolean>;
+  /** Whether a worker takes up the workflows of runs; given a class, whether one takes the steps of its runs. */
+  hasWorker(workerClass?: string): Promise<boolean>;
   /** Asks the workflow to cancel; `unknown` when there is none that is open. */
   cancel(workflowId: string): Promise<'asked' | 'unknown'>;
   /** Tells the workflow to finish the batches in hand and wait. */

@@ -7,7 +7,7 @@ import type { RunId, SyncId } from '../domain/ids.ts';
 import type { WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from '../ports/run-starter.ts';
 import type { StartVerdict } from '../ports/schedule-store.ts';
-import { isBlocked, pausedReason, waitsToGoOn } from './run-conditions.ts';
+import { isBlocked, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
 
@@ -26,13 +26,14 @@ interface JudgedRun {
 /** The members of a RunToStart, of the run `r`. */
 const runToStart = `r.id as "runId", r.workflow_id as "workflowId", r.tenant_id as "tenantId", t.name as "tenantName",
   r.sync_id as "syncId", s.name as "syncName", c.name as "sourceName", v.spec->>'mode' as mode, r.origin, r.priority,
-  (extract(epoch from r.due_at) * 1000)::float8 as "dueAtMs"`;
+  ${workerClassOfRun} as "workerClass", (extract(epoch from r.due_at) * 1000)::float8 as "dueAtMs"`;
 
 const runWithItsSync = `penstock.run r
   join penstock.tenant t on t.id = r.tenant_id
   join penstock.sync s on s.id = r.sync_id
   join penstock.connection c on c.id = r.source_connection_id
-  join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version`;
+  join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version
+  left join penstock.connection d on d.id = v.spec->'destination'->>'connection'`;
 
 /** Judges the runs whose rows nobody holds, starts those that may, drops those that are too late, notes why others wait. */
 export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<StartVerdict[]> {
@@ -42,6 +43,7 @@ export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<Start
     judged.filter((r) => r.judged === verdict).map(({ run }) => run.runId);
   await changeRuns(tx, idsOf('start'), 'start');
   await noteStarts(tx, judged);
+  await freezeClasses(tx, judged);
   await changeRuns(tx, idsOf('go_on'), 'resume');
   for (const endReason of ['missed', 'sync_deleted'] as const)
     if (idsOf(endReason).length > 0) await changeRuns(tx, idsOf(endReason), 'drop', { endReason });
@@ -132,6 +134,17 @@ async function noteStarts(tx: Tx, judged: readonly JudgedRun[]): Promise<void> {
        where c.id in (select source_connection_id from penstock.run where id = any($1))
        order by c.id for no key update)`,
     [paced],
+  );
+}
+
+/** Of the runs that start now: whatever becomes of their connections' class, theirs stays. */
+async function freezeClasses(tx: Tx, judged: readonly JudgedRun[]): Promise<void> {
+  const classed = judged.filter((r) => r.judged === 'start' && r.run.workerClass !== null);
+  if (classed.length === 0) return;
+  await tx.query(
+    `update penstock.run r set worker_class = f.worker_class
+     from unnest($1::text[], $2::text[]) f (id, worker_class) where r.id = f.id`,
+    [classed.map(({ run }) => run.runId), classed.map(({ run }) => run.workerClass)],
   );
 }
 

@@ -19,6 +19,7 @@ interface ConnectionRow {
   rowsPerSecond: number | null;
   bytesPerSecond: number | null;
   coolUntil: string | null;
+  workerClass: string | null;
   createdAt: string;
   updatedAt: string;
   settings: ConnectionSettings;
@@ -28,6 +29,7 @@ const selection = `c.id, c.tenant_id as "tenantId", c.name, c.kind, c.version,
   c.max_runs as "maxRuns", c.starts_per_minute as "startsPerMinute",
   c.rows_per_second as "rowsPerSecond", c.bytes_per_second::float8 as "bytesPerSecond",
   case when c.cool_until > clock_timestamp() then ${isoOf('c.cool_until')} end as "coolUntil",
+  c.worker_class as "workerClass",
   ${isoOf('c.created_at')} as "createdAt", ${isoOf('c.updated_at')} as "updatedAt", v.settings
   from penstock.connection c
   join penstock.connection_version v on v.connection_id = c.id and v.version = c.version
@@ -99,6 +101,15 @@ export async function listUsers(
          or exists (select from penstock.run r where r.sync_id = s.id and r.ended_at is null))
      order by s.name limit 5`,
     [connectionId, tenantId],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** The worker classes that connections name, each once. */
+export async function listWorkerClasses(tx: Tx): Promise<string[]> {
+  const { rows } = await tx.query<{ name: string }>(
+    `select distinct worker_class as name from penstock.connection
+     where worker_class is not null and deleted_at is null order by name`,
   );
   return rows.map((row) => row.name);
 }

@@ -87,12 +87,10 @@ async function insertConnection(
 ): Promise<Changed> {
   const id = newId('connection');
   const { tenantId } = scope;
-  await tx.query('insert into penstock.connection (id, tenant_id, name, kind) values ($1, $2, $3, $4)', [
-    id,
-    tenantId,
-    connection.name,
-    connection.kind,
-  ]);
+  await tx.query(
+    'insert into penstock.connection (id, tenant_id, name, kind, worker_class) values ($1, $2, $3, $4, $5)',
+    [id, tenantId, connection.name, connection.kind, connection.workerClass ?? null],
+  );
   await insertVersion(tx, { id, tenantId, version: 1, settings: settingsOf(connection) });
   await tx.query(
     'insert into penstock.connection_secret (connection_id, tenant_id, sealed) values ($1, $2, $3)',
@@ -135,8 +133,9 @@ async function updateConnection(
   checkPasswordComesAlong(moved, password);
   const version = before.version + (moved.length > 0 ? 1 : 0);
   await tx.query(
-    'update penstock.connection set name = $2, version = $3, updated_at = clock_timestamp() where id = $1',
-    [id, after.name, version],
+    `update penstock.connection set name = $2, version = $3, worker_class = $4, updated_at = clock_timestamp()
+     where id = $1`,
+    [id, after.name, version, after.workerClass],
   );
   if (moved.length > 0) await insertVersion(tx, { id, tenantId, version, settings: settingsOf(after) });
   if (password !== undefined)
@@ -147,7 +146,7 @@ async function updateConnection(
     );
   const connections = await updateLimits(tx, id, limits);
   const changed = [
-    ...(after.name === before.name ? [] : ['name']),
+    ...(['name', 'workerClass'] as const).filter((member) => after[member] !== before[member]),
     ...moved,
     ...(password === undefined ? [] : ['password']),
     ...Object.keys(withoutUndefined(limits)),

@@ -1,6 +1,7 @@
 /** Numbers about the whole installation, of no tenant in particular, for its metrics. The operator's role reads them. */
 import type { Pool } from 'pg';
 import type { Tally } from '../domain/maintenance.ts';
+import { listWorkerClasses } from './connection-rows.ts';
 import { isBlocked, now, pausedReason } from './run-conditions.ts';
 import { asOperator, type Tx } from './transaction.ts';
 
@@ -16,6 +17,9 @@ const forMetrics = <T>(pool: Pool, work: (tx: Tx) => Promise<T>): Promise<T> =>
     await tx.query(`set local statement_timeout = '3s'`);
     return work(tx);
   });
+
+/** The worker classes that connections name: those that need workers. */
+export const fetchWorkerClasses = (pool: Pool): Promise<string[]> => forMetrics(pool, listWorkerClasses);
 
 /** The last pass of each maintenance job that has gone through. */
 export const fetchLastPasses = (pool: Pool): Promise<LastPass[]> =>

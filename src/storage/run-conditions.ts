@@ -37,5 +37,12 @@ export const waitsToGoOn = `(r.status = 'paused' and r.waiting_reason is not nul
 /** The run holds a place. A paused one has given its place back. */
 export const holdsPlace = `r.status in ('starting', 'running', 'pausing', 'cancelling')`;
 
+/**
+ * Whose workers take the run's steps; null: the common ones. Frozen when it starts; before, it is the class of its source
+ * connection `c`, or else of its destination connection `d`.
+ */
+export const workerClassOfRun = `case when r.status = 'queued' then coalesce(c.worker_class, d.worker_class)
+  else r.worker_class end`;
+
 /** Once per statement, so that an index can use it; a moment early, so nothing is early by it. */
 export const now = '(select clock_timestamp())';

@@ -9,7 +9,7 @@ import type { RunStarter } from '../ports/run-starter.ts';
 import type { WaitingIndex } from '../ports/schedule-index.ts';
 import { inScope } from './in-scope.ts';
 import { fetchPace } from './read-share.ts';
-import { holdsPlace, isBlocked, pausedReason, waitsToGoOn } from './run-conditions.ts';
+import { holdsPlace, isBlocked, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
 import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
@@ -22,9 +22,10 @@ interface ExplainerDeps {
 
 /** An explainer over ports that it does not own. */
 export function createRunExplainer({ pool, index, starter }: ExplainerDeps): RunExplainer {
-  const engineState = async (): Promise<EngineState> => {
+  const engineState = async (workerClass: string | null): Promise<EngineState> => {
     try {
-      return (await starter.hasWorker()) ? 'there' : 'no_worker';
+      if (!(await starter.hasWorker())) return 'no_worker';
+      return workerClass === null || (await starter.hasWorker(workerClass)) ? 'there' : 'no_class_worker';
     } catch (error) {
       if (hasCode(error, 'ENGINE_UNREACHABLE')) return 'unreachable';
       throw error;
@@ -38,7 +39,7 @@ export function createRunExplainer({ pool, index, starter }: ExplainerDeps): Run
           if (hasCode(error, 'UNAVAILABLE')) return null;
           throw error;
         }),
-        engineState(),
+        engineState(run.workerClass),
       ]);
       const { inMs, ...explanation } = explainRun(run, waiting, engine);
       return inScope(pool, scope, async (tx) => ({
@@ -76,14 +77,16 @@ async function fetchFacts(tx: Tx, runId: string): Promise<Facts> {
            having bool_and(p.until_at is not null)))
         from (select ${pausedReason} as reason) paused where paused.reason is not null and r.status = 'queued') as pause,
        (r.status = 'queued' and ${isBlocked}) as "isBlocked",
-       coalesce(${msFromNow('c.cool_until')}, 0) as "coolForMs",
+       ${workerClassOfRun} as "workerClass", coalesce(${msFromNow('c.cool_until')}, 0) as "coolForMs",
        json_build_object('cap', t.max_runs, 'held', (select count(*) from penstock.run o
          where o.tenant_id = r.tenant_id and ${holdsPlace.replace('r.', 'o.')})) as tenant,
        json_build_object('cap', coalesce(c.max_runs, 4), 'held', (select count(*) from penstock.run o
          where o.source_connection_id = r.source_connection_id and ${holdsPlace.replace('r.', 'o.')})) as connection
      from penstock.run r
      join penstock.tenant t on t.id = r.tenant_id
+     join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version
      left join penstock.connection c on c.id = r.source_connection_id
+     left join penstock.connection d on d.id = v.spec->'destination'->>'connection'
      where r.id = $1`,
     [runId],
   );

@@ -10,6 +10,7 @@ import type { HostGuard } from '../ports/host-guard.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { RedisIndex } from '../schedule/redis-index.ts';
 import { createControlStore } from '../storage/control-store.ts';
+import { fetchWorkerClasses } from '../storage/installation-state.ts';
 import { createRunExplainer } from '../storage/run-explainer.ts';
 import { createSecretBox } from '../storage/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -61,7 +62,7 @@ export function createApiRole({ config, parts, adapters, hostGuard, logger }: Ap
       void openIndex(stopping);
       const secretBox = createSecretBox(config.masterKey);
       const starter = createRunStarter({ client: temporal, taskQueue: config.temporalTaskQueue });
-      const fleet = createFleet(temporal, config.temporalTaskQueue);
+      const fleet = createFleet(temporal, config.temporalTaskQueue, () => fetchWorkerClasses(pool));
       const access = { pool, secretBox, adapters };
       app = await createApiServer({
         store: createControlStore({

@@ -85,7 +85,9 @@ export const fleetGauges = (fleet: Fleet): GaugeSource => ({
       penstock_task_queue_backlog: each(({ backlog }) => backlog),
       penstock_task_queue_backlog_age_seconds: each(({ backlogAgeMs }) => backlogAgeMs / 1_000),
       penstock_task_queue_pollers: each(
-        ({ work }) => workers.filter(({ polls }) => polls.includes(work)).length,
+        ({ work, workerClass }) =>
+          workers.filter((worker) => worker.workerClass === workerClass && worker.polls.includes(work))
+            .length,
       ),
     };
   },

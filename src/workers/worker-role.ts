@@ -16,6 +16,7 @@ import { retryUntilUp } from './retry-until-up.ts';
 import {
   createCopyWorker,
   createRunWorker,
+  createStepWorker,
   installRuntime,
   type WorkerKind,
 } from './temporal/create-worker.ts';
@@ -99,21 +100,28 @@ async function prepareToCreate(
   connection: NativeConnection,
   { stopping, draining }: { stopping: AbortSignal; draining: AbortSignal },
 ): Promise<(kind: WorkerKind) => Promise<Worker>> {
-  const control = kinds.includes('workflows') ? await parts.open(stopping) : undefined;
+  // Who ends runs gives their places back.
+  const control = kinds.some((kind) => kind !== 'copy') ? await parts.open(stopping) : undefined;
   const runs = control?.runs ?? (await parts.openRuns(stopping));
   const identity = `${process.pid}@${hostname()}`;
   const deps: ActivityDeps = { runs, ...adapters, drain: draining, workerName: identity, logger };
-  const maintenance = control && (await openMaintenance(config, connection, { ...deps, ...control }));
+  const maintenance =
+    kinds.includes('workflows') && control
+      ? await openMaintenance(config, connection, { ...deps, ...control })
+      : undefined;
   const settings = {
     connection,
     namespace: config.temporalNamespace,
     taskQueue: config.temporalTaskQueue,
+    workerClass: config.workerClass,
     identity,
     slots: config.workerSlots,
     payloadKeys: config.temporalPayloadKey,
   };
-  return (kind) =>
-    kind === 'copy'
-      ? createCopyWorker(settings, createCopyActivities(deps))
-      : createRunWorker(settings, { ...createRunActivities(deps), ...maintenance });
+  const creators: Record<WorkerKind, () => Promise<Worker>> = {
+    copy: () => createCopyWorker(settings, createCopyActivities(deps)),
+    steps: () => createStepWorker(settings, createRunActivities(deps)),
+    workflows: () => createRunWorker(settings, { ...createRunActivities(deps), ...maintenance }),
+  };
+  return (kind) => creators[kind]();
 }

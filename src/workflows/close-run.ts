@@ -14,14 +14,16 @@ import { codeOf, retryClassOf } from '../domain/errors.ts';
 import { isFinal, type RunStatus } from '../domain/run-states.ts';
 import { recordOptions } from './activity-options.ts';
 import { enter, publishStatus, type RunState } from './run-state.ts';
+import { onStepQueue } from './short-steps.ts';
 
-const record = (summary: string) => proxyActivities<RunActivities>({ ...recordOptions, summary });
+const record = (run: RunState, summary: string) =>
+  proxyActivities<RunActivities>({ ...recordOptions, ...onStepQueue(run), summary });
 
 /** Makes the run cancelled; `succeeded` when its load was found done. */
 export function closeAsCancelled(run: RunState): Promise<RunStatus> {
   enter(run, 'closing');
   return CancellationScope.nonCancellable(async () => {
-    const { status } = await record('cancelled').cancelRun({
+    const { status } = await record(run, 'cancelled').cancelRun({
       runId: run.runId,
       ...(run.overdue && { reason: 'max_duration' }),
     });
@@ -33,7 +35,7 @@ export function closeAsCancelled(run: RunState): Promise<RunStatus> {
 export function closeAsFailed(run: RunState, failure: Failure): Promise<RunStatus> {
   enter(run, 'closing');
   return CancellationScope.nonCancellable(async () => {
-    const { status } = await record(`failed: ${failure.code}`).failRun({
+    const { status } = await record(run, `failed: ${failure.code}`).failRun({
       runId: run.runId,
       failure,
       mayHaveWriters: run.mayHaveWriters,

@@ -126,7 +126,7 @@ async function callCopy(run: RunState, load: ReadyRun, partition: PartitionProgr
   show(run);
   const { copyPartition } = proxyActivities<CopyActivities>({
     ...copyOptions,
-    taskQueue: copyQueueOf(workflowInfo().taskQueue),
+    taskQueue: copyQueueOf(workflowInfo().taskQueue, run.workerClass),
     summary: `partition ${partition.partition} of ${load.partitions.length}, from batch ${partition.batches + 1}`,
   });
   try {

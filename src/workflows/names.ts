@@ -7,11 +7,16 @@ export const pauseUpdate = 'pause';
 export const resumeUpdate = 'resume';
 export const progressQuery = 'progress';
 
-/** The workflows and the short activities. */
+/** The workflows, whatever their class: they touch no customer's database. */
 export const runQueueOf = (prefix: string): string => prefix;
 
+/** The short activities; those of the common workers share the workflows' queue. */
+export const stepQueueOf = (prefix: string, workerClass?: string): string =>
+  workerClass === undefined ? prefix : `${prefix}-steps-${workerClass}`;
+
 /** The copying itself: its slots are taken for minutes, and nothing short may wait behind them. */
-export const copyQueueOf = (prefix: string): string => `${prefix}-copy`;
+export const copyQueueOf = (prefix: string, workerClass?: string): string =>
+  workerClass === undefined ? `${prefix}-copy` : `${prefix}-copy-${workerClass}`;
 
 /** Our own maintenance, by job. */
 export const maintenanceTypes = {

@@ -29,6 +29,8 @@ export interface RunState extends CarriedState {
   readonly link?: string;
   /** The first and the last step are tried as local activities. */
   readonly localSteps?: boolean;
+  /** Whose workers take the steps that touch its databases; absent: the common ones. */
+  readonly workerClass?: string;
   phase: RunPhase;
   partitions: PartitionProgress[];
   /** What `partitions` fail with, while they do. */
@@ -45,7 +47,7 @@ export const noCounts: Counts = { rows: 0, batches: 0, bytes: 0 };
 
 /** A run at its start, or as the execution before this one left it. */
 export function openRunState(
-  named: Pick<RunState, 'runId' | 'link' | 'localSteps'>,
+  named: Pick<RunState, 'runId' | 'link' | 'localSteps' | 'workerClass'>,
   carried?: CarriedState,
 ): RunState {
   return {

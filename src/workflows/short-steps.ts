@@ -13,6 +13,7 @@ import {
   proxyLocalActivities,
   sleep,
   TimeoutFailure,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type {
   FinishedLoad,
@@ -29,6 +30,7 @@ import {
   maxLocalFinishRows,
   prepareOptions,
 } from './activity-options.ts';
+import { stepQueueOf } from './names.ts';
 import type { RunState } from './run-state.ts';
 
 const preparing = { summary: 'plan, open the load' };
@@ -38,18 +40,33 @@ const { finishRun: finishLocally } = proxyLocalActivities<RunActivities>({ ...lo
 
 export function prepareRun(run: RunState, input: RunRef): Promise<PreparedRun> {
   const onServer: OnServer<PreparedRun> = (options) =>
-    proxyActivities<RunActivities>({ ...prepareOptions, ...options, ...preparing }).prepareRun(input);
+    proxyActivities<RunActivities>({
+      ...prepareOptions,
+      ...options,
+      ...onStepQueue(run),
+      ...preparing,
+    }).prepareRun(input);
   return run.localSteps ? locallyFirst(prepareLocally(input), onServer) : onServer();
 }
 
 /** Many rows are not published in a moment. */
 export function finishRun(run: RunState, input: FinishInput): Promise<FinishedLoad> {
   const onServer: OnServer<FinishedLoad> = (options) =>
-    proxyActivities<RunActivities>({ ...finishOptions, ...options, ...finishing }).finishRun(input);
+    proxyActivities<RunActivities>({
+      ...finishOptions,
+      ...options,
+      ...onStepQueue(run),
+      ...finishing,
+    }).finishRun(input);
   const rows = run.partitions.reduce((sum, partition) => sum + partition.rows, 0);
   const isShort = run.localSteps && rows <= maxLocalFinishRows;
   return isShort ? locallyFirst(finishLocally(input), onServer) : onServer();
 }
+
+/** The queue whose workers reach the run's databases. */
+export const onStepQueue = ({ workerClass }: RunState): Pick<ActivityOptions, 'taskQueue'> => ({
+  taskQueue: stepQueueOf(workflowInfo().taskQueue, workerClass),
+});
 
 type OnServer<T> = (options?: Pick<ActivityOptions, 'retry'>) => Promise<T>;
 

@@ -47,6 +47,8 @@ export interface SyncRunInput {
   link?: string;
   /** The first and the last step are tried as local activities; absent in runs that began before that was so. */
   localSteps?: boolean;
+  /** Whose workers take the steps that touch its databases; absent: the common ones. Never with `localSteps`. */
+  workerClass?: string;
   /** After continue-as-new only. */
   carried?: CarriedState;
 }
@@ -105,10 +107,11 @@ function answerMessages(run: RunState): void {
 const isEnding = ({ phase }: RunState): boolean =>
   phase === 'closing' || phase === 'succeeded' || phase === 'failed' || phase === 'cancelled';
 
-const nameOf = ({ runId, link, localSteps }: RunState) => ({
+const nameOf = ({ runId, link, localSteps, workerClass }: RunState) => ({
   runId,
   ...(link !== undefined && { link }),
   ...(localSteps && { localSteps }),
+  ...(workerClass !== undefined && { workerClass }),
 });
 
 /** Goes round until the run is final: each round begins with what both databases say. */

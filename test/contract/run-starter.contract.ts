@@ -10,8 +10,8 @@ export interface RunStarterFixture {
   readonly unreachable: RunStarter;
   /** Ends a workflow behind the starter's back, as its completion or an operator would. */
   close(workflowId: string): Promise<void>;
-  /** Has a worker ask for work; none has before. */
-  poll(): void;
+  /** Has a worker ask for work, of a class if one is named; none has before. */
+  poll(workerClass?: string): void;
   end(): Promise<void>;
 }
 
@@ -33,6 +33,7 @@ function newRunToStart(): RunToStart {
     mode: 'upsert',
     origin: 'manual',
     priority: 3,
+    workerClass: null,
     dueAtMs: Date.UTC(2026, 0, 1),
   };
 }
@@ -47,10 +48,14 @@ export function describeRunStarter(name: string, createFixture: () => Promise<Ru
     });
     afterAll(() => fixture.end());
 
-    test('says whether a worker takes up runs', async () => {
+    test('says whether a worker takes up runs, and the steps of a class', async () => {
       expect(await starter.hasWorker()).toBe(false);
       fixture.poll();
       await waitUntil('the worker is seen', () => starter.hasWorker());
+      expect(await starter.hasWorker('eu')).toBe(false);
+      fixture.poll('eu');
+      await waitUntil('the worker of the class is seen', () => starter.hasWorker('eu'));
+      expect(await starter.hasWorker('us')).toBe(false);
       await expect(fixture.unreachable.hasWorker()).rejects.toMatchObject({ code: 'ENGINE_UNREACHABLE' });
     });
 

@@ -10,7 +10,7 @@ describeRunStarter('in memory', async () => {
     starter,
     unreachable,
     close: async (workflowId) => starter.close(workflowId),
-    poll: () => starter.setWorker(true),
+    poll: (workerClass) => starter.setWorker(true, workerClass),
     end: async () => {},
   };
 });

@@ -98,7 +98,10 @@ describe('a replay notices', () => {
       {
         file: 'close-run.ts',
         changes: [
-          ["await record('cancelled').cancelRun({", "await Promise.resolve({ status: 'cancelled' as const,"],
+          [
+            "await record(run, 'cancelled').cancelRun({",
+            "await Promise.resolve({ status: 'cancelled' as const,",
+          ],
         ],
       },
     ],
@@ -109,7 +112,7 @@ describe('a replay notices', () => {
         file: 'close-run.ts',
         changes: [
           [
-            'await record(`failed: ${failure.code}`).failRun({',
+            'await record(run, `failed: ${failure.code}`).failRun({',
             "await Promise.resolve({ status: 'failed' as const,",
           ],
         ],

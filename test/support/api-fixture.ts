@@ -127,9 +127,17 @@ export async function createApiFixture(): Promise<ApiFixture> {
       await ask('fleet');
       return {
         workers: [
-          { identity: '7@a', buildId: '0.1.0', lastSeenAt: '2026-01-01T00:00:00.000Z', polls: ['copies'] },
+          {
+            identity: '7@a',
+            buildId: '0.1.0',
+            lastSeenAt: '2026-01-01T00:00:00.000Z',
+            workerClass: null,
+            polls: ['copies'],
+          },
         ],
-        queues: [{ name: 'penstock-copy', work: 'copies', backlog: 3, backlogAgeMs: 1_500 }],
+        queues: [
+          { name: 'penstock-copy', work: 'copies', workerClass: null, backlog: 3, backlogAgeMs: 1_500 },
+        ],
       };
     },
   };

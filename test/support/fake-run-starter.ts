@@ -15,8 +15,8 @@ export interface FakeRunStarter extends RunStarter {
   close(workflowId: string): void;
   /** From now on nothing answers; or everything does again. */
   setReachable(isReachable: boolean): void;
-  /** Whether a worker is there. */
-  setWorker(isThere: boolean): void;
+  /** Whether a worker is there: a common one, which is there at first, or one of a class. */
+  setWorker(isThere: boolean, workerClass?: string): void;
   /** Starts of this run are refused with the error, until it is null. */
   refuse(error: Error | null): void;
 }
@@ -28,7 +28,7 @@ export function createFakeRunStarter(): FakeRunStarter {
   const resumed = new Set<string>();
   let startCalls = 0;
   let isReachable = true;
-  let hasWorker = true;
+  const served = new Set<string | undefined>([undefined]);
   let refusal: Error | null = null;
   const answer = async (): Promise<void> => {
     await Promise.resolve();
@@ -58,9 +58,9 @@ export function createFakeRunStarter(): FakeRunStarter {
       await answer();
       return workflows.get(workflowId) ?? 'unknown';
     },
-    async hasWorker() {
+    async hasWorker(workerClass) {
       await answer();
-      return hasWorker;
+      return served.has(workerClass);
     },
     async cancel(workflowId) {
       const result = await ask(workflowId);
@@ -77,8 +77,9 @@ export function createFakeRunStarter(): FakeRunStarter {
     setReachable: (value) => {
       isReachable = value;
     },
-    setWorker: (value) => {
-      hasWorker = value;
+    setWorker: (isThere, workerClass) => {
+      if (isThere) served.add(workerClass);
+      else served.delete(workerClass);
     },
     refuse: (error) => {
       refusal = error;

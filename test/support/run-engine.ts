@@ -102,6 +102,7 @@ export function plannedRun(changes: Partial<RunToStart> = {}): RunToStart {
     mode: 'append',
     origin: 'manual',
     priority: 3,
+    workerClass: null,
     dueAtMs: Date.UTC(2026, 0, 2, 3, 4, 5),
     ...changes,
   };

@@ -1,9 +1,10 @@
 /** `/v1/connections`: databases that syncs read from and write to. */
 import { connectionKinds } from '../../domain/connection-kinds.ts';
 import { hasCode, PenstockError } from '../../domain/errors.ts';
+import type { FastifyRequest } from 'fastify';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
-import { queryScope, scopeOf } from '../auth.ts';
+import { callerOf, queryScope, scopeOf } from '../auth.ts';
 import { ifMatchOf, setEtag } from '../etag.ts';
 import { answerPage, pageRequestOf } from '../pages.ts';
 import { emptyBody, noContent, pageOf, pageQuery, refParams, tenantQuery } from '../common-schema.ts';
@@ -23,6 +24,7 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
     },
     async (request, reply) => {
       const { tenantId, ...wanted } = request.body;
+      refuseClassOfTenant(request, wanted.workerClass);
       const owner = await scopeOf(request, tenants, tenantId, '/tenantId');
       await refuseForbiddenHost(deps, wanted.host);
       const { port = connectionKinds[wanted.kind].defaultPort } = wanted;
@@ -79,7 +81,8 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
       },
     },
     async (request, reply) => {
-      const { host } = request.body;
+      const { host, workerClass } = request.body;
+      refuseClassOfTenant(request, workerClass);
       if (host !== undefined) await refuseForbiddenHost(deps, host);
       const changed = await connections.update(
         await scope(request),
@@ -137,4 +140,14 @@ async function refuseForbiddenHost({ hostGuard }: ApiDeps, host: string): Promis
         cause: error,
       });
   });
+}
+
+/** Workers of a class may reach what others must not: a tenant that chose its workers could look into another's network. */
+function refuseClassOfTenant(request: FastifyRequest, workerClass: string | null | undefined): void {
+  if (workerClass === undefined || callerOf(request).tenantId === null) return;
+  throw new PenstockError(
+    'FORBIDDEN',
+    'workerClass is set with an operator’s key only: leave it out, and ask the operator for the class',
+    { pointer: '/workerClass' },
+  );
 }

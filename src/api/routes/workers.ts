@@ -17,6 +17,7 @@ const fleet = z
         identity: z.string().describe('Process and host.'),
         buildId: z.string().nullable(),
         lastSeenAt: timestamp.describe('Of its newest poll, which may last a minute.'),
+        workerClass: z.string().nullable().describe('Whose runs it takes; null: the common ones.'),
         polls: z.array(work),
       }),
     ),
@@ -24,6 +25,10 @@ const fleet = z
       z.object({
         name: z.string(),
         work,
+        workerClass: z
+          .string()
+          .nullable()
+          .describe('Of those whose tasks it holds; null: the common ones, and the workflows of all.'),
         backlog: z.int().describe('Tasks that wait for a worker, about.'),
         backlogAgeMs: z.int().describe('How long the oldest of them has waited.'),
       }),

@@ -37,9 +37,13 @@ export const command: Command = {
 
 type Pace = NonNullable<RunExplanationAnswer['pace']>;
 
-function describe({ status, reason, until, position, places, holders, pace }: RunExplanationAnswer): string {
+function describe(told: RunExplanationAnswer): string {
+  const { status, reason, until, position, places, workerClass, holders, pace } = told;
   const lines = [
     reason === null ? `it is ${status} and waits for nothing` : `${reason}: ${sentences[reason]}`,
+    ...(workerClass === null
+      ? []
+      : [`of worker class ${workerClass}: penstock start --roles worker --worker-class ${workerClass}`]),
     ...(places ? [`${places.held} of ${places.cap} places are taken`] : []),
     ...(position === null ? [] : [`position ${position} of those that wait`]),
     ...(until === null ? [] : [`until ${until}`]),

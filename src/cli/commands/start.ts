@@ -27,8 +27,8 @@ export const command: Command = {
   config: (Object.keys(optionTable) as OptionName[]).filter((name) => !notForRoles.includes(name)),
   run: async ({ options, flags }) => {
     const wanted = rolesOf(String(options['roles']));
-    const kinds = kindsOf(String(options['worker']));
     const config = loadRoleConfig(wanted, { flags });
+    const kinds = kindsOf(String(options['worker']), config.workerClass);
     const { startRoles } = await import('../../workers/start-roles.ts');
     await startRoles({ roles: wanted, workerKinds: kinds, config });
   },
@@ -44,7 +44,14 @@ function rolesOf(text: string): Role[] {
   );
 }
 
-function kindsOf(text: string): readonly ('copy' | 'workflows')[] {
+function kindsOf(text: string, workerClass: string | undefined): readonly ('copy' | 'steps' | 'workflows')[] {
+  // The workflows of all classes are the common workers'; they try steps themselves, and must not meet others' databases.
+  if (workerClass !== undefined && text === 'all') return ['steps', 'copy'];
+  if (workerClass !== undefined)
+    throw new PenstockError(
+      'CONFIG',
+      `--worker ${text} does not go with the worker class ${workerClass}: leave --worker out, a worker of a class takes all steps of its runs`,
+    );
   if (Object.hasOwn(workerKinds, text)) return workerKinds[text as keyof typeof workerKinds];
   throw new PenstockError('CONFIG', `--worker must be copy, workflows or all, not "${text}"`);
 }

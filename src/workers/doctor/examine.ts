@@ -1,9 +1,10 @@
-/** Looks at the control database, Redis and Temporal, side by side; each says what it found and what to do. */
+/** Looks at the control database, Redis, Temporal and the workers, side by side; each says what it found and what to do. */
 import type { Config } from '../../config/load-config.ts';
 import { examinePostgres } from './examine-postgres.ts';
 import { examineRedis } from './examine-redis.ts';
 import { temporalAccessOf } from '../temporal/temporal-access.ts';
 import { examineTemporal } from './examine-temporal.ts';
+import { examineWorkers } from './examine-workers.ts';
 import type { Finding } from './finding.ts';
 
 /** Never rejects: what does not answer is a finding. */
@@ -17,6 +18,7 @@ export async function examine(
     ),
     examineRedis(config.redisUrl),
     examineTemporal(temporalAccessOf(config)),
+    examineWorkers(config),
   ]);
   return findings.flat();
 }

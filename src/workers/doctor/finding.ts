@@ -1,6 +1,6 @@
 /** One thing that the doctor looked at. */
 export interface Finding {
-  readonly subject: 'postgres' | 'redis' | 'temporal';
+  readonly subject: 'postgres' | 'redis' | 'temporal' | 'workers';
   /** What was looked at. */
   readonly name: string;
   /** `warning`: it works, and is not as it should be. */

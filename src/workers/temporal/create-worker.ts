@@ -1,18 +1,18 @@
 /**
  * The SDK's workers. Two of them share a process, or have one each: `workflows` decides and does the short activities,
- * `copy` moves rows and never loads the workflow runtime.
+ * `copy` moves rows and never loads the workflow runtime. A class has `steps`, its short activities, and `copy`.
  */
 import { fileURLToPath } from 'node:url';
 import { type NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { CopyActivities, RunActivities } from '../../activities/contract.ts';
 import type { MaintenanceActivities } from '../../activities/maintenance-contract.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { copyQueueOf, runQueueOf } from '../../workflows/names.ts';
+import { copyQueueOf, runQueueOf, stepQueueOf } from '../../workflows/names.ts';
 import { packageVersion } from '../package-version.ts';
 import { type PayloadKeys, workerConverter } from './payload-codec.ts';
 import { createSdkLogger } from './sdk-logger.ts';
 
-export type WorkerKind = 'copy' | 'workflows';
+export type WorkerKind = 'copy' | 'steps' | 'workflows';
 
 /** Where `npm run build` leaves the workflow bundles. */
 const bundlePath = (name: string): string =>
@@ -25,11 +25,16 @@ const bundlePath = (name: string): string =>
 const shutdownGraceTime = '20s';
 const shutdownForceTime = '25s';
 
+/** Short activities at once. */
+const shortSteps = 50;
+
 interface WorkerSettings {
   connection: NativeConnection;
   namespace: string;
   /** Prefix of the task queues. */
   taskQueue: string;
+  /** Whose runs `steps` and `copy` take; absent: those of no class. */
+  workerClass?: string | undefined;
   identity: string;
   /** Copies at once. */
   slots: number;
@@ -76,15 +81,24 @@ export const createRunWorker = (
     taskQueue: runQueueOf(settings.taskQueue),
     workflowBundle,
     activities,
-    maxConcurrentActivityTaskExecutions: 50,
+    maxConcurrentActivityTaskExecutions: shortSteps,
     maxCachedWorkflows: 500,
+  });
+
+/** Polls for the short activities of a class. */
+export const createStepWorker = (settings: WorkerSettings, activities: RunActivities): Promise<Worker> =>
+  Worker.create({
+    ...common(settings),
+    taskQueue: stepQueueOf(settings.taskQueue, settings.workerClass),
+    activities,
+    maxConcurrentActivityTaskExecutions: shortSteps,
   });
 
 /** Polls for copies only. */
 export const createCopyWorker = (settings: WorkerSettings, activities: CopyActivities): Promise<Worker> =>
   Worker.create({
     ...common(settings),
-    taskQueue: copyQueueOf(settings.taskQueue),
+    taskQueue: copyQueueOf(settings.taskQueue, settings.workerClass),
     activities,
     maxConcurrentActivityTaskExecutions: settings.slots,
   });

@@ -12,7 +12,7 @@ import {
 import { TypedSearchAttributes } from '@temporalio/common';
 import { PenstockError } from '../../domain/errors.ts';
 import type { RunStarter, RunToStart } from '../../ports/run-starter.ts';
-import { pauseUpdate, resumeUpdate, runQueueOf, syncRunType } from '../../workflows/names.ts';
+import { pauseUpdate, resumeUpdate, runQueueOf, stepQueueOf, syncRunType } from '../../workflows/names.ts';
 import { searchKeys } from '../../workflows/search-attributes.ts';
 import type { SyncRunInput } from '../../workflows/sync-run.ts';
 
@@ -78,12 +78,12 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
         }
       }),
     describe,
-    hasWorker: () =>
+    hasWorker: (workerClass) =>
       call(async () => {
         const { pollers } = await client.workflowService.describeTaskQueue({
           namespace: client.options.namespace,
-          taskQueue: { name: runQueueOf(options.taskQueue) },
-          taskQueueType: 1 /* workflow */,
+          taskQueue: { name: stepQueueOf(options.taskQueue, workerClass) },
+          taskQueueType: workerClass === undefined ? 1 /* workflow */ : 2 /* activity */,
         });
         return (pollers ?? []).some(({ lastAccessTime }) =>
           isRecent(lastAccessTime?.seconds?.toNumber() ?? 0),
@@ -104,7 +104,12 @@ const isRecent = (seconds: number): boolean => Date.now() / 1000 - seconds < 90;
 
 function startOptions(run: RunToStart, { taskQueue, publicUrl }: RunStarterOptions) {
   const link = publicUrl === undefined ? undefined : `${publicUrl}/v1/runs/${run.runId}`;
-  const input: SyncRunInput = { runId: run.runId, localSteps: true, ...(link !== undefined && { link }) };
+  const input: SyncRunInput = {
+    runId: run.runId,
+    // The workflow's own worker is no worker of a class.
+    ...(run.workerClass === null ? { localSteps: true } : { workerClass: run.workerClass }),
+    ...(link !== undefined && { link }),
+  };
   return {
     workflowId: run.workflowId,
     taskQueue: runQueueOf(taskQueue),

@@ -33,7 +33,7 @@ export function watchEngine(real: RunStarter, terminate: (workflowId: string) =>
       return answer;
     }),
     describe: reach((workflowId) => real.describe(workflowId)),
-    hasWorker: reach(() => real.hasWorker()),
+    hasWorker: reach((workerClass) => real.hasWorker(workerClass)),
     cancel: reach(async (workflowId) => {
       const answer = await real.cancel(workflowId);
       if (answer === 'asked') cancelled.add(workflowId);

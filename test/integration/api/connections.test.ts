@@ -91,6 +91,41 @@ describe('a connection', () => {
     expect((await acme('GET', url)).body).toMatchObject({ bytesPerSecond: 10_000_000_000 });
   });
 
+  test('has the worker class that the operator gives it, without a new version; no name is made up for it', async () => {
+    const { body } = await fixture.asOperator(
+      'POST',
+      '/v1/connections',
+      connection({ tenantId: 'acme', workerClass: 'eu-private' }),
+    );
+    expect(body).toMatchObject({ workerClass: 'eu-private', tenantId: acmeId });
+    expect((await acme('POST', '/v1/connections', connection())).body).toMatchObject({ workerClass: null });
+    const url = `/v1/connections/${body.id}`;
+    expect(await acme('PATCH', url, { maxRuns: 2 })).toMatchObject({ body: { workerClass: 'eu-private' } });
+    for (const workerClass of ['x'.repeat(32), '7', null])
+      expect(await fixture.asOperator('PATCH', url, { workerClass })).toMatchObject({
+        status: 200,
+        headers: { etag: '"1"' },
+        body: { workerClass },
+      });
+    for (const workerClass of ['', 'EU', '-eu', 'eu_west', 'eu west', 'x'.repeat(33), 7])
+      expect(await fixture.asOperator('PATCH', url, { workerClass })).toMatchObject({
+        status: 400,
+        body: { code: 'BAD_REQUEST', pointer: '/workerClass' },
+      });
+    expect((await fixture.asOperator('PATCH', url, { workerClass: 'EU' })).text).toContain(
+      'such as eu-private',
+    );
+  });
+
+  test('gets no worker class from a tenant’s key, which might mean another’s network', async () => {
+    const { body } = await acme('POST', '/v1/connections', connection());
+    for (const refused of [
+      await acme('POST', '/v1/connections', connection({ workerClass: 'eu' })),
+      await acme('PATCH', `/v1/connections/${body.id}`, { workerClass: 'eu' }),
+    ])
+      expect(refused).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', pointer: '/workerClass' } });
+  });
+
   test('is changed with If-Match, and not by a stale one', async () => {
     const { body } = await acme('POST', '/v1/connections', connection());
     expect(

@@ -74,6 +74,7 @@ describe('the doctor', () => {
       'temporal version',
       'temporal namespace',
       'temporal search attributes',
+      'workers common',
     ]);
     expect(findings.every(({ state, cure }) => state === 'ok' || cure !== undefined)).toBe(true);
   });
@@ -105,6 +106,24 @@ describe('the doctor', () => {
     expect(cures).toContain(`grant penstock_api, penstock_engine, penstock_operator to "${login}"`);
     expect(cures).toContain('penstock migrate');
     expect(cures).toContain('temporal operator namespace create --namespace nowhere');
+  });
+
+  test('misses the workers of a class that a connection names, and says how to start one', async () => {
+    await control.pool.query(`update penstock.connection set worker_class = 'eu'`);
+    try {
+      const { code, findings } = await doctor();
+      expect(findings.filter(({ subject }) => subject === 'workers')).toMatchObject([
+        { name: 'common', state: 'warning' },
+        {
+          name: 'class eu',
+          state: 'warning',
+          cure: expect.stringContaining('penstock start --roles worker --worker-class eu'),
+        },
+      ]);
+      expect(code).toBe(0);
+    } finally {
+      await control.pool.query('update penstock.connection set worker_class = null');
+    }
   });
 
   test('misses a master key that sealed secrets', async () => {

@@ -11,10 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => room?.close());
 
-test('is told by queue: what waits while nobody works, and then who polls, of which build, and when', async () => {
-  const fleet = createFleet(room.client, 'penstock');
+test('is told by queue: what waits while nobody works, and then who polls, of which class and build, and when', async () => {
+  const fleet = createFleet(room.client, 'penstock', async () => ['eu']);
   const backlogOf = async (work: string): Promise<number> =>
     (await fleet.describe()).queues.find((queue) => queue.work === work)!.backlog;
+  const ofTheClass = { workerClass: 'eu', polls: ['steps', 'copies'] };
   expect((await fleet.describe()).workers).toEqual([]);
   await Promise.all(
     ['one', 'two', 'three'].map((workflowId) =>
@@ -26,13 +27,24 @@ test('is told by queue: what waits while nobody works, and then who polls, of wh
   const before = Date.now();
   await room.startWorker('workflows');
   await room.startWorker('copy');
-  await waitUntil('both poll, and nothing waits any more', async () => {
+  await room.startWorker('all', { workerClass: 'eu' });
+  await waitUntil('all poll, and nothing waits any more', async () => {
     const { workers, queues } = await fleet.describe();
     const polled = workers.flatMap(({ polls }) => polls).toSorted();
-    return polled.join() === 'copies,steps,workflows' && queues.every(({ backlog }) => backlog === 0);
+    return (
+      polled.join() === 'copies,copies,steps,steps,workflows' && queues.every(({ backlog }) => backlog === 0)
+    );
   });
-  const { workers } = await fleet.describe();
-  expect(workers).toHaveLength(2);
+  const { workers, queues } = await fleet.describe();
+  expect(workers).toHaveLength(3);
+  expect(workers.filter(({ workerClass }) => workerClass !== null)).toMatchObject([ofTheClass]);
+  expect(queues.map(({ name, workerClass }) => [name, workerClass])).toEqual([
+    ['penstock', null],
+    ['penstock', null],
+    ['penstock-copy', null],
+    ['penstock-steps-eu', 'eu'],
+    ['penstock-copy-eu', 'eu'],
+  ]);
   for (const { identity, buildId, lastSeenAt } of workers) {
     expect(identity).toMatch(/^\d+@./);
     expect(buildId).toBe(packageVersion);

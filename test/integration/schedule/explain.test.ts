@@ -180,7 +180,11 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
     const one = await queue();
     await admit(10);
     room.starter.setWorker(false);
-    expect(await explain(one, one.runs[0])).toMatchObject({ reason: 'no_worker', status: 'starting' });
+    expect(await explain(one, one.runs[0])).toMatchObject({
+      reason: 'no_worker',
+      status: 'starting',
+      workerClass: null,
+    });
   },
   engine_unreachable: async () => {
     const one = await queue({ count: 2 });

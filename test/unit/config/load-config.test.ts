@@ -55,6 +55,8 @@ describe('options', () => {
     ['PENSTOCK_REDIS_URL', 'hush', 'redis://'],
     ['PENSTOCK_TEMPORAL_ADDRESS', 'temporal', 'host:port'],
     ['PENSTOCK_TEMPORAL_ADDRESS', 'temporal:70000', 'host:port'],
+    ['PENSTOCK_WORKER_CLASS', 'EU', 'lower-case'],
+    ['PENSTOCK_WORKER_CLASS', 'eu,us', 'lower-case'],
     ['PENSTOCK_MASTER_KEY', 'hush', 'key id'],
     ['PENSTOCK_MASTER_KEY', `a:${Buffer.alloc(31).toString('base64')}`, '32 bytes'],
     ['PENSTOCK_MASTER_KEY', `a:${key},a:${key}`, 'twice'],

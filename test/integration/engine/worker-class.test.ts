@@ -1,0 +1,124 @@
+/** Worker classes through the whole engine: who takes which steps of a run, told by the history and the attempts. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { GuardedProcess } from '../../../src/dev/guard.ts';
+import { PenstockError } from '../../../src/domain/errors.ts';
+import { createRunExplainer } from '../../../src/storage/run-explainer.ts';
+import { createRunStarter } from '../../../src/workers/temporal/run-starter.ts';
+import { expectRunInOrder } from '../../support/expect-run-in-order.ts';
+import { createScheduledRoom, type ScheduledRoom, type ScheduledRun } from '../../support/scheduled-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+let room: ScheduledRoom;
+let common: GuardedProcess;
+beforeAll(async () => {
+  room = await createScheduledRoom();
+  await room.source.query(
+    `create table numbered as select id, 'user ' || id as label from generate_series(1, 2000) id;
+     alter table numbered add primary key (id); analyze numbered`,
+  );
+  for (const end of ['source', 'destination']) {
+    const there = await room.store.connections.fetch(room.scope, end);
+    const { password } = room;
+    await room.store.connections.create(room.scope, {
+      ...there,
+      name: `eu-${end}`,
+      kind: 'postgres',
+      workerClass: 'eu',
+      password,
+    });
+  }
+  common = await room.startWorker();
+});
+afterAll(() => room?.close());
+
+const addSync = (name: string, [source, destination]: readonly [string, string]) =>
+  room.addSync({
+    name,
+    mode: 'upsert',
+    key: ['id'],
+    source: { connection: source, query: 'select * from numbered' },
+    destination: { connection: destination, table: `synced.${name}` },
+    limits: { batchRows: 200 },
+  });
+
+/** The processes that took the run's steps: by its attempts, and by its history. */
+async function workersOf({ runId, handle }: ScheduledRun): Promise<{ copies: string[]; steps: string[] }> {
+  const { items } = await room.store.runs.listAttempts(room.scope, runId, { limit: 10 });
+  const { events } = await handle.fetchHistory();
+  const steps = events!.flatMap(({ activityTaskStartedEventAttributes: started }) => started?.identity ?? []);
+  const pidsOf = (identities: readonly string[]) => [...new Set(identities.map((who) => who.split('@')[0]!))];
+  return { copies: pidsOf(items.map(({ worker }) => worker)), steps: pidsOf(steps) };
+}
+const explain = (runId: string) =>
+  createRunExplainer({
+    pool: room.control,
+    index: { explainRun: () => Promise.reject(new PenstockError('UNAVAILABLE', 'no index')) },
+    starter: createRunStarter({ client: room.client, taskQueue: 'penstock' }),
+  }).explain(room.scope, runId);
+const pidOf = ({ pid }: GuardedProcess): string => String(pid);
+
+test('the runs of a class wait for a worker of it and say so, while others go on; then it alone takes their steps', async () => {
+  await addSync('from_eu', ['eu-source', 'destination']);
+  await addSync('to_eu', ['source', 'eu-destination']);
+  await addSync('plain', ['source', 'destination']);
+  const classed = [await room.trigger('from_eu'), await room.trigger('to_eu')];
+  for (const { runId } of classed)
+    await waitUntil('it says what it lacks', async () => {
+      const { reason, workerClass } = await explain(runId);
+      return reason === 'no_worker' && workerClass === 'eu';
+    });
+  const plain = await room.trigger('plain');
+  await expectRunInOrder(room, plain, 'succeeded');
+
+  const eu = await room.startWorker('all', { workerClass: 'eu' });
+  for (const run of classed) {
+    await expectRunInOrder(room, run, 'succeeded');
+    expect(await workersOf(run)).toEqual({ copies: [pidOf(eu)], steps: [pidOf(eu)] });
+    expect(await explain(run.runId)).toMatchObject({ reason: null, workerClass: null });
+  }
+  const again = await room.trigger('plain');
+  await expectRunInOrder(room, again, 'succeeded');
+  for (const run of [plain, again])
+    expect(await workersOf(run)).toEqual({ copies: [pidOf(common)], steps: [pidOf(common)] });
+  expect(await room.compare('select * from numbered', 'synced.from_eu', 'id')).toMatchObject({
+    missing: 0,
+    duplicated: 0,
+  });
+});
+
+test('a run stays with the class with which it started; the next one goes where its connection points by then', async () => {
+  const set = (change: { workerClass?: string | null; rowsPerSecond?: number | null }) =>
+    room.store.connections.update(room.scope, 'eu-source', change, undefined);
+  await set({ rowsPerSecond: 200 });
+  await addSync('moves', ['eu-source', 'destination']);
+  const first = await room.startRun('moves');
+  await set({ workerClass: null });
+  await set({ rowsPerSecond: null });
+  await expectRunInOrder(room, first, 'succeeded');
+  const [euPid] = (await workersOf(first)).copies;
+  expect(euPid).not.toBe(pidOf(common));
+  expect(await workersOf(first)).toEqual({ copies: [euPid], steps: [euPid] });
+
+  const next = await room.trigger('moves');
+  await expectRunInOrder(room, next, 'succeeded');
+  expect(await workersOf(next)).toEqual({ copies: [pidOf(common)], steps: [pidOf(common)] });
+});
+
+test('a run of a class that is cancelled is closed by a worker of the class', async () => {
+  await room.store.connections.update(
+    room.scope,
+    'eu-source',
+    { workerClass: 'eu', rowsPerSecond: 200 },
+    undefined,
+  );
+  await addSync('stopped', ['eu-source', 'destination']);
+  const run = await room.startRun('stopped');
+  await room.store.runs.cancel(room.scope, run.runId);
+  await expectRunInOrder(room, run, 'cancelled');
+  const { events } = await run.handle.fetchHistory();
+  const queues = new Set(
+    events!.flatMap(({ activityTaskScheduledEventAttributes: it }) => it?.taskQueue?.name ?? []),
+  );
+  expect([...queues].every((name) => name.endsWith('-eu'))).toBe(true);
+  expect((await workersOf(run)).steps).not.toContain(pidOf(common));
+});
