@@ -5,14 +5,13 @@
  */
 import { ReadPace } from '../copy/read-pace.ts';
 import { hasCode } from '../domain/errors.ts';
-import type { ReadRate } from '../domain/read-rate.ts';
-import type { AttemptEnd, AttemptKey, RunStore } from '../ports/run-store.ts';
+import type { AttemptEnd, AttemptKey, RunStore, RunWork } from '../ports/run-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CopyHeartbeat, Counts } from './contract.ts';
 
 export interface AttemptRecord {
-  /** Before it reads. */
-  begin(worker: string): Promise<void>;
+  /** Before it reads. The run's work; of one that is final nothing is recorded. */
+  begin(worker: string): Promise<RunWork>;
   /** Kept to what the reports say. */
   readonly pace: ReadPace;
   /** Where the partition stands, all attempts together; the first call says where this one began. */
@@ -57,15 +56,12 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
     logger.warn({ err, run: key.runId, partition: key.partition }, 'an attempt is not recorded for now');
   };
 
-  const renewing = async (ask: () => Promise<ReadRate | null>): Promise<void> => {
-    const askedAtMs = performance.now();
-    pace.renew(await ask(), askedAtMs, performance.now());
-  };
-
   const report = async (counts: Counts): Promise<void> => {
     isReporting = true;
     try {
-      await renewing(() => runs.reportAttempt(key, counts, pace.share));
+      const askedAtMs = performance.now();
+      const share = await runs.reportAttempt(key, counts, pace.share);
+      pace.renew(share, askedAtMs, performance.now());
       reported = { batches: counts.batches, atMs: Date.now() };
     } catch (err) {
       unrecorded(err);
@@ -76,8 +72,11 @@ export function followAttempt(key: AttemptKey, runs: Store, logger: Logger): Att
 
   return {
     begin: async (worker) => {
-      await renewing(() => runs.beginAttempt({ ...key, worker }));
+      const askedAtMs = performance.now();
+      const { work, share } = await runs.beginAttempt({ ...key, worker });
+      pace.renew(share, askedAtMs, performance.now());
       isReporting = false;
+      return work;
     },
     pace,
     get total() {

@@ -34,9 +34,8 @@ export async function copyPartitionActivity(deps: ActivityDeps, input: CopyInput
     return attempt.describe();
   });
   try {
-    const work = await deps.runs.fetchWork(key.runId);
+    const work = await attempt.begin(deps.workerName);
     if (isFinal(work.status)) return { outcome: 'fenced', ...nothing };
-    await attempt.begin(deps.workerName);
     const result = await copy(deps, { input, epoch: key.epoch, work, attempt, stop });
     await attempt.end(endOf(result));
     if (result.outcome === 'yielded' && stop.isPausedByOperator()) throw context.cancellationSignal.reason;

@@ -31,6 +31,12 @@ export interface AttemptKey {
   epoch: string;
 }
 
+export interface BegunAttempt {
+  work: RunWork;
+  /** Of the source's read rate; null: it may read at any rate. */
+  share: ReadRate | null;
+}
+
 /** Committed by one attempt. */
 export interface AttemptCounts {
   rows: number;
@@ -70,8 +76,8 @@ export interface RunStore {
   note(runId: RunId, kind: `run.${string}`, data: Readonly<Record<string, unknown>>): Promise<void>;
   /** Shows that the step has failed and is tried again; attempts at partitions show it by their ends. */
   noteRetry(runId: RunId, step: RunStep, failure: Failure): Promise<void>;
-  /** Records an attempt, before it reads. Its share of the source's read rate; null: it may read at any rate. */
-  beginAttempt(attempt: AttemptKey & { worker: string }): Promise<ReadRate | null>;
+  /** The run's work. Records the attempt, before it reads, unless the run is final. */
+  beginAttempt(attempt: AttemptKey & { worker: string }): Promise<BegunAttempt>;
   /** Records how far the attempt is, and renews the share that it reads by until it hears of another: its share from then on. */
   reportAttempt(attempt: AttemptKey, counts: AttemptCounts, inUse: ReadRate | null): Promise<ReadRate | null>;
   endAttempt(attempt: AttemptKey, end: AttemptEnd): Promise<void>;

@@ -52,6 +52,7 @@ export async function queuePart(tx: Tx, { part, ...backfill }: PartToQueue): Pro
 
 /** Goes on with the backfills whose part is final with one of these runs, or ends them. */
 export async function followParts(tx: Tx, runIds: readonly RunId[]): Promise<void> {
+  if (runIds.length === 0) return;
   const { rows } = await tx.query<OpenBackfill>(
     `select b.id, b.tenant_id as "tenantId", b.sync_id as "syncId", b.window_from as "from", b.window_to as "to",
        b.every, b.part, b.parts, r.status as "runStatus"

@@ -13,7 +13,7 @@ const holdsShare = `a.paced_by is not null and a.ended_at is null
   and a.heard_at > clock_timestamp() - interval '${shareLastsMs} ms'`;
 
 /** The connection `c` may not be read at any rate. */
-const isPaced = '(c.rows_per_second is not null or c.bytes_per_second is not null)';
+export const isPaced = '(c.rows_per_second is not null or c.bytes_per_second is not null)';
 
 /** Its ReadRate. */
 const limitOf = `json_build_object('rowsPerSecond', c.rows_per_second, 'bytesPerSecond', c.bytes_per_second)`;

@@ -17,6 +17,9 @@ export interface RunPatch {
   receipt?: Receipt;
   /** The loads that the receipt sums up. */
   loadIds?: readonly LoadId[];
+  /** Of its connections, unless the run has them already. */
+  sourceVersion?: number;
+  destinationVersion?: number;
   /** Of the event, for people: ids and numbers. */
   data?: Record<string, unknown>;
 }
@@ -41,7 +44,7 @@ export async function changeRuns(
 ): Promise<RunId[]> {
   if (runIds.length === 0) return [];
   const { from, to } = runChanges[change];
-  const { rows } = await tx.query<{ id: RunId }>(
+  const { rows } = await tx.query<{ id: RunId; isFollowed: boolean; isPart: boolean }>(
     `with changed as (
        update penstock.run r
        set status = $3,
@@ -54,16 +57,20 @@ export async function changeRuns(
            error_code = coalesce($5, r.error_code),
            error_message = coalesce($6, r.error_message),
            receipt = coalesce($7::jsonb, r.receipt),
-           load_ids = coalesce($9, r.load_ids)
+           load_ids = coalesce($9, r.load_ids),
+           source_version = coalesce(r.source_version, $10),
+           destination_version = coalesce(r.destination_version, $11)
        from (select id, status as was from penstock.run where id = any($1) order by id for no key update) old
        where r.id = old.id and old.was = any($2)
-       returning r.id, r.tenant_id, r.sync_id, old.was
+       returning r.id, r.tenant_id, r.sync_id, r.backfill_id, old.was
      ), recorded as (
        insert into penstock.event (tenant_id, kind, sync_id, run_id, data)
        select tenant_id, 'run.' || $3, sync_id, id, jsonb_build_object('from', was) || $8::jsonb
        from changed where was <> $3
      )
-     select id from changed`,
+     select id, backfill_id is not null as "isPart",
+       exists (select from penstock.sync s where s.after_sync_id = changed.sync_id) as "isFollowed"
+     from changed`,
     [
       runIds,
       from,
@@ -74,14 +81,17 @@ export async function changeRuns(
       patch.receipt ? JSON.stringify(patch.receipt) : null,
       JSON.stringify(patch.data ?? {}),
       patch.loadIds ?? null,
+      patch.sourceVersion ?? null,
+      patch.destinationVersion ?? null,
     ],
   );
-  const changed = rows.map((row) => row.id);
+  const idsOf = (some: typeof rows): RunId[] => some.map(({ id }) => id);
+  const changed = idsOf(rows);
   if (changed.length === 0) return changed;
   if (change === 'fail') await pauseFailing(tx, changed);
   if (isFinal(to)) {
-    if (change !== 'drop') await recordUpstreamEnds(tx, changed);
-    await followParts(tx, changed);
+    if (change !== 'drop') await recordUpstreamEnds(tx, idsOf(rows.filter(({ isFollowed }) => isFollowed)));
+    await followParts(tx, idsOf(rows.filter(({ isPart }) => isPart)));
   }
   return changed;
 }

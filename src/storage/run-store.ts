@@ -6,7 +6,7 @@
 import type { Pool } from 'pg';
 import { PenstockError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import { isFinal, type RunChange, type RunStatus } from '../domain/run-states.ts';
+import { isFinal, runChanges, type RunChange, type RunStatus } from '../domain/run-states.ts';
 import type { RunStore } from '../ports/run-store.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
@@ -18,7 +18,7 @@ import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
 import { renewShare } from './read-share.ts';
 import { noteRetry } from './run-retry.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
-import { fetchRunWork, freezeConnectionVersions } from './run-work.ts';
+import { fetchRunWork } from './run-work.ts';
 import { noteFingerprint } from './source-fingerprint.ts';
 import { asEngine, type Tx } from './transaction.ts';
 import { fetchDueAfter } from './upstream-ends.ts';
@@ -45,8 +45,8 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
   /** Makes a change if the run allows it. */
   async function change(runId: RunId, name: RunChange, patch?: RunPatch): Promise<RunStatus> {
     const { status, due } = await asEngine(pool, async (tx) => {
-      await changeRun(tx, runId, name, patch);
-      return { status: await currentStatus(tx, runId), due: await fetchDueAfter(tx, runId) };
+      const status = (await become(tx, runId, name, patch)) ?? (await currentStatus(tx, runId));
+      return { status, due: isFinal(status) ? await fetchDueAfter(tx, runId) : [] };
     });
     await tellIndex({ released: releasedOf(runId, status), due });
     return status;
@@ -68,14 +68,15 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
   return {
     prepare: async (runId) => {
       const work = await asEngine(pool, async (tx) => {
-        if (await changeRun(tx, runId, 'prepare')) await freezeConnectionVersions(tx, runId);
-        else await changeRun(tx, runId, 'settlePause');
-        return fetchRunWork(tx, secretBox, runId);
+        const found = await fetchRunWork(tx, secretBox, runId, { lock: true });
+        const status =
+          (await become(tx, runId, 'prepare', found.versions)) ?? (await become(tx, runId, 'settlePause'));
+        return { ...found.work, ...(status && { status }) };
       });
       await tellIndex({ released: releasedOf(runId, work.status) });
       return work;
     },
-    fetchWork: (runId) => asEngine(pool, (tx) => fetchRunWork(tx, secretBox, runId)),
+    fetchWork: async (runId) => (await asEngine(pool, (tx) => fetchRunWork(tx, secretBox, runId))).work,
     settlePause: (runId) => change(runId, 'settlePause'),
     succeed: (runId, receipt, loadIds) => change(runId, 'succeed', { receipt, loadIds }),
     fail: (runId, { code, message }) =>
@@ -97,8 +98,10 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       noting(runId, failure.code, (tx) => noteRetry(tx, runId, { step, failure, progressed: false })),
     beginAttempt: (attempt) =>
       asEngine(pool, async (tx) => {
+        const { work, isPaced } = await fetchRunWork(tx, secretBox, attempt.runId);
+        if (isFinal(work.status)) return { work, share: null };
         await insertAttempt(tx, attempt);
-        return renewShare(tx, attempt, null);
+        return { work, share: isPaced ? await renewShare(tx, attempt, null) : null };
       }),
     reportAttempt: (attempt, counts, inUse) =>
       asEngine(pool, async (tx) => {
@@ -117,6 +120,15 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
       }),
   };
 }
+
+/** The status that the run has by the change; undefined when it does not allow it. */
+const become = async (
+  tx: Tx,
+  runId: RunId,
+  change: RunChange,
+  patch?: RunPatch,
+): Promise<RunStatus | undefined> =>
+  (await changeRun(tx, runId, change, patch)) ? runChanges[change].to : undefined;
 
 async function currentStatus(tx: Tx, runId: RunId): Promise<RunStatus> {
   const status = await fetchRunStatus(tx, runId);

@@ -5,6 +5,7 @@ import type { ConnectionAccess, ConnectionSettings } from '../ports/connection.t
 import type { RunWork } from '../ports/run-store.ts';
 import type { SecretBox } from '../ports/secret-box.ts';
 import { openPassword } from './connection-secret.ts';
+import { isPaced } from './read-share.ts';
 import type { Tx } from './transaction.ts';
 
 /** One end of a run as its row has it. */
@@ -18,30 +19,31 @@ interface EndRow {
   sealed: string | null;
   granted: boolean;
   databaseRole: string | null;
+  version: number;
+  isPaced: boolean;
 }
 
 type WorkRow = Omit<RunWork, 'source' | 'destination'> & { source: EndRow; destination: EndRow };
 
-/** Freezes the connections' versions at their present ones, unless an earlier prepare did. */
-export async function freezeConnectionVersions(tx: Tx, runId: RunId): Promise<void> {
-  await tx.query(
-    `update penstock.run r
-     set source_version = coalesce(r.source_version, source.version),
-         destination_version = coalesce(r.destination_version, destination.version)
-     from penstock.sync_version v
-     join penstock.connection source on source.id = v.spec->'source'->>'connection'
-     join penstock.connection destination on destination.id = v.spec->'destination'->>'connection'
-     where r.id = $1 and v.sync_id = r.sync_id and v.version = r.sync_version
-       and (r.source_version is null or r.destination_version is null)`,
-    [runId],
-  );
+export interface FoundWork {
+  work: RunWork;
+  /** Of its connections: those that it keeps to, or the present ones before its first prepare. */
+  versions: { sourceVersion: number; destinationVersion: number };
+  /** The source may not be read at any rate. */
+  isPaced: boolean;
 }
 
 /**
- * The run's work, for the engine's role. Throws NOT_FOUND when there is no such run, FORBIDDEN when the operator's
- * connection is no longer granted to its tenant, CONFIG when a secret does not open.
+ * The run's work, for the engine's role; `lock` holds its row, so that it stays as it was found. Throws NOT_FOUND when there
+ * is no such run, FORBIDDEN when the operator's connection is no longer granted to its tenant, CONFIG when a secret does not
+ * open.
  */
-export async function fetchRunWork(tx: Tx, secretBox: SecretBox, runId: RunId): Promise<RunWork> {
+export async function fetchRunWork(
+  tx: Tx,
+  secretBox: SecretBox,
+  runId: RunId,
+  { lock }: { lock: boolean } = { lock: false },
+): Promise<FoundWork> {
   const { rows } = await tx.query<WorkRow>(
     `select r.id as "runId", r.tenant_id as "tenantId", t.name as "tenantName", r.sync_id as "syncId",
        s.name as "syncName", r.sync_version as "syncVersion", r.origin, r.status, v.spec,
@@ -52,15 +54,20 @@ export async function fetchRunWork(tx: Tx, secretBox: SecretBox, runId: RunId): 
      join penstock.tenant t on t.id = r.tenant_id
      join penstock.sync s on s.id = r.sync_id
      join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version
-     where r.id = $1`,
+     where r.id = $1 ${lock ? 'for no key update of r' : ''}`,
     [runId],
   );
   const row = rows[0];
   if (!row) throw new PenstockError('NOT_FOUND', `there is no run ${runId}`);
+  const { source, destination } = row;
   return {
-    ...row,
-    source: accessOf(row, row.source, secretBox),
-    destination: accessOf(row, row.destination, secretBox),
+    work: {
+      ...row,
+      source: accessOf(row, source, secretBox),
+      destination: accessOf(row, destination, secretBox),
+    },
+    versions: { sourceVersion: source.version, destinationVersion: destination.version },
+    isPaced: source.isPaced,
   };
 }
 
@@ -68,7 +75,8 @@ export async function fetchRunWork(tx: Tx, secretBox: SecretBox, runId: RunId): 
 const endOf = (end: 'source' | 'destination'): string =>
   `(select json_build_object('id', c.id, 'name', c.name, 'kind', c.kind, 'ownerId', c.tenant_id,
       'settings', cv.settings, 'sealed', encode(cs.sealed, 'hex'),
-      'granted', c.tenant_id is not null or g.tenant_id is not null, 'databaseRole', g.database_role)
+      'granted', c.tenant_id is not null or g.tenant_id is not null, 'databaseRole', g.database_role,
+      'version', cv.version, 'isPaced', ${isPaced})
     from penstock.connection c
     join penstock.connection_version cv
       on cv.connection_id = c.id and cv.version = coalesce(r.${end}_version, c.version)

@@ -41,6 +41,8 @@ export function createSharedParts(config: RoleConfig, logger: Logger): SharedPar
     connectionString: config.databaseUrl,
     max: maxConnections,
     connectionTimeoutMillis: 5_000,
+    // A new session reads the catalog anew before it plans its first statements.
+    idleTimeoutMillis: 60_000,
     // A server that is frozen or cut off must not hold a loop: without it a query waits for ever.
     query_timeout: 30_000,
     keepAlive: true,

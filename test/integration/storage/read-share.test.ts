@@ -33,6 +33,11 @@ beforeAll(async () => {
   database = await createControlDatabase();
   pool = database.pool;
   [acme, globex] = [await plantTenant(pool, 'acme'), await plantTenant(pool, 'globex')];
+  for (const { tenantId, connectionId } of [acme, globex])
+    await pool.query('update penstock.connection_secret set sealed = $2 where connection_id = $1', [
+      connectionId,
+      secretBox.seal('hush', passwordContext(tenantId, connectionId)),
+    ]);
   store = createRunStore({
     pool,
     secretBox,
@@ -64,17 +69,18 @@ const rows = (rowsPerSecond: number): ReadRate => ({ rowsPerSecond, bytesPerSeco
 async function plantRun(of = acme): Promise<RunId> {
   const syncId = newId('sync');
   const id = runIdOf(syncId, 'manual', '1');
+  const end = { connection: of.connectionId };
   await pool.query(
     `with sync as (
        insert into penstock.sync (id, tenant_id, name, source_connection_id, destination_connection_id)
        values ($1, $2, $1, $3, $3) returning id
      ), version as (
-       insert into penstock.sync_version (sync_id, version, tenant_id, spec) select id, 1, $2, '{}' from sync
+       insert into penstock.sync_version (sync_id, version, tenant_id, spec) select id, 1, $2, $5 from sync
      )
      insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, priority, due_at,
        workflow_id, status)
      select $4, $2, id, 1, $3, 'manual', 3, '2026-01-01', $4, 'running' from sync`,
-    [syncId, of.tenantId, of.connectionId, id],
+    [syncId, of.tenantId, of.connectionId, id, { source: end, destination: end }],
   );
   return id;
 }
@@ -95,7 +101,7 @@ async function begin(runId: RunId, partition = 1): Promise<Reader> {
   const key = { runId, partition, epoch: '9007199254740993' };
   const reader: Reader = {
     key,
-    share: await store.beginAttempt({ ...key, worker: 'w' }),
+    share: (await store.beginAttempt({ ...key, worker: 'w' })).share,
     report: async () => (reader.share = await store.reportAttempt(key, nothing, reader.share)),
     reportUnheard: async () => void (await store.reportAttempt(key, nothing, reader.share)),
     end: () => store.endAttempt(key, { ...nothing, outcome: 'finished' }),
@@ -224,10 +230,6 @@ describe('a limit', () => {
 
 test('a plan says so', async () => {
   const [source, refusals] = [acme.connectionId, []];
-  await pool.query('update penstock.connection_secret set sealed = $2 where connection_id = $1', [
-    source,
-    secretBox.seal('hush', passwordContext(acme.tenantId, source)),
-  ]);
   const columns = [{ name: 'id', typeOid: 23, typeName: 'integer' }];
   const table = { query: 'q', columns, rows: [] };
   const adapters = { openSource: () => createFakeSource(table) } as unknown as Adapters;

@@ -283,6 +283,13 @@ describe('attempts', () => {
     ]);
   });
 
+  test('of a run that is final are not recorded', async () => {
+    const runId = await plant('cancelled');
+    const { work } = await store.beginAttempt({ runId, partition: 1, epoch: '1', worker: 'w1' });
+    expect(work.status).toBe('cancelled');
+    expect(await fetchAttempts()).toEqual([]);
+  });
+
   test('that report move their run, so that the sweep leaves it alone', async () => {
     const runId = await plant('running');
     await pool.query(`update penstock.run set moved_at = '2026-01-01'`);

@@ -65,7 +65,7 @@ const runs: Partial<RunStore> = {
   prepare: async (runId) => workOf(runId),
   fetchWork: async (runId) => workOf(runId),
   noteRetry: async (runId, step, { code }) => note(runId, step, code),
-  beginAttempt: async () => null,
+  beginAttempt: async ({ runId }) => ({ work: workOf(runId), share: null }),
   endAttempt: async ({ runId, partition }, { error }) => {
     if (error?.class === 'transient') note(runId, `partition ${partition}`, error.code);
   },
