@@ -118,7 +118,7 @@ async function finish(deps: ActivityDeps, { runId, loadId }: FinishInput): Promi
     const { read: rows, batches, bytes } = finished.load;
     if (finished.outcome === 'another') return { outcome: 'another', rows, batches, bytes };
     const status = await deps.runs.succeed(work.runId, finished.receipt, finished.loads);
-    await cleanUp(deps, destination);
+    if (Math.random() < 1 / runsPerCleanUp) await cleanUp(deps, destination);
     return { outcome: status === 'succeeded' ? 'succeeded' : 'stale', rows, batches, bytes };
   } finally {
     await destination.close();
@@ -131,7 +131,10 @@ function untilReplaced(): { signal?: AbortSignal } {
   return info.isLocal ? { signal: cancellationSignal } : {};
 }
 
-/** What is not forgotten now is forgotten by the next run. */
+/** How many runs end until one of them cleans up: to look for what is old costs as much as a small run itself. */
+const runsPerCleanUp = 10;
+
+/** What is not forgotten now is forgotten another time. */
 async function cleanUp({ logger }: ActivityDeps, destination: Destination): Promise<void> {
   try {
     await destination.cleanUp();

@@ -29,9 +29,9 @@ export const publishLimitsOf = ({ limits, keepPrevious = false }: SyncSpec): Pub
 export async function finishRun(destination: Destination, request: FinishRequest): Promise<FinishedRun> {
   const { run } = request;
   try {
-    const finished = await destination.finish(request);
+    const finished = await destination.finish({ ...request, closesRun: true });
     if (finished.another) return { outcome: 'another', load: finished.receipt };
-    const { succeeded, receipt, loads } = await destination.closeRun(run);
+    const { succeeded, receipt, loads } = finished.outcome ?? (await destination.closeRun(run));
     // Another run has finished the load, and may do so only once this one is final.
     if (!succeeded) return { outcome: 'stale' };
     return { outcome: 'succeeded', load: finished.receipt, receipt, loads };

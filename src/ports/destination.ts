@@ -168,6 +168,16 @@ export interface FinishRequest {
   /** Absent: 50,000 rows and 20 percent. */
   limits?: PublishLimits;
   signal?: AbortSignal;
+  /** A load that leaves the run no work makes it final as well, in the transaction in which it becomes done. */
+  closesRun?: boolean;
+}
+
+export interface FinishedLoad {
+  receipt: Receipt;
+  /** The run is to prepare again, because this load was an earlier run's. */
+  another: boolean;
+  /** The run was made final; absent: nothing was done about it. */
+  outcome?: RunOutcome;
 }
 
 /** What is there of a sync, before anybody resets it. */
@@ -221,10 +231,10 @@ export interface Destination {
   takeLease(request: LeaseRequest): Promise<PartitionWriter>;
   /**
    * Proves that every partition is complete, publishes, moves the cursor, stores the receipt; repeated, it returns the
-   * stored one. `another`: the run is to prepare again, because this load was an earlier run's. TOO_MANY_DELETES: nothing
-   * was deleted, and the load is abandoned. The signal is looked at between the transactions of publishing.
+   * stored one. TOO_MANY_DELETES: nothing was deleted, and the load is abandoned. The signal is looked at between the
+   * transactions of publishing.
    */
-  finish(request: FinishRequest): Promise<{ receipt: Receipt; another: boolean }>;
+  finish(request: FinishRequest): Promise<FinishedLoad>;
   /** Makes the run final: from now on nothing commits for it. Safe to repeat, also for runs never seen here. */
   closeRun(run: RunId): Promise<RunOutcome>;
   /** The sync's rejects, oldest first; without those that are settled unless they are asked for. */

@@ -2,7 +2,7 @@
  * Session settings that decide how values are written as text. Both ends use the same, so that what one end prints the
  * other reads back to the same value. Local to the transaction, hence right behind a transaction pooler.
  */
-const textSettings = {
+export const textSettings = {
   datestyle: 'ISO, YMD',
   intervalstyle: 'postgres',
   timezone: 'UTC',
@@ -13,8 +13,8 @@ const textSettings = {
   standard_conforming_strings: 'on',
 } as const;
 
-/** `set local …; set local …` of the settings above and the given ones. */
-export const setLocal = (more: Readonly<Record<string, string | number>> = {}): string =>
-  Object.entries<string | number>({ ...textSettings, ...more })
+/** `set local …; set local …` */
+export const setLocal = (settings: Readonly<Record<string, string | number>>): string =>
+  Object.entries(settings)
     .map(([name, value]) => `set local ${name} = '${String(value).replaceAll("'", "''")}'`)
     .join('; ');

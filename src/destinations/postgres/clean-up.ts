@@ -27,13 +27,7 @@ export async function cleanUp(sql: Sql): Promise<number> {
       order by closed_at limit ${atOnce} for update skip locked`,
   );
   const ids = closed.map(({ id }) => id);
-  for (const id of ids) {
-    const load = (await fetchLoadRow(sql, id))!;
-    await modeOf(load.plan).clear?.(sql, load);
-  }
-  for (const table of ['checkpoint', 'deletion', 'lease'])
-    await sql(`delete from _penstock.${table} where load = any ($1)`, [ids]);
-  await sql('delete from _penstock.partition where load = any ($1)', [ids]);
+  if (ids.length > 0) await forgetDetails(sql, ids);
   const rejects = await sql.count(
     `delete from _penstock.reject where id in (
        select id from _penstock.reject
@@ -57,4 +51,13 @@ export async function cleanUp(sql: Sql): Promise<number> {
         limit ${atOnce} for update skip locked)`,
   );
   return ids.length + rejects + loads + runs;
+}
+
+async function forgetDetails(sql: Sql, ids: readonly LoadId[]): Promise<void> {
+  for (const id of ids) {
+    const load = (await fetchLoadRow(sql, id))!;
+    await modeOf(load.plan).clear?.(sql, load);
+  }
+  for (const table of ['checkpoint', 'deletion', 'lease', 'partition'])
+    await sql(`delete from _penstock.${table} where load = any ($1)`, [ids]);
 }

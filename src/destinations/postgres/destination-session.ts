@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import { connect, disconnect } from '../../postgres-client/connect.ts';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
-import { setLocal } from '../../postgres-client/settings.ts';
+import { setLocal, textSettings } from '../../postgres-client/settings.ts';
 import { classifyDestinationError } from './classify-error.ts';
 
 /** Time-outs of a destination; `answerMs` is the client's own, for servers that have frozen. */
@@ -104,13 +104,16 @@ export interface Sql extends SqlRows {
 }
 
 /**
- * Begins a transaction with the protocol's local settings. Always read committed: a later statement must see what
- * committed meanwhile.
+ * Begins a transaction with the protocol's local settings, in which rows are written and printed. Always read committed: a
+ * later statement must see what committed meanwhile.
  */
-export const beginStatement = (
-  { timeouts }: Pick<DestinationContext, 'timeouts'>,
-  more: Record<string, string | number> = {},
-): string =>
+export const beginStatement = (context: WithTimeouts, more: Record<string, string | number> = {}): string =>
+  beginBookkeeping(context, { ...textSettings, ...more });
+
+type WithTimeouts = Pick<DestinationContext, 'timeouts'>;
+
+/** The same for one that has to do with no row's values. */
+const beginBookkeeping = ({ timeouts }: WithTimeouts, more: Record<string, string | number>): string =>
   `begin isolation level read committed; ${setLocal({
     statement_timeout: timeouts.statementMs,
     lock_timeout: timeouts.lockMs,
@@ -153,13 +156,14 @@ interface Transaction<T> {
 
 async function transact<T>(context: DestinationContext, { client, work, load }: Transaction<T>): Promise<T> {
   const { timeouts } = context;
-  const more =
-    load === undefined
-      ? { idle_in_transaction_session_timeout: timeouts.bookkeepingIdleMs }
-      : { application_name: `penstock:${load}:finish` };
   const statementMs = load === undefined ? timeouts.statementMs : timeouts.publishMs;
   const answerMs = statementMs + timeouts.answerMs - timeouts.statementMs;
-  const begin = `${beginStatement({ timeouts: { ...timeouts, statementMs } }, more)};
+  const within = { timeouts: { ...timeouts, statementMs } };
+  const begin = `${
+    load === undefined
+      ? beginBookkeeping(within, { idle_in_transaction_session_timeout: timeouts.bookkeepingIdleMs })
+      : beginStatement(within, { application_name: `penstock:${load}:finish` })
+  };
     set local search_path = pg_catalog;
     select pg_backend_pid() as pid, ${microsecondsOf('now()')} as since`;
   const me = (await runAll(client, begin, timeouts.answerMs)).at(-1)!.rows[0] as Omit<Waiter, 'prefix'>;

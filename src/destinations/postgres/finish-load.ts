@@ -6,8 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId } from '../../domain/ids.ts';
 import { addsUp, type Receipt } from '../../domain/run-states.ts';
-import type { FinishRequest, PublishLimits } from '../../ports/destination.ts';
+import type { FinishedLoad, FinishRequest, PublishLimits } from '../../ports/destination.ts';
 import { asNumbers } from '../../postgres-client/query.ts';
+import { closeRun } from './close-run.ts';
 import { moveCursor } from './cursor.ts';
 import { inTransaction, publishing, type DestinationContext, type Sql } from './destination-session.ts';
 import { abandonLoad, isLasting, leavesWork } from './load.ts';
@@ -21,11 +22,6 @@ import { settleRejects } from './rejects.ts';
 import { requireTarget } from './require-target.ts';
 
 const defaultLimits: PublishLimits = { chunkRows: 50_000, maxDeletePercent: 20 };
-
-interface FinishedLoad {
-  receipt: Receipt;
-  another: boolean;
-}
 
 /** END_NOT_PROVEN, TARGET_CHANGED, RECEIPT_MISMATCH, CURSOR_MOVED, RUN_FINAL, LOAD_LOST; FENCED when the load was abandoned. */
 export async function finishLoad(context: DestinationContext, request: FinishRequest): Promise<FinishedLoad> {
@@ -86,7 +82,7 @@ async function finishStep(
   const load = await fetchLoadRow(sql, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
-  await lockRun(sql, request.run);
+  await lockRun(sql, request.run, request.closesRun ? 'no key update' : 'share');
   const locked = (await fetchLoadRow(sql, request.load, 'for update'))!;
   if (locked.phase === 'done') return answer(locked, locked.receipt as Receipt, request.run);
   if (locked.phase === 'abandoned') throw fenced(request.load);
@@ -115,7 +111,9 @@ async function finishStep(
   );
   await settleRejects(sql, locked);
   await modeOf(locked.plan).clear?.(sql, locked);
-  return answer(locked, receipt, request.run);
+  const finished = answer(locked, receipt, request.run);
+  if (finished.another || !request.closesRun) return finished;
+  return { ...finished, outcome: await closeRun(sql, request.run) };
 }
 
 const fenced = (load: LoadId): PenstockError =>

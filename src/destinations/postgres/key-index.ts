@@ -26,6 +26,9 @@ export const hasKeyIndex = async (sql: Sql, relation: string, key: readonly stri
 /** "The two rows have the same key", by their aliases; of a target's rows, those of the scope have it alone. */
 export type SameKey = (a: string, b: string) => string;
 
+/** Of a target without a key. */
+export const noneIsSame: SameKey = () => 'false';
+
 /**
  * By the index's own equality, with the operators' schemas: under the transaction's search path a plain `=` may be another
  * one, or none (citext then compares as text).

@@ -3,11 +3,26 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Sql } from './destination-session.ts';
 
-/** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
-export async function lockRun(sql: Sql, runId: RunId): Promise<void> {
-  await sql('insert into _penstock.run (id) values ($1) on conflict do nothing', [runId]);
-  const [row] = await sql<{ final: boolean }>('select final from _penstock.run where id = $1 for share', [
-    runId,
-  ]);
+/**
+ * Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL.
+ *
+ * @param strength `no key update` for who may make it final himself: of two that share it neither could
+ */
+export async function lockRun(
+  sql: Sql,
+  runId: RunId,
+  strength: 'share' | 'no key update' = 'share',
+): Promise<void> {
+  const lock = () =>
+    sql<{ final: boolean }>(`select final from _penstock.run where id = $1 for ${strength}`, [runId]);
+  const insert = () =>
+    sql<{ final: boolean }>(
+      'insert into _penstock.run (id) values ($1) on conflict do nothing returning final',
+      [runId],
+    );
+  let [row] = await lock();
+  if (!row) [row] = await insert();
+  // Somebody else was first, and is waited for.
+  if (!row) [row] = await lock();
   if (row!.final) throw new PenstockError('RUN_FINAL', `The run ${runId} is final.`);
 }

@@ -29,7 +29,7 @@ import {
 import { CopyIn } from './copy-in.ts';
 import { takeConnection, type DestinationContext, type SqlRows } from './destination-session.ts';
 import { explainWriteError } from './explain-write-error.ts';
-import { fetchSameKey } from './key-index.ts';
+import { fetchSameKey, noneIsSame } from './key-index.ts';
 import { takeLease, type TakenLease } from './lease.ts';
 import type { Route } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
@@ -58,9 +58,10 @@ export async function openWriter(context: DestinationContext, lease: LeaseReques
     const missing = plan.columns.filter(({ name }) => !columns.some((column) => column.name === name));
     const unwritten = missing.length === 0 ? [] : await nameUnwritten(client, answerMs, missing);
     const ask: SqlRows = (sql, values) => rowsOf(client!, answerMs, sql, values);
-    const sameKey = await fetchSameKey(ask, relation, plan);
-    const verify = await maySwallowRows(client, answerMs, relation);
-    const route = modeOf(plan).route({
+    const mode = modeOf(plan);
+    const sameKey = mode.keyed ? await fetchSameKey(ask, relation, plan) : noneIsSame;
+    const verify = mode.keyed && (await maySwallowRows(client, answerMs, relation));
+    const route = mode.route({
       client,
       load: taken.load,
       columns,

@@ -203,6 +203,12 @@ const advisoryKey = 7_305_411_902_155;
  * would run with this login's rights. DESTINATION_PERMISSION.
  */
 export async function requireOwnSchema(sql: SqlRows): Promise<void> {
+  const [schema] = await sql<{ isMine: boolean }>(
+    `select pg_catalog.pg_get_userbyid(nspowner) = current_user as "isMine"
+       from pg_catalog.pg_namespace where nspname = '_penstock'`,
+  );
+  // To ask for the roles costs several times as much.
+  if (!schema || schema.isMine) return;
   const [stranger] = await sql<{ name: string }>(
     `with recursive mine (oid) as (
        select oid from pg_catalog.pg_roles where rolname = current_user
@@ -242,7 +248,9 @@ async function appliedVersions(client: Client, answerMs: number): Promise<number
     client,
     answerMs,
     // Not by to_regclass, which may answer from a cache that is older than the lock.
-    `select exists (select from pg_catalog.pg_tables where schemaname = '_penstock' and tablename = 'version') as is`,
+    `select exists (
+       select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = '_penstock' and c.relname = 'version') as is`,
   );
   if (!there?.is) return 0;
   const [row] = await rowsOf<{ count: number }>(

@@ -6,7 +6,7 @@ import type { Client } from 'pg';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import { connect, disconnect } from '../../postgres-client/connect.ts';
 import { runAll } from '../../postgres-client/query.ts';
-import { setLocal } from '../../postgres-client/settings.ts';
+import { setLocal, textSettings } from '../../postgres-client/settings.ts';
 import { classifySourceError } from './classify-error.ts';
 
 /** How long the source may take over a catalog question or a description. */
@@ -14,6 +14,7 @@ export const shortMs = 60_000;
 
 /** Starts the transaction. One snapshot; no time-out on statements, which would count the reader's time as well. */
 export const beginReading = `begin isolation level repeatable read read only; ${setLocal({
+  ...textSettings,
   statement_timeout: 0,
   lock_timeout: '10s',
   idle_in_transaction_session_timeout: '120s',

@@ -86,9 +86,8 @@ export interface Writing {
   /** The target's columns that the result fills, in its order. */
   readonly columns: readonly TargetColumn[];
   readonly unwritten: readonly UnwrittenColumn[];
-  /** Of a keyed target only. */
   readonly sameKey: SameKey;
-  /** A trigger of the target may swallow rows. */
+  /** A trigger of a keyed target may swallow rows. */
   readonly verify: boolean;
   /** The role that the batches' transactions run as; the login's own when absent. */
   readonly role: string | undefined;
