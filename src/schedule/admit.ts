@@ -12,7 +12,7 @@ import type { Launcher, Start } from './launch.ts';
 export interface AdmitDeps {
   readonly index: AdmissionIndex;
   readonly store: Pick<ScheduleStore, 'startRuns'>;
-  readonly launcher: Launcher;
+  readonly launcher: Pick<Launcher, 'room' | 'isLow' | 'launch'>;
   readonly log: Logger;
 }
 
@@ -46,7 +46,7 @@ export async function admit({ index, store, launcher, log }: AdmitDeps, cap: num
   launcher.launch(startsOf(verdicts, tokens));
   await answerTickets(index, verdicts, tokens);
   const wasLocked = verdicts.some((v) => v.verdict === 'locked');
-  return { ...admission, isMore: admission.isMore && !wasLocked, wasLocked };
+  return { ...admission, isMore: admission.isMore && !wasLocked && launcher.isLow(), wasLocked };
 }
 
 /** What the rows let start, or go on after a pause. */

@@ -23,6 +23,8 @@ export interface LaunchDeps {
 export interface Launcher {
   /** How many more starts it takes in; 0 while it is stalled. */
   room(): number;
+  /** Whether a further batch is worth its round trips now; else `onRoom` says when. */
+  isLow(): boolean;
   /** Whether the engine did not answer last time. */
   isStalled(): boolean;
   /** Starts the runs in the background; the ticket of each ends when its workflow is there. */
@@ -115,7 +117,7 @@ export function createLauncher(deps: LaunchDeps, mostAtOnce: number, onRoom: () 
       .catch((error: unknown) => log.warn({ run: runId, error }, 'admit: a start is left to the sweep'))
       .finally(() => {
         underWay.delete(runId);
-        if (stalled.size === 0 && queue.isHalfEmpty()) onRoom();
+        if (stalled.size === 0 && queue.isLow()) onRoom();
       });
     underWay.set(runId, ended);
   };
@@ -126,6 +128,7 @@ export function createLauncher(deps: LaunchDeps, mostAtOnce: number, onRoom: () 
 
   return {
     room: () => (stalled.size > 0 ? 0 : queue.room()),
+    isLow: () => queue.isLow(),
     isStalled: () => stalled.size > 0,
     launch: (starts) => starts.forEach(track),
     async retry() {

@@ -6,8 +6,8 @@
 export interface StartQueue {
   /** How many more may come in. */
   room(): number;
-  /** Whether a batch is worth its round trips: half of what may be inside is not there. */
-  isHalfEmpty(): boolean;
+  /** Whether a batch is worth its round trips: half of what may be inside is not there, or a start could begin at once. */
+  isLow(): boolean;
   /** Does the work in its turn. */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -32,7 +32,7 @@ export function createStartQueue(mostAtOnce: number): StartQueue {
   };
   return {
     room: () => Math.max(0, space() - inside),
-    isHalfEmpty: () => inside <= space() / 2,
+    isLow: () => inside <= Math.max(atOnce() - 1, space() / 2),
     async run(work) {
       inside += 1;
       if (waiting.length === 0 && atWork < atOnce()) atWork += 1;

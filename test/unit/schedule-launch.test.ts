@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { PenstockError } from '../../src/domain/errors.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import type { RunToStart } from '../../src/ports/run-starter.ts';
+import { admit } from '../../src/schedule/admit.ts';
 import { createLauncher, type Start } from '../../src/schedule/launch.ts';
 import { createStartQueue } from '../../src/schedule/start-queue.ts';
 import { createKeptLogger } from '../support/kept-logger.ts';
@@ -44,11 +45,23 @@ describe('starts on their way to the engine', () => {
     const { work, ends } = createWork();
     expect(queue.room()).toBe(2);
     const slow = [queue.run(work), queue.run(work)];
-    expect([queue.room(), queue.isHalfEmpty()]).toEqual([0, false]);
+    expect([queue.room(), queue.isLow()]).toEqual([0, false]);
     ends.forEach((end) => end());
     await Promise.all(slow);
     await Promise.all(Array.from({ length: 10 }, () => queue.run(async () => {})));
-    expect([queue.room(), queue.isHalfEmpty()]).toEqual([14, true]);
+    expect([queue.room(), queue.isLow()]).toEqual([14, true]);
+  });
+
+  test('are worth another batch as soon as one of them could begin at once', async () => {
+    const queue = createStartQueue(64);
+    const { work, ends } = createWork();
+    const all = Array.from({ length: 8 }, () => queue.run(work));
+    expect(queue.isLow()).toBe(false);
+    ends[0]!();
+    await all[0];
+    expect(queue.isLow()).toBe(true);
+    ends.forEach((end) => end());
+    await Promise.all(all);
   });
 
   test('are few at once until the engine has shown how quick it is', async () => {
@@ -117,4 +130,24 @@ describe('while the engine does not answer', () => {
     expect(await launcher.retry()).toBe(true);
     expect(asked.slice(2)).toEqual(['run_1', 'run_2', 'run_3']);
   });
+});
+
+test('more is not admitted by ones and twos while starts wait: the launcher says when a batch is worth it', async () => {
+  const ticket = { runId: 'run_1' as RunId, token: 1 };
+  const admitWith = (isLow: boolean) =>
+    admit(
+      {
+        index: {
+          admit: async () => ({ tickets: [ticket], filled: 'all', isMore: true, nextInMs: null }),
+          confirmStarts: async () => {},
+          returnTickets: async () => {},
+        },
+        store: { startRuns: async () => [{ runId: ticket.runId, verdict: 'at_work' }] },
+        launcher: { room: () => 1, isLow: () => isLow, launch: () => {} },
+        log: createKeptLogger().logger,
+      },
+      10,
+    );
+  expect(await admitWith(false)).toMatchObject({ isMore: false });
+  expect(await admitWith(true)).toMatchObject({ isMore: true });
 });
