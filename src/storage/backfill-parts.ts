@@ -34,7 +34,10 @@ export async function queuePart(tx: Tx, { part, ...backfill }: PartToQueue): Pro
   const { low, high } = windowOfPart(backfill, part);
   await tx.query(
     `with instant as materialized (select clock_timestamp() as at), numbered as (
-       update penstock.backfill set part = $5 where id = $4
+       update penstock.backfill b set part = $5, rows_before = rows_before + coalesce((
+         select (r.receipt->>'read')::bigint from penstock.run r
+         where r.backfill_id = b.id and r.backfill_part = b.part), 0)
+       where id = $4
      ), made as (
        insert into penstock.run (id, tenant_id, sync_id, sync_version, source_connection_id, origin, request_key, priority, due_at, queued_at,
          workflow_id, waiting_reason, backfill_id, backfill_part, window_low, window_high)

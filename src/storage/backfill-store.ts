@@ -48,16 +48,15 @@ export function createBackfillStore({ pool, announcer, starter, logger }: StoreD
 }
 
 const columns = `b.id, b.tenant_id as "tenantId", b.sync_id as "syncId", s.name as "syncName",
-  b.window_from as "from", b.window_to as "to", b.every, b.status, b.parts, d.done, d.rows,
+  b.window_from as "from", b.window_to as "to", b.every, b.status, b.parts,
+  b.part - (r.status <> 'succeeded')::int as done,
+  (b.rows_before + case r.status when 'succeeded' then (r.receipt->>'read')::bigint else 0 end)::float8 as rows,
   json_build_object('part', b.part, 'from', r.window_low, 'to', r.window_high, 'runId', r.id, 'status', r.status)
     as current,
   ${isoOf('b.created_at')} as "createdAt", ${isoOf('b.ended_at')} as "endedAt"
   from penstock.backfill b
   join penstock.sync s on s.id = b.sync_id
-  join penstock.run r on r.backfill_id = b.id and r.backfill_part = b.part
-  cross join lateral (
-    select count(*)::int as done, coalesce(sum((p.receipt->>'read')::bigint), 0)::float8 as rows
-    from penstock.run p where p.backfill_id = b.id and p.status = 'succeeded') d`;
+  join penstock.run r on r.backfill_id = b.id and r.backfill_part = b.part`;
 
 async function fetchBackfill(tx: Tx, id: string): Promise<Backfill> {
   const { rows } = await tx.query<Backfill>(`select ${columns} where b.id = $1`, [id]);

@@ -76,6 +76,7 @@ describe('the parts of a backfill', () => {
         status: 'running',
         parts: 3,
         done: part - 1,
+        rows: 7 * (part - 1),
         current: { part, from, to, status: 'queued' },
       });
       const { rows } = await room.pool.query(
@@ -93,6 +94,15 @@ describe('the parts of a backfill', () => {
       `select data from penstock.event where kind = 'backfill.succeeded'`,
     );
     expect(rows).toEqual([{ data: { backfill: backfill.id, part: 3, parts: 3 } }]);
+  });
+
+  test('count for it also when their runs have been forgotten', async () => {
+    const { start, look } = await plant();
+    const backfill = await start();
+    await verdictOf(backfill.current.runId);
+    await end(backfill.current.runId);
+    await room.pool.query('delete from penstock.run where id = $1', [backfill.current.runId]);
+    expect(await look(backfill)).toMatchObject({ done: 1, rows: 7, current: { part: 2 } });
   });
 
   test('are started by the dispatcher, one when the one before has ended, without a sweep', async () => {
