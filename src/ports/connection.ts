@@ -17,6 +17,8 @@ export interface ConnectionAccess extends ConnectionSettings {
   connectionId: string;
   kind: string;
   password: string;
+  /** On whose behalf a run connects: nobody else is given a session that was theirs. Absent: no session is used again. */
+  tenantId?: string;
   /**
    * Resolves and checks the host anew for each connection (src/ports/host-guard.ts). Connect to the addresses that it
    * gives, one after the other; the host is for TLS only. Absent: the host may be anything.

@@ -88,7 +88,10 @@ async function compared<Row>(client: Client, sql: string, signal: AbortSignal): 
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     await runAll(client, `set local statement_timeout = ${compareMs}; set local jit = off`, compareMs);
-    return await rowsOf<Row>(client, compareMs + 15_000, sql);
+    const rows = await rowsOf<Row>(client, compareMs + 15_000, sql);
+    // A connection that is about to be cut must not pass for one that can be used again.
+    signal.throwIfAborted();
+    return rows;
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   } finally {

@@ -2,7 +2,7 @@
  * Connects to a tenant's or the operator's Postgres. Every field is given, none is taken from the environment: an
  * absent user, password or option would fall back to the PG* variables of this process and be sent to that host.
  */
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Client, type ClientConfig, type Connection } from 'pg';
 import type { ConnectionAccess } from '../ports/connection.ts';
@@ -12,10 +12,16 @@ import { createGulpingSocket } from './gulping-socket.ts';
 /** A client that tells the server exactly what is written here, whatever the environment says, and is on its guard. */
 class PlainClient extends Client {
   readonly answers: AnswerGuard;
+  /** An error has come, or its end. */
+  isLost = false;
+  unfollow = (): void => {};
 
   constructor(config: ClientConfig, answers: AnswerGuard) {
     super(config);
     this.answers = answers;
+    // What happens to a connection reaches whoever waits on it; without a listener it would end the process.
+    for (const event of ['error', 'end'] as const) this.on(event, () => (this.isLost = true));
+    this.once('end', () => this.unfollow());
     const connection = protocolOf(this) as Connection & { attachListeners(stream: Duplex): void };
     const attach = connection.attachListeners.bind(connection);
     connection.attachListeners = (stream) => {
@@ -102,12 +108,7 @@ async function connectTo(
     connectionTimeoutMillis: connectMs,
   };
   const client = new PlainClient(config, new AnswerGuard(maxAnswerBytes));
-  const { signal } = access;
-  const onAbort = (): void => destroy(client, signal?.reason as Error);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  client.once('end', () => signal?.removeEventListener('abort', onAbort));
-  // What happens to a connection reaches whoever waits on it; without a listener it would end the process.
-  client.on('error', () => {});
+  takeUp(client, access.signal);
   try {
     await client.connect();
   } catch (error) {
@@ -130,6 +131,27 @@ function tlsOf({ tls, host }: ConnectionAccess): ClientConfig['ssl'] {
 /** The driver's protocol connection: for COPY, which moves bytes past its parser. */
 export const protocolOf = (client: Client): Connection =>
   (client as unknown as { connection: Connection }).connection;
+
+/** Nobody works with the connection for now: no signal cuts it, and it does not hold the process up. */
+export function setAside(client: Client): void {
+  (client as PlainClient).unfollow();
+  socketOf(client).unref();
+}
+
+/** Somebody works with it again, until the signal aborts. */
+export function takeUp(client: Client, signal: AbortSignal | undefined): void {
+  const plain = client as PlainClient;
+  const onAbort = (): void => destroy(client, signal?.reason as Error);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  plain.unfollow = () => signal?.removeEventListener('abort', onAbort);
+  socketOf(client).ref();
+}
+
+const socketOf = (client: Client): Socket => protocolOf(client).stream as Socket;
+
+/** Whether the connection is there and outside of any transaction. */
+export const isAtRest = (client: Client): boolean =>
+  !(client as PlainClient).isLost && client.getTransactionStatus() === 'I';
 
 /** Cuts the connection without a word; queries that wait on it fail. */
 export const destroy = (client: Client, reason?: Error): void => {

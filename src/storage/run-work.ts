@@ -95,6 +95,7 @@ function accessOf(run: WorkRow, end: EndRow, secretBox: SecretBox): ConnectionAc
     connectionId: end.id,
     kind: end.kind,
     password: openPassword(secretBox, end),
+    tenantId: run.tenantId,
     ...(end.databaseRole === null ? {} : { databaseRole: end.databaseRole }),
   };
 }

@@ -4,6 +4,7 @@ import type { Role } from '../config/options.ts';
 import { createHostGuard } from '../config/host-guard.ts';
 import { createRowMemory } from '../copy/row-memory.ts';
 import { openPostgresDestination } from '../destinations/postgres/postgres-destination.ts';
+import { KeptSessions } from '../postgres-client/kept-sessions.ts';
 import { openPostgresSource } from '../sources/postgres/postgres-source.ts';
 import type { HostGuard } from '../ports/host-guard.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
@@ -44,11 +45,12 @@ export async function startRoles({ roles, workerKinds, config }: StartRequest): 
   const logger = createLogger({ level: config.logLevel, name: roles.join(',') });
   const parts = createSharedParts(config, logger);
   const memory = createRowMemory();
+  const sessions = new KeptSessions();
   const hostGuard = createHostGuard(config.allowedNetworks);
   const adapters = createAdapters(
     {
-      sources: { postgres: (access) => openPostgresSource(access, memory) },
-      destinations: { postgres: (access) => openPostgresDestination(access) },
+      sources: { postgres: (access) => openPostgresSource(access, memory, sessions) },
+      destinations: { postgres: (access) => openPostgresDestination(access, { sessions }) },
     },
     hostGuard,
   );
@@ -60,7 +62,7 @@ export async function startRoles({ roles, workerKinds, config }: StartRequest): 
     );
     await runServices(services, logger);
   } finally {
-    await parts.close();
+    await Promise.all([parts.close(), sessions.close()]);
     endIfHeld(logger);
   }
 }

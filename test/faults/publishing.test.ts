@@ -25,7 +25,10 @@ let proxy: TcpProxy;
 let plain: Destination;
 
 const open = (port: number, graceMs = 100): Destination =>
-  openPostgresDestination({ ...accessOf(stack.postgres.url), port }, { ...defaultTimeouts, graceMs });
+  openPostgresDestination(
+    { ...accessOf(stack.postgres.url), port },
+    { timeouts: { ...defaultTimeouts, graceMs } },
+  );
 
 beforeAll(async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'penstock-publishing-'));

@@ -180,7 +180,10 @@ export async function createPipeRoom(): Promise<PipeRoom> {
       return outcome.receipt;
     },
     openDestination: ({ access = {}, timeouts = {} } = {}) =>
-      openPostgresDestination({ ...destinationAccess, ...access }, { ...defaultTimeouts, ...timeouts }),
+      openPostgresDestination(
+        { ...destinationAccess, ...access },
+        { timeouts: { ...defaultTimeouts, ...timeouts } },
+      ),
     close: async () => {
       await Promise.all([source.close(), destination.close()]);
       await Promise.all([from.end(), to.end()]);

@@ -43,7 +43,7 @@ export async function createScheduledRoom(
   const adapters = createAdapters(
     {
       sources: { postgres: (access) => openPostgresSource(access, createRowMemory()) },
-      destinations: { postgres: openPostgresDestination },
+      destinations: { postgres: (access) => openPostgresDestination(access) },
     },
     createHostGuard(config.allowedNetworks),
   );

@@ -1,7 +1,8 @@
 /** Connections to a destination, and transactions that end whoever blocks them (`takeLease` of the commit protocol). */
 import type { Client } from 'pg';
 import type { ConnectionAccess } from '../../ports/connection.ts';
-import { connect, disconnect } from '../../postgres-client/connect.ts';
+import { connect, disconnect, isAtRest } from '../../postgres-client/connect.ts';
+import type { Sessions } from '../../postgres-client/kept-sessions.ts';
 import { rowsOf, runAll } from '../../postgres-client/query.ts';
 import { setLocal, textSettings } from '../../postgres-client/settings.ts';
 import { classifyDestinationError } from './classify-error.ts';
@@ -38,6 +39,7 @@ export const defaultTimeouts: DestinationTimeouts = {
 export interface DestinationContext {
   readonly access: ConnectionAccess;
   readonly timeouts: DestinationTimeouts;
+  readonly sessions: Sessions;
   /** A connection that has finished its work and serves the next piece. */
   idle: Client | null;
   /** Nobody comes for a connection any more: work that was still going on ends its own. */
@@ -66,33 +68,26 @@ export async function withDestination<T>(
 }
 
 async function keep(context: DestinationContext, client: Client): Promise<void> {
-  if (context.idle || context.isClosed) return disconnect(client);
+  if (context.idle || context.isClosed) return context.sessions.giveBack(client);
   context.idle = client;
 }
 
-/** The idle connection, or a new one; whoever takes it ends it. */
+/** The idle connection, or another; whoever takes it ends it or gives it back. */
 export async function takeConnection(context: DestinationContext): Promise<Client> {
   const { idle } = context;
   context.idle = null;
-  return idle ?? (await connectFor(context));
-}
-
-async function connectFor(context: DestinationContext): Promise<Client> {
-  const client = await connect(context.access).catch((error: unknown) => {
+  if (idle && isAtRest(idle)) return idle;
+  return context.sessions.take(context.access).catch((error: unknown) => {
     throw classifyDestinationError(error, connecting);
   });
-  client.on('error', () => {
-    if (context.idle === client) context.idle = null;
-  });
-  return client;
 }
 
-/** Ends the idle connection; none is kept from now on. */
+/** Gives the idle connection back; none is kept from now on. */
 export async function closeIdle(context: DestinationContext): Promise<void> {
   const client = context.idle;
   context.idle = null;
   context.isClosed = true;
-  if (client) await disconnect(client);
+  if (client) await context.sessions.giveBack(client);
 }
 
 /** Runs a statement of the transaction; its rows. */

@@ -195,11 +195,12 @@ class Writer implements PartitionWriter {
   }
 
   async close(): Promise<void> {
-    const { client } = this.#parts;
+    const { client, context } = this.#parts;
     if (this.#isOver) return;
     this.#isOver = true;
     // In mid-batch a goodbye would wait for rows: cutting the connection makes the server roll back at once.
     if (this.#copy || this.#inParts || this.#next) destroy(client);
+    else if (this.checkpoint?.final) await context.sessions.giveBack(client);
     else await disconnect(client);
   }
 

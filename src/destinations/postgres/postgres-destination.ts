@@ -2,6 +2,7 @@
 import { hasCode } from '../../domain/errors.ts';
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { Destination } from '../../ports/destination.ts';
+import { noKeptSessions, type Sessions } from '../../postgres-client/kept-sessions.ts';
 import { rowOf } from '../../postgres-client/query.ts';
 import { audit } from './audit.ts';
 import { cleanUp } from './clean-up.ts';
@@ -30,12 +31,17 @@ import { takeOver } from './take-over.ts';
 import { fetchCursor, keepCursor } from './cursor.ts';
 import { describeTarget } from './describe-target.ts';
 
+interface DestinationOptions {
+  timeouts?: DestinationTimeouts;
+  sessions?: Sessions;
+}
+
 /** Opens the destination; nothing is connected yet. */
 export function openPostgresDestination(
   access: ConnectionAccess,
-  timeouts: DestinationTimeouts = defaultTimeouts,
+  { timeouts = defaultTimeouts, sessions = noKeptSessions }: DestinationOptions = {},
 ): Destination {
-  const context: DestinationContext = { access, timeouts, idle: null };
+  const context: DestinationContext = { access, timeouts, sessions, idle: null };
   const wasUsed = async (): Promise<boolean> => {
     if (await inTransaction(context, 'Looking for _penstock', holdsNothing)) return false;
     await ensureSchema(context);

@@ -1,14 +1,13 @@
 /** The rows of a query, to be compared with those of a target: the part of them that its loads have read. */
 import type { Client } from 'pg';
-import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { ComparedRows, SourceRows } from '../../ports/comparison.ts';
 import { listRows, sumBuckets, type ComparedRelation } from '../../postgres-client/compare-statements.ts';
 import { ident, literal } from '../../postgres-client/quote.ts';
 import { parseFilled, type OpenQuery } from './placeholders.ts';
 import { asSubselect, inWindow, typesOf } from './read-statement.ts';
-import { withSource } from './source-session.ts';
+import { withSource, type SourceContext } from './source-session.ts';
 
-export function comparedRows(access: ConnectionAccess, rows: SourceRows): ComparedRows {
+export function comparedRows(context: SourceContext, rows: SourceRows): ComparedRows {
   const relation = async (): Promise<ComparedRelation> => ({
     from: asSubselect((await parseFilled(filledFor(rows))).sql),
     where: [...dueBy(rows), ...notBuried(rows)],
@@ -21,7 +20,7 @@ export function comparedRows(access: ConnectionAccess, rows: SourceRows): Compar
   ): Promise<T> => {
     const from = await relation();
     try {
-      return await withSource(access, 'Comparing the source', (client) => question(client, from));
+      return await withSource(context, 'Comparing the source', (client) => question(client, from));
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }

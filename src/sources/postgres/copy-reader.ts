@@ -110,7 +110,7 @@ export class CopyReader implements Submittable {
   }
 
   #resume(): void {
-    if (this.#isHeld || this.#starving) return;
+    if (this.#isHeld || this.#starving || !this.#driverListener) return;
     if (this.#rows > 0) this.lastDataMs = performance.now();
     this.#connection.stream.resume();
   }

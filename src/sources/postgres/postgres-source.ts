@@ -1,6 +1,7 @@
-/** PostgreSQL as a source: each piece of work on a connection of its own, which is not used again. */
+/** PostgreSQL as a source: each piece of work has a session to itself. */
 import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { RowMemory, Source, SourceRead } from '../../ports/source.ts';
+import { noKeptSessions, type Sessions } from '../../postgres-client/kept-sessions.ts';
 import { rowOf } from '../../postgres-client/query.ts';
 import { comparedRows } from './compared-rows.ts';
 import { aboutFingerprint, fetchFingerprint } from './fetch-fingerprint.ts';
@@ -15,17 +16,22 @@ import { startRead } from './start-read.ts';
  *
  * @param memory for rows on their way; one for the whole process
  */
-export function openPostgresSource(access: ConnectionAccess, memory: RowMemory): Source {
+export function openPostgresSource(
+  access: ConnectionAccess,
+  memory: RowMemory,
+  sessions: Sessions = noKeptSessions,
+): Source {
+  const context = { access, sessions };
   const reads = new Set<SourceRead>();
   return {
     probe: (request) =>
-      withSource(access, 'Describing the query', (client) => probeQuery(client, access, request)),
+      withSource(context, 'Describing the query', (client) => probeQuery(client, access, request)),
     fetchHigh: (request) =>
-      withSource(access, 'Taking the end of the window', (client) => fetchHigh(client, request)),
+      withSource(context, 'Taking the end of the window', (client) => fetchHigh(client, request)),
     splitKey: (request) =>
-      withSource(access, 'Planning the partitions', (client) => splitKey(client, request)),
+      withSource(context, 'Planning the partitions', (client) => splitKey(client, request)),
     read: async (request) => {
-      const read = await startRead(access, memory, request);
+      const read = await startRead(context, memory, request);
       reads.add(read);
       return {
         next: () => read.next(),
@@ -35,15 +41,15 @@ export function openPostgresSource(access: ConnectionAccess, memory: RowMemory):
         },
       };
     },
-    compare: (rows) => comparedRows(access, rows),
+    compare: (rows) => comparedRows(context, rows),
     fetchFingerprint: (query) =>
-      withSource(access, 'Asking whether anything has changed', (client) =>
+      withSource(context, 'Asking whether anything has changed', (client) =>
         fetchFingerprint(client, query),
       ).catch((error: unknown) => {
         throw aboutFingerprint(error);
       }),
     check: () =>
-      withSource(access, connecting, (client) =>
+      withSource(context, connecting, (client) =>
         rowOf<{ version: string }>(
           client,
           shortMs,

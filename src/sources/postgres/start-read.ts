@@ -2,9 +2,8 @@
 import type { Client } from 'pg';
 import { changedColumns, schemaChanged } from '../../copy/changed-columns.ts';
 import { PenstockError } from '../../domain/errors.ts';
-import type { ConnectionAccess } from '../../ports/connection.ts';
 import type { PartitionBounds, ReadRequest, RowMemory, SourceRead } from '../../ports/source.ts';
-import { connect, destroy, disconnect } from '../../postgres-client/connect.ts';
+import { destroy, disconnect } from '../../postgres-client/connect.ts';
 import { ident } from '../../postgres-client/quote.ts';
 import { rowOf, rowsOf, runAll, withDeadline } from '../../postgres-client/query.ts';
 import { cancelStatement } from '../../postgres-client/cancel-statement.ts';
@@ -14,7 +13,7 @@ import { CursorReader, maxCursorBytes } from './cursor-reader.ts';
 import { nameTypes } from './name-types.ts';
 import { parseFilled } from './placeholders.ts';
 import { asSubselect, readStatement } from './read-statement.ts';
-import { beginReading, shortMs } from './source-session.ts';
+import { beginReading, endWork, shortMs, takeSession, type SourceContext } from './source-session.ts';
 import { watchRead } from './watch-read.ts';
 
 const doing = 'Reading the source';
@@ -28,14 +27,12 @@ const readAlone = `select pg_catalog.set_config(name, '0', true) from pg_catalog
 
 /** Connects, checks that the query still gives what the load was planned for, and starts reading. */
 export async function startRead(
-  access: ConnectionAccess,
+  context: SourceContext,
   memory: RowMemory,
   request: ReadRequest,
 ): Promise<SourceRead> {
-  const options = request.reader === 'copy' ? { gulps: true } : { maxAnswerBytes: maxCursorBytes };
-  const client = await connect(access, options).catch((error: unknown) => {
-    throw classifySourceError(error, doing);
-  });
+  const options = request.reader === 'copy' ? undefined : { maxAnswerBytes: maxCursorBytes };
+  const client = await takeSession(context, doing, options);
   try {
     const begin = isUnbounded(request.bounds) ? beginReading : `${beginReading}; ${readAlone}`;
     const begun = await runAll(client, `${begin}; select pg_catalog.pg_backend_pid() as pid`, shortMs);
@@ -44,7 +41,7 @@ export async function startRead(
     await checkColumns(client, sql, request);
     if (request.after && !request.uniqueKey && isUnbounded(request.bounds))
       await refuseNullKeys(client, sql, request);
-    return followStatement({ access, memory, client, pid, sql, request });
+    return followStatement({ context, memory, client, pid, sql, request });
   } catch (error) {
     await disconnect(client);
     throw classifySourceError(error, doing);
@@ -52,7 +49,7 @@ export async function startRead(
 }
 
 interface Statement {
-  access: ConnectionAccess;
+  context: SourceContext;
   memory: RowMemory;
   client: Client;
   pid: number;
@@ -61,7 +58,7 @@ interface Statement {
   request: ReadRequest;
 }
 
-function followStatement({ access, memory, client, pid, sql, request }: Statement): SourceRead {
+function followStatement({ context, memory, client, pid, sql, request }: Statement): SourceRead {
   const statement = readStatement({ ...request, sql });
   const options = { memory, readsAhead: request.readsAhead, afterCheck: () => checkStillReadOnly(client) };
   const reader =
@@ -79,8 +76,15 @@ function followStatement({ access, memory, client, pid, sql, request }: Statemen
   client.on('end', onEnd);
   request.signal.addEventListener('abort', onAbort, { once: true });
   if (request.reader === 'copy') client.query(reader as CopyReader);
-  const stopWatching = watchRead({ access, pid, reader, rowTimeoutMs: request.rowTimeoutMs, fail });
+  const stopWatching = watchRead({
+    access: context.access,
+    pid,
+    reader,
+    rowTimeoutMs: request.rowTimeoutMs,
+    fail,
+  });
   let isOver = false;
+  let isClosed = false;
   return {
     next: async () => {
       try {
@@ -92,12 +96,18 @@ function followStatement({ access, memory, client, pid, sql, request }: Statemen
       }
     },
     close: async () => {
+      // Once: the session may be somebody else's by the second time.
+      if (isClosed) return;
+      isClosed = true;
       stopWatching();
       request.signal.removeEventListener('abort', onAbort);
       reader.close();
-      if (isOver) return disconnect(client);
+      client.off('error', fail).off('end', onEnd);
+      if (isOver) return endWork(context, client);
       await cancelStatement(client);
       destroy(client);
+      // A run that is paused or cancelled leaves nothing of ours at its source.
+      await context.sessions.leave(context.access);
     },
   };
 }

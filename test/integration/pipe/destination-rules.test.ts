@@ -7,6 +7,7 @@ import {
   inTransaction,
   type DestinationContext,
 } from '../../../src/destinations/postgres/destination-session.ts';
+import { noKeptSessions } from '../../../src/postgres-client/kept-sessions.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
 import { createPipeRoom, nextEpoch, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
@@ -149,6 +150,7 @@ test('bookkeeping that freezes between two statements is ended by the server bef
   const context = {
     access: room.destinationAccess,
     timeouts: { ...defaultTimeouts, bookkeepingIdleMs: 100 },
+    sessions: noKeptSessions,
     idle: null,
   };
   const lockLoad = (mode: string) => `select from _penstock.load where id = '${load.loadId}' ${mode}`;
@@ -176,7 +178,8 @@ test('who looks for what blocks bookkeeping is not waited for, and ends nobody w
   const looking = new Promise<void>((resolve) => (mayLook = resolve));
   proxy.intercept('toServer', (_, connection) => (connection === 2 ? looking : 'pass'));
   const access = { ...room.destinationAccess, port: proxy.port };
-  const context: DestinationContext = { access, timeouts: { ...defaultTimeouts, graceMs: 50 }, idle: null };
+  const timeouts = { ...defaultTimeouts, graceMs: 50 };
+  const context: DestinationContext = { access, timeouts, sessions: noKeptSessions, idle: null };
   const first = inTransaction(context, 'Testing', async (sql) => {
     await sql(lockRow(1));
     return sql('select pg_backend_pid() as pid');

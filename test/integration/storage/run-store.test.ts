@@ -241,6 +241,7 @@ describe('the work of a run', () => {
     expect((await store.prepare(id)).destination).toMatchObject({
       host: 'app',
       password: 'ours',
+      tenantId: acme.tenantId,
       databaseRole: 'acme_writer',
     });
   });
