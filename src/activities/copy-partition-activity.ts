@@ -45,8 +45,16 @@ export async function copyPartitionActivity(deps: ActivityDeps, input: CopyInput
     return await endByError(error, attempt, stop);
   } finally {
     stopBeating();
+    if (stop.isPausedByOperator()) await askForLook(deps, key.runId);
     stop.dispose();
   }
+}
+
+/** The pause shows in the run's answer as soon as a dispatcher has asked Temporal whose it is: soon, also while the run moves. */
+async function askForLook({ runs, logger }: ActivityDeps, runId: RunId): Promise<void> {
+  await runs
+    .askForLook(runId)
+    .catch((err: unknown) => logger.debug({ err, run: runId }, 'no look is asked for'));
 }
 
 interface Attempt {

@@ -1,6 +1,12 @@
 /** Runs in the API. */
 import { z } from 'zod';
-import { attemptOutcomes, runOrigins, runStatuses, waitingReasons } from '../domain/run-states.ts';
+import {
+  attemptOutcomes,
+  pausableSteps,
+  runOrigins,
+  runStatuses,
+  waitingReasons,
+} from '../domain/run-states.ts';
 import { durationSchema } from '../domain/duration-spec.ts';
 import { onRunningWays } from '../domain/trigger.ts';
 import { instant, pageQuery, ref, requestKey, timestamp } from './common-schema.ts';
@@ -66,6 +72,19 @@ export const run = z
       })
       .nullable()
       .describe('What it has failed with and tries again by itself.'),
+    pausedSteps: z
+      .array(
+        z.object({
+          step: z.enum(pausableSteps),
+          activityId: z.string().describe('In Temporal.'),
+          by: z.string(),
+          reason: z.string(),
+          since: timestamp,
+        }),
+      )
+      .describe(
+        'What somebody has paused of it in Temporal, seen within a minute: it rests until it is unpaused there, or until the run is cancelled, or paused and resumed here.',
+      ),
     receipt: receipt.nullable(),
     progress: z.object({ rows: count, bytes: count, batches: count }),
     attempts: z.int(),

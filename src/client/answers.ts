@@ -7,6 +7,7 @@ import type { RunOrder } from '../domain/priority.ts';
 import type {
   AttemptOutcome,
   BackfillStatus,
+  PausableStep,
   Receipt,
   RunOrigin,
   RunStatus,
@@ -174,6 +175,8 @@ export interface RunAnswer {
   workflowId: string;
   error: { code: string; message: string | null; cure: string } | null;
   retry: RunRetryAnswer | null;
+  /** What somebody has paused of it in Temporal. */
+  pausedSteps: { step: PausableStep; activityId: string; by: string; reason: string; since: Timestamp }[];
   receipt: Receipt | null;
   progress: { rows: number; bytes: number; batches: number };
   attempts: number;

@@ -15,6 +15,8 @@ export interface RowFacts {
   readonly status: RunStatus;
   /** It is queued, or wants to go on after a pause. */
   readonly wantsPlace: boolean;
+  /** Somebody has paused what it is at in the engine. */
+  readonly isStepPaused: boolean;
   readonly dueInMs: number;
   readonly pause: { readonly reason: WaitingReason; readonly endsInMs: number | null } | null;
   readonly isBlocked: boolean;
@@ -70,6 +72,7 @@ const because = (reason: WaitingReason | null, more: Partial<Explanation> = {}):
 
 /** @param index null while it does not answer: the rows are admitted from without it */
 export function explainRun(row: RowFacts, index: IndexFacts | null, engine: EngineState): Explanation {
+  if (row.isStepPaused) return because('step_paused');
   if (!row.wantsPlace) return ofStarted(row, engine);
   if (row.dueInMs > 0) return because('not_due', { inMs: row.dueInMs });
   if (row.pause) return because(row.pause.reason, { inMs: row.pause.endsInMs });

@@ -90,8 +90,13 @@ export const waitingReasons = [
   'no_worker',
   'engine_unreachable',
   'draining',
+  'step_paused',
 ] as const;
 export type WaitingReason = (typeof waitingReasons)[number];
+
+/** Steps of a run that somebody may pause in the engine, without the run being paused. */
+export const pausableSteps = ['prepare', 'copy', 'finish', 'close'] as const;
+export type PausableStep = (typeof pausableSteps)[number];
 
 /** What becomes of an attempt at a partition. `fenced`: another one has replaced it, or its run is final. */
 export const attemptOutcomes = ['finished', 'yielded', 'fenced', 'failed', 'cancelled'] as const;

@@ -2,7 +2,14 @@
 import type { ErrorCode } from '../domain/errors.ts';
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { ReadRate } from '../domain/read-rate.ts';
-import type { AttemptOutcome, Receipt, RunOrigin, RunStatus, WaitingReason } from '../domain/run-states.ts';
+import type {
+  AttemptOutcome,
+  PausableStep,
+  Receipt,
+  RunOrigin,
+  RunStatus,
+  WaitingReason,
+} from '../domain/run-states.ts';
 import type { TriggerPlan } from '../domain/trigger.ts';
 import type { RunStep } from './run-store.ts';
 import type { Page, PageRequest, Scope } from './scope.ts';
@@ -24,6 +31,17 @@ export interface RunRetry {
   since: string;
   /** The next try. */
   nextAt: string;
+}
+
+/** A step of a run at work that somebody has paused in the engine. It rests until it is unpaused there; the run keeps its place. */
+export interface PausedStep {
+  step: PausableStep;
+  /** What the engine calls it. */
+  activityId: string;
+  /** In that person's own words, or the engine's; empty where the engine does not say. */
+  by: string;
+  reason: string;
+  since: string;
 }
 
 export interface Run {
@@ -49,6 +67,8 @@ export interface Run {
   error: { code: ErrorCode; message: string | null } | null;
   /** null: nothing is known to be in its way. */
   retry: RunRetry | null;
+  /** As a dispatcher last saw it, less than a minute ago. */
+  pausedSteps: PausedStep[];
   receipt: Receipt | null;
   progress: RunProgress;
   /** Executions of the copy activity so far. */

@@ -1,6 +1,7 @@
 /** The engine that executes runs, as the dispatcher and the API see it. Errors: ENGINE_UNREACHABLE when it does not answer. */
 import type { RunId, SyncId, TenantId } from '../domain/ids.ts';
 import type { RunOrigin } from '../domain/run-states.ts';
+import type { PausedStep } from './run-control.ts';
 
 /** What starting a run needs: ids, names and small values for the Web UI. Never SQL, rows or secrets. */
 export interface RunToStart {
@@ -26,6 +27,8 @@ export interface RunStarter {
   start(run: RunToStart): Promise<'started' | 'already_started'>;
   /** Whether the engine has an open or closed workflow of that id, or none. */
   describe(workflowId: string): Promise<'open' | 'closed' | 'unknown'>;
+  /** What somebody has paused of an open workflow; none of any other. */
+  listPausedSteps(workflowId: string): Promise<PausedStep[]>;
   /** Whether a worker takes up the workflows of runs; given a class, whether one takes the steps of its runs. */
   hasWorker(workerClass?: string): Promise<boolean>;
   /** Asks the workflow to cancel; `unknown` when there is none that is open. */

@@ -76,6 +76,8 @@ export interface RunStore {
   note(runId: RunId, kind: `run.${string}`, data: Readonly<Record<string, unknown>>): Promise<void>;
   /** Shows that the step has failed and is tried again; attempts at partitions show it by their ends. */
   noteRetry(runId: RunId, step: RunStep, failure: Failure): Promise<void>;
+  /** Has a dispatcher look soon at what the engine says of the run. */
+  askForLook(runId: RunId): Promise<void>;
   /** The run's work. Records the attempt, before it reads, unless the run is final. */
   beginAttempt(attempt: AttemptKey & { worker: string }): Promise<BegunAttempt>;
   /** Records how far the attempt is, and renews the share that it reads by until it hears of another: its share from then on. */

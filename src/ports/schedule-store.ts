@@ -5,6 +5,7 @@
  */
 import type { RunId, SyncId } from '../domain/ids.ts';
 import type { RunStatus, WaitingReason } from '../domain/run-states.ts';
+import type { PausedStep } from './run-control.ts';
 import type { RunToStart } from './run-starter.ts';
 import type { DriftedSync, DueEntry, Limits, PlannedDue, RunOffer } from './schedule-index.ts';
 
@@ -101,10 +102,10 @@ export interface SweepStore {
   claimStuckStarts(olderThanMs: number, limit: number): Promise<RunToStart[]>;
   /** Runs that have been `cancelling` for longer. */
   fetchCancelling(olderThanMs: number): Promise<RunAtWork[]>;
-  /** Runs past `starting` whose row has not moved for longer. */
+  /** Runs past `starting` whose row has not moved for longer, or which are to be looked at now. */
   fetchSilentRuns(olderThanMs: number): Promise<(RunAtWork & { readonly status: RunStatus })[]>;
-  /** Notes that the engine still has the run. */
-  noteSeen(runId: RunId): Promise<void>;
+  /** Notes that the engine still has the run, and what is paused of it there: a run of which something is, is looked at soon again. */
+  noteSeen(runId: RunId, paused: readonly PausedStep[]): Promise<void>;
   /** Deleted syncs without a run that may still write, whose tables are to be given up now, longest due first. */
   fetchReleases(): Promise<SyncId[]>;
   /** Notes that the deleted sync holds no table any more. */

@@ -30,7 +30,10 @@ import { defaultLookEveryMs, defaultTicketMs, lockedMs } from './timings.ts';
 export interface DispatcherDeps {
   readonly index: ScheduleIndex;
   readonly store: ScheduleStore & SweepStore & RefillStore;
-  readonly starter: Pick<RunStarter, 'start' | 'describe' | 'cancel' | 'pause' | 'resume'>;
+  readonly starter: Pick<
+    RunStarter,
+    'start' | 'describe' | 'listPausedSteps' | 'cancel' | 'pause' | 'resume'
+  >;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun?: (runId: RunId) => Promise<void>;

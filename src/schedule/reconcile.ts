@@ -17,7 +17,7 @@ export interface ReconcileDeps {
     SweepStore,
     'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen' | 'fetchReleases' | 'noteReleased' | 'postponeRelease'
   >;
-  readonly starter: Pick<RunStarter, 'describe' | 'cancel' | 'pause' | 'resume'>;
+  readonly starter: Pick<RunStarter, 'describe' | 'listPausedSteps' | 'cancel' | 'pause' | 'resume'>;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun?: ((runId: RunId) => Promise<void>) | undefined;
@@ -69,9 +69,10 @@ async function lookUp(deps: ReconcileDeps, run: SilentRun): Promise<void> {
   // Unknown to the engine, a run that is starting is started (sweep.ts) and never made final.
   if (run.status === 'starting' && found !== 'closed') return;
   const isOpen = found === 'open';
+  const paused = isOpen ? await deps.starter.listPausedSteps(run.workflowId) : [];
   if (isOpen) await tellAgain(deps, run);
   // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
-  if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run.runId);
+  if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run.runId, paused);
 }
 
 /**

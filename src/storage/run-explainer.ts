@@ -69,7 +69,8 @@ async function fetchFacts(tx: Tx, runId: string): Promise<Facts> {
   const { rows } = await tx.query<Facts>(
     `select r.id as "runId", r.tenant_id as "tenantId", r.source_connection_id as "connectionId", r.status,
        (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs",
-       (r.status = 'queued' or ${waitsToGoOn}) as "wantsPlace", ${msFromNow('r.due_at')} as "dueInMs",
+       (r.status = 'queued' or ${waitsToGoOn}) as "wantsPlace", r.paused_steps is not null as "isStepPaused",
+       ${msFromNow('r.due_at')} as "dueInMs",
        (select json_build_object('reason', paused.reason, 'endsInMs',
           (select ${msFromNow('max(p.until_at)')} from penstock.pause p
            where (p.sync_id = r.sync_id or (p.sync_id is null and (p.tenant_id = r.tenant_id or p.tenant_id is null)))

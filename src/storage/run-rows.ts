@@ -19,7 +19,7 @@ const columns = `r.id, r.tenant_id as "tenantId", r.sync_id as "syncId", s.name 
   r.workflow_id as "workflowId",
   case when r.error_code is not null
     then json_build_object('code', r.error_code, 'message', r.error_message) end as error,
-  r.retry, ${withAllCounts} as receipt, a.progress, a.attempts, ${microsOf('r.queued_at')} as micros`;
+  r.retry, coalesce(r.paused_steps, '[]') as "pausedSteps", ${withAllCounts} as receipt, a.progress, a.attempts, ${microsOf('r.queued_at')} as micros`;
 
 /** Sums of its attempts. */
 const tables = `penstock.sync s, lateral (

@@ -53,6 +53,7 @@ export async function changeRuns(
            started_at = case when $3 = 'running' then coalesce(r.started_at, clock_timestamp()) else r.started_at end,
            ended_at = case when $3 in ('succeeded', 'failed', 'cancelled') then clock_timestamp() end,
            retry = case when r.status = $3 then r.retry end,
+           paused_steps = case when r.status = $3 then r.paused_steps end,
            end_reason = coalesce($4, r.end_reason),
            error_code = coalesce($5, r.error_code),
            error_message = coalesce($6, r.error_message),

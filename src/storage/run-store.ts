@@ -16,6 +16,7 @@ import { cutMessage } from './cut-message.ts';
 import { createTellIndex } from './index-news.ts';
 import { finishAttempt, insertAttempt, updateAttempt } from './run-attempts.ts';
 import { renewShare } from './read-share.ts';
+import { askForLook } from './paused-steps.ts';
 import { noteRetry } from './run-retry.ts';
 import { changeRun, fetchRunStatus, insertRunEvent, type RunPatch } from './run-status.ts';
 import { fetchRunWork } from './run-work.ts';
@@ -96,6 +97,7 @@ export function createRunStore({ pool, secretBox, announcer, logger }: RunStoreD
     note: (runId, kind, data) => asEngine(pool, (tx) => insertRunEvent(tx, { runId, kind, data })),
     noteRetry: (runId, step, failure) =>
       noting(runId, failure.code, (tx) => noteRetry(tx, runId, { step, failure, progressed: false })),
+    askForLook: (runId) => asEngine(pool, (tx) => askForLook(tx, runId)),
     beginAttempt: (attempt) =>
       asEngine(pool, async (tx) => {
         const { work, isPaced } = await fetchRunWork(tx, secretBox, attempt.runId);

@@ -4,6 +4,7 @@ import type { SyncId } from '../domain/ids.ts';
 import type { RefillStore, ScheduleStore, Settlement, SweepStore } from '../ports/schedule-store.ts';
 import { claimStuckStarts, startRuns } from './admit.ts';
 import { cutMessage } from './cut-message.ts';
+import { noteSeen } from './paused-steps.ts';
 import { changeRun } from './run-status.ts';
 import { settleUnlocked } from './settle.ts';
 import * as sweep from './sweep-queries.ts';
@@ -38,7 +39,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     claimStuckStarts: inEngine(claimStuckStarts),
     fetchCancelling: inEngine(sweep.fetchCancelling),
     fetchSilentRuns: inEngine(sweep.fetchSilentRuns),
-    noteSeen: inEngine(sweep.noteSeen),
+    noteSeen: inEngine(noteSeen),
     fetchReleases: inEngine(sweep.fetchReleases),
     noteReleased: inEngine(sweep.noteReleased),
     postponeRelease: inEngine(sweep.postponeRelease),

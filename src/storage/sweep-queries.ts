@@ -181,17 +181,11 @@ export async function fetchSilentRuns(
 ): Promise<(RunAtWork & { status: RunStatus })[]> {
   const { rows } = await tx.query<RunAtWork & { status: RunStatus }>(
     `select r.id as "runId", r.workflow_id as "workflowId", r.status from penstock.run r
-     where r.status in ('running', 'pausing', 'paused', 'cancelling') and ${stillSince} order by r.moved_at limit 200`,
+     where r.status in ('running', 'pausing', 'paused', 'cancelling') and (${stillSince} or r.look_at <= ${now})
+     order by r.moved_at limit 200`,
     [olderThanMs],
   );
   return rows;
-}
-
-/** Not a change of status: its row is left alone for a while. */
-export async function noteSeen(tx: Tx, runId: RunId): Promise<void> {
-  await tx.query('update penstock.run set moved_at = clock_timestamp() where id = $1 and ended_at is null', [
-    runId,
-  ]);
 }
 
 export async function fetchReleases(tx: Tx): Promise<SyncId[]> {

@@ -83,6 +83,11 @@ function answerMessages(run: RunState): void {
   const goesOn = () => {
     if (isEnding(run)) throw ApplicationFailure.nonRetryable(`the run is ${run.phase}`, 'RUN_STATE');
   };
+  /** What is refused leaves nothing in the history: whoever doubts that it was heard may ask as often as they like. */
+  const waits = () => {
+    goesOn();
+    if (!run.pauseAsked) throw ApplicationFailure.nonRetryable('the run is not paused', 'RUN_STATE');
+  };
   setHandler(
     pause,
     () => {
@@ -99,7 +104,7 @@ function answerMessages(run: RunState): void {
       run.pauseAsked = false;
       return run.phase;
     },
-    { validator: goesOn, description: 'Go on after a pause.' },
+    { validator: waits, description: 'Go on after a pause.' },
   );
   setHandler(progress, () => progressOf(run), { description: 'Phase, counts and what fails.' });
 }

@@ -58,6 +58,10 @@ export function createFakeRunStarter(): FakeRunStarter {
       await answer();
       return workflows.get(workflowId) ?? 'unknown';
     },
+    async listPausedSteps() {
+      await answer();
+      return [];
+    },
     async hasWorker(workerClass) {
       await answer();
       return served.has(workerClass);

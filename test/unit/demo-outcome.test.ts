@@ -39,6 +39,7 @@ const run: RunAnswer = {
   receipt,
   error: null,
   retry: null,
+  pausedSteps: [],
   links: { self: '', sync: '' },
 };
 

@@ -22,6 +22,8 @@ const sentences: Readonly<Record<WaitingReason, string>> = {
   no_worker: 'no worker takes it up: start one',
   engine_unreachable: 'Temporal does not answer',
   draining: 'no dispatcher starts runs: those that did are shutting down, or gone',
+  step_paused:
+    'what it is at was paused in Temporal (`penstock runs <run>` says by whom): unpause it there, or cancel the run',
 };
 
 export const command: Command = {

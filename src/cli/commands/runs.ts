@@ -63,8 +63,14 @@ const rowOf = (run: RunAnswer) => ({
   'queued at': run.queuedAt,
   seconds: secondsOf(run),
   rows: run.receipt?.read ?? run.progress.rows,
-  error: run.error?.code ?? (run.retry ? `${run.retry.code}, tried again` : ''),
+  error: troubleOf(run),
 });
+
+function troubleOf({ error, pausedSteps, retry }: RunAnswer): string {
+  if (error) return error.code;
+  if (pausedSteps.length > 0) return 'paused in Temporal';
+  return retry ? `${retry.code}, tried again` : '';
+}
 
 const rowOfAttempt = ({ partition, worker, endedAt, rows, error }: RunAttemptAnswer) => ({
   'ended at': endedAt,
@@ -74,8 +80,17 @@ const rowOfAttempt = ({ partition, worker, endedAt, rows, error }: RunAttemptAns
   error: error === null ? '' : `${error.code} ${error.message ?? ''}`,
 });
 
+const describePausedStep = ({
+  step,
+  activityId,
+  by,
+  reason,
+  since,
+}: RunAnswer['pausedSteps'][number]): string =>
+  `${step}, in Temporal (activity ${activityId}) by ${by === '' ? 'somebody' : by} at ${since}${reason === '' ? '' : `, "${reason}"`}: unpause it there, or cancel the run`;
+
 function describe(run: RunAnswer): string {
-  const { links, receipt, error, retry, progress } = run;
+  const { links, receipt, error, retry, pausedSteps, progress } = run;
   const lines: readonly (readonly [string, string | number | null | undefined])[] = [
     ['run', run.id],
     ['sync', `${run.syncName} (version ${run.syncVersion})`],
@@ -99,6 +114,7 @@ function describe(run: RunAnswer): string {
       retry &&
         `${retry.step}: ${retry.code} ${retry.message} — failed ${retry.times} × in a row, next try at ${retry.nextAt}`,
     ],
+    ...pausedSteps.map((step) => ['paused', describePausedStep(step)] as const),
     ['workflow', links.temporal ?? run.workflowId],
   ];
   return lines

@@ -5,6 +5,7 @@
 import {
   type Client,
   isGrpcServiceError,
+  type WorkflowExecutionDescription,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -13,6 +14,7 @@ import { TypedSearchAttributes } from '@temporalio/common';
 import { PenstockError } from '../../domain/errors.ts';
 import type { RunStarter, RunToStart } from '../../ports/run-starter.ts';
 import { pauseUpdate, resumeUpdate, runQueueOf, stepQueueOf, syncRunType } from '../../workflows/names.ts';
+import { pausedStepsOf } from './paused-steps.ts';
 import { searchKeys } from '../../workflows/search-attributes.ts';
 import type { SyncRunInput } from '../../workflows/sync-run.ts';
 
@@ -42,16 +44,21 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
     }
   };
 
-  const describe = (workflowId: string) =>
+  const find = (workflowId: string) =>
     call(async () => {
       try {
-        const { status } = await workflow.getHandle(workflowId).describe();
-        return status.name === 'RUNNING' || status.name === 'PAUSED' ? 'open' : 'closed';
+        return await workflow.getHandle(workflowId).describe();
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return 'unknown';
+        if (error instanceof WorkflowNotFoundError) return undefined;
         throw error;
       }
     });
+
+  const describe = async (workflowId: string) => {
+    const found = await find(workflowId);
+    if (!found) return 'unknown';
+    return isOpen(found) ? 'open' : 'closed';
+  };
 
   const update = (workflowId: string, name: string) =>
     call(async () => {
@@ -78,6 +85,10 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
         }
       }),
     describe,
+    listPausedSteps: async (workflowId) => {
+      const found = await find(workflowId);
+      return found && isOpen(found) ? pausedStepsOf(found) : [];
+    },
     hasWorker: (workerClass) =>
       call(async () => {
         const { pollers } = await client.workflowService.describeTaskQueue({
@@ -98,6 +109,9 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
     resume: (workflowId) => update(workflowId, resumeUpdate),
   };
 }
+
+const isOpen = ({ status }: WorkflowExecutionDescription): boolean =>
+  status.name === 'RUNNING' || status.name === 'PAUSED';
 
 /** The engine lists a poller for minutes after its last poll, which lasts up to one. */
 const isRecent = (seconds: number): boolean => Date.now() / 1000 - seconds < 90;

@@ -57,6 +57,7 @@ const dispatcher = createDispatcher({
       return answer;
     },
     describe: async () => 'open',
+    listPausedSteps: async () => [],
     cancel: async () => 'asked',
     pause: async () => 'asked',
     resume: async () => 'asked',

@@ -33,6 +33,7 @@ export function watchEngine(real: RunStarter, terminate: (workflowId: string) =>
       return answer;
     }),
     describe: reach((workflowId) => real.describe(workflowId)),
+    listPausedSteps: reach((workflowId) => real.listPausedSteps(workflowId)),
     hasWorker: reach((workerClass) => real.hasWorker(workerClass)),
     cancel: reach(async (workflowId) => {
       const answer = await real.cancel(workflowId);

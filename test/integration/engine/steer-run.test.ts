@@ -190,19 +190,91 @@ describe('behind our back, a copy that is', () => {
     type: 'copyPartition',
   });
 
-  test('paused commits the batch in hand and rests, and goes on when it is unpaused', async () => {
-    const { workflowService } = room.client;
-    await workflowService.pauseActivity({ ...activity(), identity: 'an operator', reason: 'by the test' });
+  const describeRun = async () => (await run.handle.describe()).raw;
+  const pausedSteps = async () => (await run.fetch()).pausedSteps;
+
+  /** Others of its partitions go on, for all that a dispatcher can see: it is no silent run. */
+  const move = () =>
+    room.control.query(
+      `update penstock.run set moved_at = clock_timestamp() + interval '1 minute' where id = $1`,
+      [run.runId],
+    );
+
+  async function pauseCopy(): Promise<void> {
+    const named = { identity: 'an operator', reason: 'by the test' };
+    await move();
+    await room.client.workflowService.pauseActivity({ ...activity(), ...named });
     await untilToldToStop();
     await gate.open();
     await waitUntil('it rests', async () => {
-      const { raw } = await run.handle.describe();
-      return raw.pendingActivities?.[0]?.lastFailure?.applicationFailureInfo?.type === 'ActivityPause';
+      const { pendingActivities } = await describeRun();
+      return pendingActivities?.[0]?.lastFailure?.applicationFailureInfo?.type === 'ActivityPause';
     });
+    await waitUntil('the run says so', async () => {
+      await move();
+      return (await pausedSteps()).length === 1;
+    });
+  }
+
+  test('paused commits the batch in hand and rests, which the run tells, and goes on when it is unpaused', async () => {
+    await pauseCopy();
     expect(await committed()).toBeGreaterThan(gatedRow);
-    await workflowService.unpauseActivity(activity());
+    const { status, pausedSteps: told } = await run.fetch();
+    const { activityId } = (await describeRun()).pendingActivities![0]!;
+    expect({ status, told }).toEqual({
+      status: 'running',
+      told: [
+        { step: 'copy', activityId, by: 'an operator', reason: 'by the test', since: expect.any(String) },
+      ],
+    });
+    expect(Math.abs(Date.parse(told[0]!.since) - Date.now())).toBeLessThan(60_000);
+    expect(await room.fetchPlaces()).toContain(run.runId);
+    await room.client.workflowService.unpauseActivity(activity());
+    await expectRunInOrder(room, run, 'succeeded');
+    expect(await pausedSteps()).toEqual([]);
+    expect(await committed()).toBe(rows);
+  });
+
+  const countEvents = async () => Number((await describeRun()).workflowExecutionInfo!.historyLength);
+
+  /** Until dispatchers have looked at the run that many times more. */
+  async function looks(times: number): Promise<void> {
+    const moves = new Set<number>();
+    await waitUntil('it is looked at', async () => {
+      const { rows: found } = await room.control.query<{ at: number }>(
+        'select extract(epoch from moved_at)::float8 as at from penstock.run where id = $1',
+        [run.runId],
+      );
+      moves.add(found[0]!.at);
+      return moves.size > times;
+    });
+  }
+
+  test('paused for long is looked at again and again, which leaves nothing in the history', async () => {
+    await pauseCopy();
+    const before = await countEvents();
+    await looks(3);
+    expect(await countEvents()).toBe(before);
+    await room.client.workflowService.unpauseActivity(activity());
+    await expectRunInOrder(room, run, 'succeeded');
+  });
+
+  test('paused goes on when its run is paused and resumed here', async () => {
+    await pauseCopy();
+    await room.store.runs.pause(room.scope, run.runId);
+    await expectRunInOrder(room, run, 'paused');
+    expect(await pausedSteps()).toEqual([]);
+    await room.store.runs.resume(room.scope, run.runId);
     await expectRunInOrder(room, run, 'succeeded');
     expect(await committed()).toBe(rows);
+  });
+
+  test('paused ends when its run is cancelled', async () => {
+    await pauseCopy();
+    await room.store.runs.cancel(room.scope, run.runId);
+    await expectRunInOrder(room, run, 'cancelled');
+    expect(await pausedSteps()).toEqual([]);
+    await expectNextRunFinishes();
   });
 
   test('reset begins again after the newest checkpoint, and the attempt before commits nothing more', async () => {

@@ -201,6 +201,17 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
     await room.redis.hincrby(room.key('admission'), 'at', -11_000);
     expect(await explain(one, one.runs[1])).toMatchObject({ reason: 'draining' });
   },
+  step_paused: async () => {
+    const one = await queue();
+    const [runId] = await admit(10);
+    await room.pool.query(`update penstock.run set status = 'running'`);
+    expect(await explain(one, runId)).toMatchObject({ reason: null, status: 'running' });
+    const since = new Date().toISOString();
+    await room.store.noteSeen(runId!, [{ step: 'copy', activityId: '2', by: 'ops', reason: '', since }]);
+    expect(await explain(one, runId)).toMatchObject({ reason: 'step_paused', status: 'running' });
+    await room.store.noteSeen(runId!, []);
+    expect(await explain(one, runId)).toMatchObject({ reason: null, status: 'running' });
+  },
 };
 
 test.each(waitingReasons)('a run that waits says so: %s', (reason) => cases[reason]());
