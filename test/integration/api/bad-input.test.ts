@@ -171,6 +171,7 @@ describe('a schedule', () => {
       'UNKNOWN_ZONE',
       '/schedule/timezone',
     ],
+    ['is empty', { cron: '@daily', timezone: '' }, 'UNKNOWN_ZONE', '/schedule/timezone'],
     ['is an offset', { cron: '@daily', timezone: '+05:30' }, 'UNKNOWN_ZONE', '/schedule/timezone'],
     [
       '10240 characters',

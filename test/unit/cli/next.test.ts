@@ -95,7 +95,21 @@ test.each([
   expect(complained).toContain(advice);
 });
 
-test('a bad schedule is refused with what to write instead', async () => {
-  expect(await next('--cron', '0 */5 * * * *')).toBe(1);
-  expect(complained).toContain('{cron: "0 */5 * * * *", seconds: true}');
+test.each([
+  [['--cron', '0 */5 * * * *'], 'SCHEDULE_INVALID', '{cron: "0 */5 * * * *", seconds: true}'],
+  [['--cron', '* * * * *', '--seconds'], 'SCHEDULE_INVALID', 'second minute hour'],
+  [['--cron', '0 0 30 2 *'], 'SCHEDULE_NEVER_FIRES', 'write a day up to 29'],
+  [['--cron', '@reboot'], 'SCHEDULE_INVALID', 'write {manual: true}'],
+  [['--cron', 'H * * * *'], 'SCHEDULE_INVALID', 'write a number'],
+  [['--cron', '30-10 * * * *'], 'SCHEDULE_INVALID', '"30-59,0-10"'],
+  [['--cron', '*'.repeat(10_240)], 'SCHEDULE_INVALID', 'at most 256'],
+  [['--cron', '@daily', '--timezone', ''], 'UNKNOWN_ZONE', 'is empty'],
+  [['--cron', '@daily', '--timezone', 'Europe/Berln'], 'UNKNOWN_ZONE', 'did you mean Europe/Berlin?'],
+  [['--cron', '@daily', '--timezone', 'x'.repeat(10_240)], 'UNKNOWN_ZONE', '10240 characters'],
+  [['--every', '1ms'], 'SCHEDULE_INVALID', 'from 1s to 3650d'],
+])('a bad schedule is refused with its code and what to write instead: %j', async (argv, code, advice) => {
+  expect(await next(...argv)).toBe(1);
+  expect(complained).toContain(`[${code}]`);
+  expect(complained).toContain(advice);
+  expect(complained.length).toBeLessThan(500);
 });
