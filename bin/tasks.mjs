@@ -150,8 +150,6 @@ function runFaults(args) {
     throw plainError(
       `this machine lacks for all faults:\n${lacking.map(({ what }) => `  ${what}`).join('\n')}`,
     );
-  if (!succeeds('valkey-server', '--version') && process.env.PENSTOCK_VALKEY === undefined)
-    print('No valkey-server on PATH and no PENSTOCK_VALKEY: what runs on Redis was not tried on Valkey.');
   const env = { PENSTOCK_FAULT_SEEDS: seeds };
   if (scheduler) return runJest(['test/faults/.*scheduler.*'], env);
   return mode === undefined

@@ -8,6 +8,7 @@ import { PenstockError } from '../domain/errors.ts';
 import type { RedisAddress } from '../domain/redis-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createOutageLog, type OutageLog } from './outage-log.ts';
+import { MasterConnector, nodeConnector } from './redis-connectors.ts';
 
 /** A command that has no answer by then has failed for its caller (the server may still run it, later). */
 export const commandTimeoutMs = 1_000;
@@ -74,9 +75,10 @@ function openRedis(address: RedisAddress): Redis {
     enableOfflineQueue: false,
     retryStrategy: backoffMs,
   };
-  if (kind === 'single') return new Redis({ ...common, ...nodes[0]! });
+  if (kind === 'single') return new Redis({ ...common, ...nodes[0]!, Connector: nodeConnector() });
   return new Redis({
     ...common,
+    Connector: MasterConnector,
     sentinels: [...nodes],
     ...(master !== undefined && { name: master }),
     ...(sentinelLogin.username !== undefined && { sentinelUsername: sentinelLogin.username }),
@@ -89,14 +91,24 @@ function openRedis(address: RedisAddress): Redis {
 
 /** All keys lie in one slot, so that one node does the work; the others say where that slot is. */
 function openCluster(address: RedisAddress): Cluster {
-  return new Cluster([...address.nodes], {
-    redisOptions: nodeOptions(address),
+  let lastNodeError: Error | undefined;
+  const cluster = new Cluster([...address.nodes], {
+    redisOptions: {
+      ...nodeOptions(address),
+      Connector: nodeConnector((error) => {
+        lastNodeError = error;
+      }),
+    },
     clusterRetryStrategy: backoffMs,
     enableOfflineQueue: false,
     // Redirections and waits of a moment are followed, for about as long as a command may take.
     maxRedirections: 8,
     // A certificate names hosts, not the addresses they resolve to.
     dnsLookup: (host, callback) => callback(null, host),
+  });
+  // By itself it says no more than that it found no node.
+  return cluster.on('error', (error: Error) => {
+    error.cause ??= lastNodeError;
   });
 }
 

@@ -1,4 +1,5 @@
 /** Redis servers beside the shared one, run as users run them: with other settings, as replicas, Sentinels, a cluster. */
+import { readFileSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { findFreePort } from '../../src/dev/free-port.ts';
 import { Guard, type GuardedProcess } from '../../src/dev/guard.ts';
 import { programs } from '../../src/dev/programs.ts';
 import { cacheDir } from '../../src/dev/stack.ts';
+import { tlsFile } from './tls-front.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface RedisNode {
@@ -22,19 +24,47 @@ export interface RedisNode {
   readonly start: (...settings: string[]) => Promise<void>;
 }
 
+/** What a user writes who reaches these nodes so. */
+type UrlOf = (
+  how: '' | '+sentinel' | '+cluster',
+  nodes: readonly { readonly port: number }[],
+  path?: string,
+) => string;
+
 export interface RedisServers {
   /** Lines of a configuration file. */
   readonly start: (...settings: string[]) => Promise<RedisNode>;
   readonly startSentinel: (master: RedisNode) => Promise<RedisNode>;
   /** Three masters with a replica each; resolves when each node sees all slots served. */
   readonly startCluster: () => Promise<RedisNode[]>;
+  readonly urlOf: UrlOf;
   readonly close: () => Promise<void>;
 }
 
 const host = '127.0.0.1';
 
-/** @param program another server than the one that the tests use */
-export async function createRedisServers(program?: string): Promise<RedisServers> {
+export interface RedisServersOptions {
+  /** Another server than the one that the tests use. */
+  readonly program?: string;
+  /** Nothing is said in plain text, also among them, and everybody must show a certificate. */
+  readonly tls?: boolean;
+}
+
+const [ca, cert, key] = ['ca.pem', 'server.pem', 'server.key'].map(tlsFile) as [string, string, string];
+
+const tlsSettings = [
+  `tls-ca-cert-file ${ca}`,
+  `tls-cert-file ${cert}`,
+  `tls-key-file ${key}`,
+  'tls-auth-clients yes',
+  'tls-replication yes',
+  'port 0',
+];
+
+export async function createRedisServers({
+  program,
+  tls = false,
+}: RedisServersOptions = {}): Promise<RedisServers> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-redis-'));
   const file =
     program ??
@@ -42,15 +72,31 @@ export async function createRedisServers(program?: string): Promise<RedisServers
   const guard = new Guard();
   const nodes: RedisNode[] = [];
 
+  const urlOf: UrlOf = (how, reached, path = '') =>
+    `redis${tls ? 's' : ''}${how}://${reached.map(({ port }) => `${host}:${port}`).join(',')}${path}` +
+    (tls ? `?sslrootcert=${ca}&sslcert=${cert}&sslkey=${key}` : '');
+
   const launch = async (mode: readonly string[], settings: readonly string[]): Promise<RedisNode> => {
     const port = await findFreePort();
     const dir = join(folder, String(port));
     await mkdir(dir);
     await writeFile(
       join(dir, 'redis.conf'),
-      [`bind ${host}`, `port ${port}`, `dir ${dir}`, ...settings, ''].join('\n'),
+      [
+        `bind ${host}`,
+        `dir ${dir}`,
+        ...(tls ? [`tls-port ${port}`, ...tlsSettings] : [`port ${port}`]),
+        ...settings,
+        '',
+      ].join('\n'),
     );
-    const admin = new Redis({ host, port, retryStrategy: () => 50, maxRetriesPerRequest: null });
+    const admin = new Redis({
+      host,
+      port,
+      ...(tls && { tls: { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) } }),
+      retryStrategy: () => 50,
+      maxRetriesPerRequest: null,
+    });
     admin.on('error', () => {});
     let running: GuardedProcess;
     const start = async (...more: string[]): Promise<void> => {
@@ -67,7 +113,7 @@ export async function createRedisServers(program?: string): Promise<RedisServers
     };
     const node: RedisNode = {
       port,
-      url: `redis://${host}:${port}`,
+      url: urlOf('', [{ port }]),
       admin,
       signal: (signal) => running.signal(signal),
       async kill() {
@@ -98,11 +144,13 @@ export async function createRedisServers(program?: string): Promise<RedisServers
         'cluster-enabled yes',
         'cluster-node-timeout 1000',
         'cluster-replica-validity-factor 0',
+        ...(tls ? ['tls-cluster yes'] : []),
       ];
       const members = await Promise.all(Array.from({ length: 6 }, () => start(...settings)));
       await formCluster(members);
       return members;
     },
+    urlOf,
     async close() {
       for (const { admin } of nodes) admin.disconnect();
       await guard.kill();

@@ -11,9 +11,9 @@ const { ok, warning, failed } = findingsOf('redis');
 export async function examineRedis(address: RedisAddress): Promise<Finding[]> {
   const log = createLogger({ level: 'silent', name: 'doctor' });
   const { client, isSettled } = connectRedis({ address, purpose: 'doctor', log });
-  let lastError: unknown;
-  client.on('error', (error: unknown) => {
-    lastError = error;
+  let firstError: unknown;
+  client.on('error', (error: Error) => {
+    firstError ??= error.cause ?? error;
   });
   try {
     await isSettled;
@@ -36,7 +36,7 @@ export async function examineRedis(address: RedisAddress): Promise<Finding[]> {
   } catch (error) {
     return [
       failed('reachable', {
-        detail: wordsOf(lastError ?? error),
+        detail: wordsOf(firstError ?? error),
         cure: 'Check PENSTOCK_REDIS_URL, that the server runs and takes writes, and its password. Until then runs start from the rows, more slowly.',
       }),
     ];

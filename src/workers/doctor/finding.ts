@@ -19,10 +19,13 @@ export const findingsOf = (subject: Finding['subject']) => ({
   failed: (name: string, draft: Draft): Finding => ({ subject, name, state: 'failed', ...draft }),
 });
 
-/** An error's words, without its stack. */
+/** An error's words, without its stack; of OpenSSL's the reason alone. */
 export const wordsOf = (error: unknown): string => {
-  const { message, code } = error as { message?: string; code?: unknown };
-  return message || String(code ?? error);
+  const { message, code, library, reason } = error as Record<
+    'message' | 'code' | 'library' | 'reason',
+    unknown
+  >;
+  return String((library === 'SSL routines' && reason) || message || (code ?? error));
 };
 
 /** Clocks further apart than this make times in logs and answers confusing; nothing else depends on them. */

@@ -1,19 +1,16 @@
-/**
- * Each kind of Redis that this machine has: the one of the tests, and Valkey where PENSTOCK_VALKEY or PATH names it.
- * `npm run faults` says when it has none.
- */
-import { spawnSync } from 'node:child_process';
+/** Each kind of Redis: the one of the tests, and Valkey. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { refill } from '../../../src/schedule/refill.ts';
 import { fetchRefused, rightsOf } from '../../../src/schedule/redis-rights.ts';
+import { findRedisProgram } from '../../support/redis-programs.ts';
 import { createRedisServers } from '../../support/redis-servers.ts';
 import { createSchedulerRoom, endRuns, plantDue, type SchedulerRoom } from '../../support/scheduler-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
-const valkey = process.env['PENSTOCK_VALKEY'] ?? 'valkey-server';
-const hasValkey = spawnSync(valkey, ['--version']).status === 0;
-const kinds: [kind: string, program: string | undefined][] = [['the Redis of the tests', undefined]];
-if (hasValkey) kinds.push(['Valkey', valkey]);
+const kinds: [kind: string, findProgram: () => Promise<string | undefined>][] = [
+  ['the Redis of the tests', async () => undefined],
+  ['Valkey', () => findRedisProgram('valkey')],
+];
 
 let room: SchedulerRoom;
 beforeAll(async () => {
@@ -23,8 +20,9 @@ afterAll(() => room.close());
 
 test.each(kinds)(
   '%s runs ticks, admissions, sweeps and refills, for a user with our rights',
-  async (_, program) => {
-    const servers = await createRedisServers(program);
+  async (_, find) => {
+    const program = await find();
+    const servers = await createRedisServers({ ...(program !== undefined && { program }) });
     const { admin, port } = await servers.start();
     await admin.acl('SETUSER', 'penstock', 'on', '>pw', ...rightsOf('single'));
     const index = await room.openIndex({}, `redis://penstock:pw@127.0.0.1:${port}`);
