@@ -139,6 +139,8 @@ export interface IndexRepair {
   beginRefill(token: string, how: { again: boolean }): Promise<boolean>;
   /** Keeps the right to fill it, and marks what is filled; false: start over, what was written may be gone. */
   advanceRefill(token: string, filled?: Exclude<Filled, 'nothing'>): Promise<boolean>;
+  /** Of these queued runs, those that must be offered: it does not know them, or has them with another score. */
+  findStrays(runs: readonly RunOffer[]): Promise<RunId[]>;
   /** The runs that hold a place without a ticket. */
   fetchPlaces(): Promise<RunId[]>;
   /** Writes the places of runs that are at work, whatever the cap. */

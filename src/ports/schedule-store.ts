@@ -82,8 +82,10 @@ export interface RunAtWork {
 export interface SweepStore {
   /** Syncs whose due time, or end of a run that they come after, passed more than `lateMs` ago, longest due first. */
   fetchOverdueSyncs(lateMs: number, after?: PageKey): Promise<Page<SyncId>>;
-  /** Due queued runs that wait for nothing but a place, longest due first. */
-  fetchWaitingRuns(after?: PageKey): Promise<Page<RunOffer>>;
+  /** Due queued runs, longest due first, whatever else they wait for. */
+  fetchDueRuns(after?: PageKey): Promise<Page<RunOffer>>;
+  /** Of these, the due queued runs that wait for nothing but a place. */
+  fetchWaitingRuns(runIds: readonly RunId[]): Promise<RunOffer[]>;
   /** Queued runs for a later time that has come since the last call, and in how many ms the next one's comes. */
   takeComeDue(): Promise<{ offers: readonly RunOffer[]; nextInMs: number | null }>;
   /** Paused runs that were resumed and wait for a place. */

@@ -57,6 +57,7 @@ const commandKeys = {
   compareDue: ['due', 'versions', 'marker', 'drift'],
   fetchDrift: ['drift'],
   offerRuns: [...waiting, 'wake'],
+  findStrays: waiting,
   admit: [...waiting, 'marker', 'tickets', 'admission'],
   explainRun: [...waiting, 'admission'],
   confirmStarts: ['tickets'],

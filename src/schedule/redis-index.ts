@@ -195,6 +195,10 @@ export function createRedisIndex(options: RedisIndexOptions): RedisIndex {
       const [missing, late] = (await run('fetchDrift', [])) as [number, number];
       return { missing, late };
     },
+    findStrays: async (runs) => {
+      const replies = (await chunked('findStrays', runs, offerArgs)) as RunId[][];
+      return replies.flat();
+    },
     fetchPlaces: async () => (await run('fetchPlaces', [])) as RunId[],
     holdPlaces: (runs) => runChunks('holdPlaces', runs, offerArgs),
     freePlaces: (runIds) => runChunks('freePlaces', runIds, (id) => [id]),

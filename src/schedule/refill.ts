@@ -10,7 +10,8 @@ import type { Logger } from '../telemetry/logger.ts';
 
 export interface RefillDeps {
   readonly index: IndexRepair & Pick<ScheduleAnnouncer, 'publishDue' | 'offerRuns' | 'saveLimits'>;
-  readonly store: RefillStore & Pick<SweepStore, 'fetchLimits' | 'fetchPlaceHolders' | 'fetchWaitingRuns'>;
+  readonly store: RefillStore &
+    Pick<SweepStore, 'fetchLimits' | 'fetchPlaceHolders' | 'fetchDueRuns' | 'fetchWaitingRuns'>;
   readonly log: Logger;
 }
 
@@ -27,8 +28,8 @@ export async function refill({ index, store, log }: RefillDeps, how: { again: bo
   await index.holdPlaces(await store.fetchPlaceHolders());
   if (!(await index.advanceRefill(token, 'places'))) return false;
   const runs = await eachPage<RunOffer>(
-    (after) => store.fetchWaitingRuns(after),
-    (items) => index.offerRuns(items),
+    (after) => store.fetchDueRuns(after),
+    async (items) => index.offerRuns(await store.fetchWaitingRuns(items.map(({ runId }) => runId))),
     () => index.advanceRefill(token),
   );
   const syncs = await eachPage<DueEntry>(

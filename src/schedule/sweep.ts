@@ -34,6 +34,7 @@ const maxPages = 20;
 export function createSweep(deps: SweepDeps, options: SweepOptions): () => Promise<void> {
   const { index, log } = deps;
   let wasIndexUp = true;
+  let waitingFrom: PageKey | undefined;
   const attempt = async (name: string, part: () => Promise<void>): Promise<void> => {
     try {
       await part();
@@ -54,7 +55,10 @@ export function createSweep(deps: SweepDeps, options: SweepOptions): () => Promi
     if (isIndexUp) await attempt('places', () => comparePlaces(deps));
     await attempt('overdue syncs', () => settleOverdue(deps, isIndexUp ? options.overdueMs : 0, isIndexUp));
     await attempt('missed runs', () => dropMissed(deps));
-    if (isIndexUp) await attempt('waiting runs', () => offerWaiting(deps));
+    if (isIndexUp)
+      await attempt('waiting runs', async () => {
+        waitingFrom = await offerWaiting(deps, waitingFrom);
+      });
     else await attempt('admission from rows', () => admitFromRows(deps, options.cap));
     await attempt('stuck starts', () => startStuck(deps, options.ticketMs));
   };
@@ -101,12 +105,18 @@ async function dropMissed({ index, store }: SweepDeps): Promise<void> {
   await index.releaseRuns(dropped).catch(ignoreOutage);
 }
 
-async function offerWaiting({ index, store }: SweepDeps): Promise<void> {
-  await eachPage(
-    (after) => store.fetchWaitingRuns(after),
-    (runs) => index.offerRuns(runs),
+/** Offers the waiting runs that the index does not know. Returns where the next sweep goes on. */
+async function offerWaiting({ index, store }: SweepDeps, from?: PageKey): Promise<PageKey | undefined> {
+  const stoppedAt = await eachPage(
+    (after) => store.fetchDueRuns(after),
+    async (runs) => {
+      const strays = await index.findStrays(runs);
+      if (strays.length > 0) await index.offerRuns(await store.fetchWaitingRuns(strays));
+    },
+    from,
   );
   await index.offerRuns(await store.fetchResumedRuns());
+  return stoppedAt;
 }
 
 /** Without the index: in order of score, with the caps counted in the rows. Places are written when it is back. */
@@ -121,17 +131,20 @@ async function startStuck({ store, launcher }: SweepDeps, ticketMs: number): Pro
   launcher.launch(stuck.map((run) => ({ run, ticket: undefined, goesOn: false })));
 }
 
+/** Returns where it stopped; undefined: at the last page. */
 async function eachPage<T>(
   fetch: (after?: PageKey) => Promise<Page<T>>,
   handle: (items: readonly T[]) => Promise<void>,
-): Promise<void> {
-  let after: PageKey | undefined;
+  from?: PageKey,
+): Promise<PageKey | undefined> {
+  let after = from;
   for (let n = 0; n < maxPages; n += 1) {
     const page: Page<T> = await (after ? fetch(after) : fetch());
     await handle(page.items);
-    if (!page.next) return;
     after = page.next;
+    if (!after) break;
   }
+  return after;
 }
 
 function ignoreOutage(error: unknown): void {

@@ -33,7 +33,7 @@ export const offerOf = ({ order, runId, tenantId, syncId, connectionId, ...ready
   score: readyScore(ready, slackMsOf[order]),
 });
 
-/** Longer lists are left to the sweep, which offers every waiting run. */
+/** Longer lists are left to the sweep, which offers again what has another score. */
 const mostOffers = 10_000;
 
 /** The waiting runs of a tenant, or of a sync, with the scores that they have now: offering them again moves them. */

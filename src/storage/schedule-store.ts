@@ -28,6 +28,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
       });
     }),
     fetchOverdueSyncs: inEngine(sweep.fetchOverdueSyncs),
+    fetchDueRuns: inEngine(sweep.fetchDueRuns),
     fetchWaitingRuns: inEngine(sweep.fetchWaitingRuns),
     takeComeDue: inEngine(sweep.takeComeDue),
     fetchResumedRuns: inEngine(sweep.fetchResumedRuns),

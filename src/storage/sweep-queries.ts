@@ -48,16 +48,27 @@ export async function fetchOverdueSyncs(
   return toPage(rows, size, (row) => row.key1 as SyncId);
 }
 
-export async function fetchWaitingRuns(tx: Tx, after: PageKey = firstPage): Promise<Page<RunOffer>> {
+/** Those of a herd are all due at once, so that each page sorts what is left of it: few pages, and nothing judged in them. */
+export async function fetchDueRuns(tx: Tx, after: PageKey = firstPage): Promise<Page<RunOffer>> {
+  const size = 2_000;
   const { rows } = await tx.query<OfferRow & Keyed>(
     `select ${offerColumns}, r.due_at::text as key0, r.id as key1
      from penstock.run r
      where r.status = 'queued' and r.due_at <= ${now} and (r.due_at, r.id) > ($1::timestamptz, $2)
-       and ${pausedReason} is null and not ${isBlocked}
      order by r.due_at, r.id limit $3`,
-    [...after, pageSize],
+    [...after, size],
   );
-  return toPage(rows, pageSize, offerOf);
+  return toPage(rows, size, offerOf);
+}
+
+export async function fetchWaitingRuns(tx: Tx, runIds: readonly RunId[]): Promise<RunOffer[]> {
+  const { rows } = await tx.query<OfferRow>(
+    `select ${offerColumns} from penstock.run r
+     where r.id = any($1) and r.status = 'queued' and r.due_at <= ${now}
+       and ${pausedReason} is null and not ${isBlocked}`,
+    [runIds],
+  );
+  return rows.map(offerOf);
 }
 
 export async function takeComeDue(tx: Tx): Promise<{ offers: readonly RunOffer[]; nextInMs: number | null }> {

@@ -78,6 +78,7 @@ const steps = [
   'fetchPlaceHolders',
   'holdPlaces',
   'advanceRefill',
+  'fetchDueRuns',
   'fetchWaitingRuns',
   'offerRuns',
   'advanceRefill',

@@ -102,6 +102,7 @@ describe('dispatchers', () => {
         syncId: planted.syncIds[0],
         syncName: 's-1',
         sourceName: 'warehouse',
+        workerClass: null,
         mode: 'append',
         origin: 'schedule',
         priority: 3,

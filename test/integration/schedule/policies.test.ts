@@ -121,7 +121,7 @@ describe('of due times that pass while a run is open', () => {
     expect(await room.store.fetchUnblockedRuns()).toEqual([]);
     await asEngine(pool, (tx) => changeRun(tx, ids[0]!, 'settleCancel'));
     expect((await room.store.fetchUnblockedRuns()).map((run) => run.runId)).toEqual([ids[1]]);
-    expect((await room.store.fetchWaitingRuns()).items.map((run) => run.runId)).toEqual([ids[1]]);
+    expect((await room.store.fetchWaitingRuns(ids)).map((run) => run.runId)).toEqual([ids[1]]);
   });
 });
 

@@ -152,6 +152,22 @@ describe('admission', () => {
     expect(await admitIds(100)).toEqual([b.runId, a.runId]);
   });
 
+  test('strays are runs that it does not know, or knows with another score; who waits or holds a place is none', async () => {
+    await fill();
+    const tenant = newId('tenant');
+    const [held, waiting, rescored, lost] = [1, 2, 3, 4].map((score) => newRun(tenant, score));
+    const parked = { ...newRun(tenant, 5), connectionId: newId('connection') };
+    const limits = { connectionId: parked.connectionId, version: 1, maxRuns: 0, startGapMs: 0, coolMs: 0 };
+    await index.saveLimits({ connections: [limits] });
+    await index.offerRuns([held!, parked]);
+    expect(await admitIds(100)).toEqual([held!.runId]);
+    await index.offerRuns([waiting!, rescored!]);
+    const runs = [held!, waiting!, { ...rescored!, score: 9 }, lost!, parked, { ...parked, score: 6 }];
+    await room.redis.zrem(room.key('tenants'), tenant);
+    expect(await index.findStrays(runs)).toEqual([rescored!.runId, lost!.runId, parked.runId]);
+    expect(await admitIds(2)).toEqual([waiting!.runId]);
+  });
+
   test('invariant 3 and 4: never over the cap, and a run that holds a place is not admitted again', async () => {
     await fill();
     const runs = [1, 2, 3].map((score) => newRun(newId('tenant'), score));
