@@ -79,6 +79,7 @@ async function copy(deps: ActivityDeps, { input, epoch, work, attempt, stop }: A
         partition: input.partition,
         epoch,
         ...attemptLimits(work.spec, input.turn),
+        rowTimeoutMs: deps.rowTimeoutMs,
         pace: attempt.pace,
         signal,
         drain: () => stop.isStopping(),

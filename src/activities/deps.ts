@@ -10,6 +10,8 @@ export interface ActivityDeps {
   openDestination: OpenDestination;
   /** Aborted when the process is asked to end: attempts finish the batch in hand and yield. */
   drain: AbortSignal;
+  /** A source that sends no row for so long has stalled. */
+  rowTimeoutMs: number;
   /** This process, in the rows of its attempts. */
   workerName: string;
   logger: Logger;

@@ -6,6 +6,7 @@ import { parseConnectionUrl } from './connection-url.ts';
 import {
   oneOf,
   parseAddress,
+  parseDurationIn,
   parseHttpUrl,
   parseInteger,
   parseName,
@@ -133,6 +134,12 @@ export const optionTable = {
     doc: 'Class of connections whose runs the workers of this process take, and no others; one class a process. Default: the common workers, for connections without a class.',
     example: 'eu-private',
     parse: parseWorkerClass,
+  },
+  rowTimeout: {
+    doc: 'How long a source may send nothing, once rows have begun to come, before the attempt fails and is tried again.',
+    example: '5m',
+    default: '5m',
+    parse: parseDurationIn('1s', '1h'),
   },
   logLevel: {
     doc: `Least level that is logged: ${logLevels.join(', ')}.`,

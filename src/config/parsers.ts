@@ -1,5 +1,6 @@
 /** Parsers of option values. Each throws an Error whose message completes the sentence "must be …". */
 import { readFileSync } from 'node:fs';
+import { parseDurationMs } from '../domain/duration-spec.ts';
 import { workerClassRule, workerClassShape } from '../domain/worker-class.ts';
 
 /** Text without blanks or control characters. */
@@ -24,6 +25,16 @@ export const parseInteger =
     if (!(value >= least && value <= most))
       throw new Error(`must be a whole number from ${least} to ${most}`);
     return value;
+  };
+
+/** A duration in a closed range, as milliseconds. */
+export const parseDurationIn =
+  (least: string, most: string) =>
+  (text: string): number => {
+    const ms = parseDurationMs(text);
+    if (ms === undefined || ms < parseDurationMs(least)! || ms > parseDurationMs(most)!)
+      throw new Error(`must be a duration from ${least} to ${most}, such as 90s or 5m`);
+    return ms;
   };
 
 /** One word of a closed set. */

@@ -104,7 +104,15 @@ async function prepareToCreate(
   const control = kinds.some((kind) => kind !== 'copy') ? await parts.open(stopping) : undefined;
   const runs = control?.runs ?? (await parts.openRuns(stopping));
   const identity = `${process.pid}@${hostname()}`;
-  const deps: ActivityDeps = { runs, ...adapters, drain: draining, workerName: identity, logger };
+  const { rowTimeout: rowTimeoutMs } = config;
+  const deps: ActivityDeps = {
+    runs,
+    ...adapters,
+    drain: draining,
+    rowTimeoutMs,
+    workerName: identity,
+    logger,
+  };
   const maintenance =
     kinds.includes('workflows') && control
       ? await openMaintenance(config, connection, { ...deps, ...control })

@@ -7,7 +7,7 @@ import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.
 import { accessOf } from '../../support/pipe-room.ts';
 import { resetWorkflow } from '../../support/reset-workflow.ts';
 import { gateRow, type RowGate } from '../../support/row-gate.ts';
-import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const rows = 4_000;
@@ -80,6 +80,20 @@ const expectEqual = async (name: string): Promise<void> => {
     duplicated: 0,
   });
 };
+
+/** Adds a connection to the source with a proxy in between. */
+async function connectThrough(name: string): Promise<TcpProxy> {
+  const { host, port, database, user } = await room.store.connections.fetch(room.scope, 'source');
+  const proxy = await startTcpProxy({ host, port });
+  const through = { host: '127.0.0.1', port: proxy.port, database, user, password: room.password };
+  await room.store.connections.create(room.scope, {
+    name,
+    kind: 'postgres',
+    tls: { mode: 'disable' },
+    ...through,
+  });
+  return proxy;
+}
 
 const committedBatches = async (): Promise<number> => {
   const { rows: found } = await room.destination.query<{ n: number }>(
@@ -282,19 +296,8 @@ describe('a run', () => {
 
   test('whose source is away shows what it waits for and its next try, until the source is back', async () => {
     await haveWorker();
-    const { host, port, database, user } = await room.store.connections.fetch(room.scope, 'source');
-    const proxy = await startTcpProxy({ host, port });
+    const proxy = await connectThrough('shaky');
     try {
-      await room.store.connections.create(room.scope, {
-        name: 'shaky',
-        kind: 'postgres',
-        tls: { mode: 'disable' },
-        host: '127.0.0.1',
-        port: proxy.port,
-        database,
-        user,
-        password: room.password,
-      });
       await plantSync('shaky', 'shaky');
       proxy.intercept('toServer', () => 'cut');
       const gate = await blockAtRow('shaky', gatedRow);
@@ -310,6 +313,36 @@ describe('a run', () => {
       await gate.open();
       expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
       await expectEqual('shaky');
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  test('whose source stops in the middle of its rows fails that attempt by the row time-out, waits, and goes on', async () => {
+    await startWorker('all', { rowTimeout: '1s' });
+    const proxy = await connectThrough('stalling');
+    try {
+      await plantSync('stalling', 'stalling');
+      // More than the sockets between here and there hold.
+      await room.source.query(`update stalling set label = repeat(md5(id::text), 32)`);
+      let bytes = 0;
+      proxy.intercept('toClient', (chunk) => {
+        if ((bytes += chunk.length) > 1_000_000) proxy.freeze();
+        return 'pass';
+      });
+      const run = await room.startRun('stalling');
+      await waitUntil('it waits for the next try', async () => (await run.fetch()).retry !== null);
+      expect(await run.fetch()).toMatchObject({ status: 'running', retry: { step: 'partition 1' } });
+      const { rows: tried } = await room.control.query(
+        'select outcome, error_code from penstock.run_attempt where run_id = $1 order by epoch limit 1',
+        [run.runId],
+      );
+      expect(tried).toEqual([{ outcome: 'failed', error_code: 'SOURCE_STALLED' }]);
+      proxy.mend();
+      proxy.thaw();
+      expect(await run.handle.result()).toMatchObject({ status: 'succeeded', rows });
+      await expectEqual('stalling');
+      expect((await run.fetch()).receipt).toMatchObject({ read: rows, inserted: rows });
     } finally {
       await proxy.close();
     }

@@ -76,6 +76,7 @@ const deps: ActivityDeps = {
   openSource: failNext,
   openDestination: failNext,
   drain: new AbortController().signal,
+  rowTimeoutMs: 1_000,
   workerName: 'test',
   logger: createKeptLogger().logger,
 };

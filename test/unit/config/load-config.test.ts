@@ -64,6 +64,8 @@ describe('options', () => {
     ['PENSTOCK_API_PORT', '7e3', 'whole number'],
     ['PENSTOCK_PUBLIC_URL', 'ftp://x', 'http://'],
     ['PENSTOCK_WORKER_SLOTS', '0', 'from 1'],
+    ['PENSTOCK_ROW_TIMEOUT', '300', 'from 1s to 1h'],
+    ['PENSTOCK_ROW_TIMEOUT', '500ms', 'from 1s to 1h'],
     ['PENSTOCK_LOG_LEVEL', 'verbose', 'one of'],
     ['PENSTOCK_ALLOWED_NETWORKS', '10.0.0.0/33', 'networks'],
     ['PENSTOCK_ALLOWED_NETWORKS', 'localhost', 'networks'],
