@@ -23,6 +23,8 @@ export interface SubjectResult {
   /** Of whole runs, from their due time to the last receipt; with the processor time of each process for one of them. */
   readonly runsPerSecond?: number;
   readonly cpuPerRunMs?: Readonly<Record<string, number>>;
+  /** Of what is done to a run: from the call until the run's answer says so. */
+  readonly shownMs?: { readonly p50: number; readonly p99: number; readonly most: number };
   /** Of a function. */
   readonly callsPerSecond?: number;
   /** Each run, in order. */

@@ -6,6 +6,9 @@ import type { DevStack } from '../../../src/dev/dev-stack.ts';
 import { execute } from './servers.ts';
 
 export interface DueSyncs {
+  readonly api: Client;
+  /** The one of number n writes the table `public.due_n`. */
+  readonly ids: readonly string[];
   /** Lets each fall due once, at the same instant, and waits until all have succeeded. */
   readonly runAll: () => Promise<EndedRuns>;
 }
@@ -22,6 +25,8 @@ export interface DueSyncsOptions {
   /** Makes what they read. */
   readonly source: string;
   readonly query: string;
+  /** Default: the product's. */
+  readonly batchRows?: number;
 }
 
 /** None of them finds anything to copy. */
@@ -42,7 +47,7 @@ export const concurrentSyncs = (count: number, waitSeconds: number, rows: number
 /** Creates the databases, a tenant without caps and its syncs, each with a table of its own. */
 export async function createDueSyncs(
   { addresses, servers: { postgres } }: DevStack,
-  { count, source, query }: DueSyncsOptions,
+  { count, source, query, batchRows }: DueSyncsOptions,
 ): Promise<DueSyncs> {
   const { apiUrl, apiKey } = addresses();
   const api = createClient({ url: apiUrl, apiKey });
@@ -70,10 +75,11 @@ export async function createDueSyncs(
       source: { connection: 'source', query },
       destination: { connection: 'destination', table: `public.due_${n}` },
       schedule: { manual: true },
+      ...(batchRows !== undefined && { limits: { batchRows } }),
     });
     return id;
   });
-  return { runAll: () => runAll(api, postgres.urlOf('penstock'), ids) };
+  return { api, ids, runAll: () => runAll(api, postgres.urlOf('penstock'), ids) };
 }
 
 async function runAll(api: Client, controlUrl: string, ids: readonly string[]): Promise<EndedRuns> {

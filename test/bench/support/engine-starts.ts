@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { runQueueOf, syncRunType } from '../../../src/workflows/names.ts';
 import type { SubjectResult } from './bench-report.ts';
+import { quantileOf } from './take-turns.ts';
 
 /** Nobody works on it: workflows begin, and that is all. */
 export const taskQueue = 'penstock';
@@ -44,8 +45,8 @@ export async function readStarts(client: Client, count: number): Promise<EngineS
 
 /** How late they began, all being due at one instant, and how many a second until the last had. */
 export function summarizeHerd(starts: readonly EngineStart[], dueMs: number): StartFigures {
-  const lags = starts.map(({ atMs }) => atMs - dueMs).sort((a, b) => a - b);
-  const lag = (q: number): number => lags[Math.ceil(q * lags.length) - 1] ?? Number.NaN;
+  const lags = starts.map(({ atMs }) => atMs - dueMs);
+  const lag = (part: number): number => quantileOf(lags, part);
   const seconds = lag(1) / 1_000;
   return {
     startsPerSecond: starts.length / seconds,

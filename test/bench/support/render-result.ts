@@ -14,10 +14,14 @@ const columns: readonly (readonly [title: string, of: (s: SubjectResult) => stri
     'late by ms: p50 / p95 / p99',
     ({ lagMs: lag }) => lag && [lag.p50, lag.p95, lag.p99].map((ms) => ms.toFixed(0)).join(' / '),
   ],
+  [
+    'shown after ms: p50 / p99 / most',
+    ({ shownMs: ms }) => ms && [ms.p50, ms.p99, ms.most].map((n) => n.toFixed(0)).join(' / '),
+  ],
 ];
 const processes = ['worker', 'starter', 'temporal', 'postgres', 'redis'] as const;
 const usage: typeof columns = [
-  ['seconds', (s) => s.seconds.map((n) => n.toFixed(1)).join(' ')],
+  ['seconds', (s) => s.seconds.map((n) => n.toFixed(1)).join(' ') || undefined],
   ['peak RSS MiB', (s) => s.rssMiB?.toFixed(0)],
   ['idle RSS MiB', (s) => s.rssIdleMiB?.toFixed(0)],
   ['CPU s', (s) => s.cpuSeconds?.toFixed(1)],

@@ -42,6 +42,11 @@ export async function takeTurns(
   return results;
 }
 
+/** The value that so large a part of them does not exceed. NaN of nothing. */
+export function quantileOf(values: readonly number[], part: number): number {
+  return values.toSorted((a, b) => a - b)[Math.ceil(part * values.length) - 1] ?? Number.NaN;
+}
+
 /** The middle value; of an even number, the lower of the two in the middle. Undefined of nothing. */
 export function medianOf(values: readonly number[]): number | undefined {
   return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
