@@ -13,7 +13,7 @@ import { moveCursor } from './cursor.ts';
 import { inTransaction, publishing, type DestinationContext, type Sql } from './destination-session.ts';
 import { abandonLoad, isLasting, leavesWork } from './load.ts';
 import { fetchLoadRow, type LoadRow } from './load-row.ts';
-import { lockRun } from './lock-run.ts';
+import { lockRun, lockRunRow, runFinal } from './lock-run.ts';
 import type { Publishing } from './modes/mode.ts';
 import { modeOf } from './modes/modes.ts';
 import { publishRefused } from './publish-refused.ts';
@@ -79,10 +79,11 @@ async function finishStep(
   request: FinishRequest,
   by: Publishing,
 ): Promise<FinishedLoad | { refused: PenstockError } | null> {
+  const isFinal = await lockRunRow(sql, request.run, request.closesRun ? 'no key update' : 'share');
   const load = await fetchLoadRow(sql, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
-  await lockRun(sql, request.run, request.closesRun ? 'no key update' : 'share');
+  if (isFinal) throw runFinal(request.run);
   const locked = (await fetchLoadRow(sql, request.load, 'for update'))!;
   if (locked.phase === 'done') return answer(locked, locked.receipt as Receipt, request.run);
   if (locked.phase === 'abandoned') throw fenced(request.load);

@@ -3,10 +3,10 @@ import { codeOf, PenstockError } from '../../domain/errors.ts';
 import type { SyncId } from '../../domain/ids.ts';
 import type { LoadPlan, OnSchemaChange, TargetForecast } from '../../ports/destination.ts';
 import { judgeCursor } from './cursor.ts';
-import { describeTarget } from './describe-target.ts';
 import type { Sql } from './destination-session.ts';
 import { addingDdl, checkFit, type Fitting } from './fit-columns.ts';
 import { foreseeUnfinished } from './load.ts';
+import { inspectTarget, presentIn } from './inspect-target.ts';
 import { fetchPlanBefore, isPrepared } from './load-row.ts';
 import { modeOf } from './modes/modes.ts';
 import { inScope } from './scoped.ts';
@@ -25,7 +25,7 @@ interface ForecastRequest {
 const claim = {
   on: '_penstock.target',
   lock: 'SHARE ROW EXCLUSIVE',
-  when: 'for a moment, when the load is opened; other loads that are opened then wait',
+  when: 'for a moment, when a load is opened for a table that is not its sync’s yet; others that are opened so wait',
 };
 const creation = { lock: 'ACCESS EXCLUSIVE', when: 'while it is created; nobody has it yet' };
 const adding = {
@@ -42,14 +42,15 @@ export async function forecast(sql: Sql, request: ForecastRequest): Promise<Targ
   const refusals: PenstockError[] = [];
   const prepared = await isPrepared(sql);
   const facts = await fetchFacts(sql, plan, role);
-  const { columns } = await describeTarget(sql, plan.target);
+  const target = await inspectTarget(sql, plan.target);
+  const columns = target && presentIn(target);
   const { relation } = facts;
   const before = prepared ? await fetchPlanBefore(sql, sync, plan) : null;
   const fitting = { plan, before, onSchemaChange };
   const checks =
-    relation === null
+    relation === null || !target
       ? []
-      : targetChecks(sql, { sync, ...fitting, relation, kind: facts.kind!, columns, prepared });
+      : targetChecks(sql, { sync, ...fitting, target, present: columns, prepared });
   for (const check of [...checks, () => checkRights(request, facts, prepared)])
     await collect(refusals, check);
   const { locks, refusal } = await modeOf(plan).foresee(sql, { plan, relation, role, keepPrevious });
@@ -96,7 +97,6 @@ async function collect(refusals: PenstockError[], check: () => unknown): Promise
 
 interface Facts {
   relation: string | null;
-  kind: string | null;
   estimatedRows: number | null;
   /** Who writes the rows. */
   writer: string;
@@ -119,7 +119,7 @@ async function guessRows(sql: Sql, plan: LoadPlan): Promise<number> {
 
 async function fetchFacts(sql: Sql, plan: LoadPlan, role: string | undefined): Promise<Facts> {
   const [facts] = await sql<Facts>(
-    `select c.oid::text as relation, c.relkind::text as kind, nullif(c.reltuples, -1)::float8 as "estimatedRows",
+    `select c.oid::text as relation, nullif(c.reltuples, -1)::float8 as "estimatedRows",
             w.name as writer, current_user::text as login, n.oid is not null as "schemaExists",
             array(select r from unnest($4::text[]) as r where not has_table_privilege(w.name, c.oid, r)) as lacks,
             has_database_privilege(current_database(), 'CREATE') as "mayCreateSchema",

@@ -5,6 +5,8 @@ import { describeTarget } from './describe-target.ts';
 import type { Sql, SqlRows } from './destination-session.ts';
 import { fitColumns } from './fit-columns.ts';
 
+import type { LoadPlan } from '../../ports/destination.ts';
+import { textArray } from '../../postgres-client/quote.ts';
 import type { LoadRow } from './load-row.ts';
 import { writtenColumns } from './scoped.ts';
 import { columnsState } from './target-columns.ts';
@@ -16,22 +18,24 @@ export interface FrozenColumn {
   number: number;
 }
 
-type Frozen = Pick<LoadRow, 'id' | 'plan' | 'relation'>;
+/** @param relation SQL for the target's oid */
+const selectColumns = (relation: string, plan: LoadPlan): string =>
+  `select attname as name, format_type(atttypid, atttypmod) as "typeName", attnum::int as number
+     from pg_attribute
+    where attrelid = ${relation} and attname = any (${textArray(writtenColumns(plan))}) and not attisdropped
+    order by attnum`;
 
-const describe = (sql: SqlRows, load: Frozen): Promise<FrozenColumn[]> =>
-  sql<FrozenColumn>(
-    `select attname as name, format_type(atttypid, atttypmod) as "typeName", attnum::int as number
-       from pg_attribute where attrelid = $1::oid and attname = any ($2) and not attisdropped order by attnum`,
-    [load.relation, writtenColumns(load.plan)],
-  );
+const describe = (sql: SqlRows, { relation, plan }: Pick<LoadRow, 'plan' | 'relation'>) =>
+  sql<FrozenColumn>(selectColumns('$1::oid', plan), [relation]);
 
-/** Freezes them as they are now. */
-export async function freezeColumns(sql: SqlRows, load: Frozen): Promise<void> {
-  await sql(
-    `update _penstock.load set target_columns = $2, columns_state = ${columnsState('relation', writtenColumns(load.plan))} where id = $1`,
-    [load.id, JSON.stringify(await describe(sql, load))],
-  );
-}
+/**
+ * SQL for what a load keeps of them, as they are now: `target_columns`, and `columns_state`.
+ *
+ * @param relation SQL for the target's oid
+ */
+export const columnsNow = (relation: string, plan: LoadPlan): string =>
+  `(select coalesce(jsonb_agg(c order by c.number), '[]') from (${selectColumns(relation, plan)}) as c),
+   ${columnsState(relation, writtenColumns(plan))}`;
 
 /**
  * Whether a load can be gone on with: every column is there that its rows were written to. One that has another type by
@@ -45,7 +49,10 @@ export async function refreezeColumns(sql: Sql, load: LoadRow): Promise<boolean>
   const { columns: present } = await describeTarget(sql, load.plan.target);
   const { plan } = load;
   await fitColumns(sql, { plan, present: present ?? [], before: plan, onSchemaChange: 'fail' });
-  await freezeColumns(sql, load);
+  await sql(
+    `update _penstock.load set (target_columns, columns_state) = row(${columnsNow('relation', plan)}) where id = $1`,
+    [load.id],
+  );
   return true;
 }
 

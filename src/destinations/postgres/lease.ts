@@ -2,12 +2,12 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { Checkpoint, LeaseRequest, PartitionTotals } from '../../ports/partition-writer.ts';
 import type { PartitionBounds } from '../../ports/source.ts';
+import { asNumbers } from '../../postgres-client/query.ts';
 import { inTransaction, type DestinationContext, type Sql } from './destination-session.ts';
 import { fetchLoadRow, type LoadRow } from './load-row.ts';
 import { lockRun } from './lock-run.ts';
 import { modeOf } from './modes/modes.ts';
 import { forgetRejects, forgetStopped } from './rejects.ts';
-import { sumCheckpoints } from './sum-checkpoints.ts';
 
 /** What a writer starts from. */
 export interface TakenLease {
@@ -40,40 +40,45 @@ export const takeLease = (context: DestinationContext, lease: LeaseRequest): Pro
     if (!taken) throw new PenstockError('FENCED', 'A newer attempt holds the lease.');
     if (row.phase === 'abandoned') throw new PenstockError('FENCED', `The load ${load} was abandoned.`);
     await forgetStopped(sql, lease);
-    const newest = await fetchNewest(sql, lease);
-    const goesOn = row.plan.resumable || newest.checkpoint === null || newest.checkpoint.final;
-    const start = goesOn ? newest : await restart(sql, lease, row);
-    const bounds = await fetchBounds(sql, lease);
-    const { rejected } = await sumCheckpoints(sql, load);
-    return { lease, load: row, bounds, ...start, rejected };
+    const found = await fetchStart(sql, lease);
+    const goesOn = row.plan.resumable || found.checkpoint === null || found.checkpoint.final;
+    const start = goesOn ? found : await restart(sql, lease, row);
+    return { lease, load: row, ...start };
   });
 
 /**
  * Rule 8: what earlier attempts at a load that cannot resume have written is forgotten in the transaction that takes the
  * lease, rows and checkpoints at once.
  */
-async function restart(sql: Sql, { load, partition }: LeaseRequest, row: LoadRow): Promise<Newest> {
+async function restart(sql: Sql, { load, partition }: LeaseRequest, row: LoadRow): Promise<Start> {
   await modeOf(row.plan).restart?.(sql, row);
   await forgetRejects(sql, load);
   await sql('delete from _penstock.checkpoint where load = $1 and partition = $2', [load, partition]);
-  return { checkpoint: null, totals: await sumCheckpoints(sql, load, partition) };
+  return fetchStart(sql, { load, partition });
 }
 
-async function fetchBounds(sql: Sql, { load, partition }: LeaseRequest): Promise<PartitionBounds> {
-  const [row] = await sql<{ bounds: PartitionBounds }>(
-    'select bounds from _penstock.partition where load = $1 and no = $2',
+type Start = Omit<TakenLease, 'lease' | 'load'>;
+
+async function fetchStart(
+  sql: Sql,
+  { load, partition }: Pick<LeaseRequest, 'load' | 'partition'>,
+): Promise<Start> {
+  const [row] = await sql<
+    Pick<Start, 'bounds' | 'checkpoint'> & Record<keyof PartitionTotals | 'rejected', string>
+  >(
+    `select p.bounds, sums.*,
+            (select json_build_object('batch', batch, 'keyHi', key_hi, 'final', final) from _penstock.checkpoint
+              where load = p.load and partition = p.no order by batch desc limit 1) as checkpoint
+       from _penstock.partition p, lateral (
+         select coalesce(sum(rows) filter (where partition = p.no), 0)::text as rows,
+                (count(*) filter (where partition = p.no))::text as batches,
+                coalesce(sum(bytes) filter (where partition = p.no), 0)::text as bytes,
+                coalesce(sum(rejected), 0)::text as rejected
+           from _penstock.checkpoint where load = p.load) as sums
+      where p.load = $1 and p.no = $2`,
     [load, partition],
   );
-  return row!.bounds;
-}
-
-type Newest = Pick<TakenLease, 'checkpoint' | 'totals'>;
-
-async function fetchNewest(sql: Sql, { load, partition }: LeaseRequest): Promise<Newest> {
-  const [checkpoint] = await sql<Checkpoint>(
-    `select batch, key_hi as "keyHi", final from _penstock.checkpoint
-      where load = $1 and partition = $2 order by batch desc limit 1`,
-    [load, partition],
-  );
-  return { checkpoint: checkpoint ?? null, totals: await sumCheckpoints(sql, load, partition) };
+  const { bounds, checkpoint, ...sums } = row!;
+  const { rejected, ...totals } = asNumbers(sums);
+  return { bounds, checkpoint, totals, rejected };
 }

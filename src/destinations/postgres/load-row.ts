@@ -2,7 +2,7 @@
 import { PenstockError } from '../../domain/errors.ts';
 import type { LoadId, RunId, SyncId } from '../../domain/ids.ts';
 import type { Receipt } from '../../domain/run-states.ts';
-import type { DoneLoad, LoadPlan, OpenLoad } from '../../ports/destination.ts';
+import type { DoneLoad, LoadPlan, OpenLoad, TableName } from '../../ports/destination.ts';
 import type { KeyAgain } from '../../ports/source.ts';
 import { isoOf } from '../../postgres-client/quote.ts';
 import type { Sql } from './destination-session.ts';
@@ -57,9 +57,32 @@ export async function fetchOpenLoad(sql: Sql, sync: SyncId, lock = ''): Promise<
 export const lockOpenLoad = (sql: Sql, sync: SyncId): Promise<LoadRow | null> =>
   fetchOpenLoad(sql, sync, 'for update');
 
-/** Whether a load of the sync is neither done nor abandoned. Takes no lock. */
-export const hasOpenLoad = async (sql: Sql, sync: SyncId): Promise<boolean> =>
-  (await sql(`select ${openOfSync}`, [sync])).length > 0;
+export interface Standing {
+  /** A load of the sync is neither done nor abandoned. */
+  hasOpen: boolean;
+  /** How many loads the run has opened. */
+  opened: number;
+  /** The plan by which the sync has filled this table before. */
+  planBefore: LoadPlan | null;
+}
+
+const lastPlan = `select plan from _penstock.load where sync = $1 and phase = 'done' order by closed_at desc limit 1`;
+
+const ifOfTable = (plan: LoadPlan | null | undefined, { schema, table }: TableName): LoadPlan | null =>
+  plan?.target.schema === schema && plan.target.table === table ? plan : null;
+
+/** What there is before the run opens a load. Takes no lock. */
+export async function fetchStanding(
+  sql: Sql,
+  { run, sync, plan }: { run: RunId; sync: SyncId; plan: LoadPlan },
+): Promise<Standing> {
+  const [found] = await sql<Standing>(
+    `select exists (select ${openOfSync}) as "hasOpen", (${lastPlan}) as "planBefore",
+            (select count(*)::int from _penstock.load where opened_by = $2) as opened`,
+    [sync, run],
+  );
+  return { ...found!, planBefore: ifOfTable(found!.planBefore, plan.target) };
+}
 
 /** The loads that the run has finished. */
 export const fetchFinished = (sql: Sql, run: RunId): Promise<LoadRow[]> =>
@@ -97,16 +120,12 @@ export async function fetchLastDone(sql: Sql, sync: SyncId): Promise<DoneLoad | 
   return { loadId, plan, window: { low, high }, receipt, closedAt, isFollowed };
 }
 
-/** The plan by which the sync has filled this table before. */
+/** The plan by which the sync has filled this table before. Takes no lock. */
 export async function fetchPlanBefore(
   sql: Sql,
   sync: SyncId,
   { target }: LoadPlan,
 ): Promise<LoadPlan | null> {
-  const [last] = await sql<{ plan: LoadPlan }>(
-    `select plan from _penstock.load where sync = $1 and phase = 'done' order by closed_at desc limit 1`,
-    [sync],
-  );
-  const isSame = last?.plan.target.schema === target.schema && last.plan.target.table === target.table;
-  return isSame ? last.plan : null;
+  const [last] = await sql<{ plan: LoadPlan }>(lastPlan, [sync]);
+  return ifOfTable(last?.plan, target);
 }

@@ -6,14 +6,13 @@ import type { LoadPlan, OnSchemaChange, OpenLoad, TargetForecast } from '../../p
 import type { CursorWindow, PartitionBounds } from '../../ports/source.ts';
 import { cursorMoved, fetchCursor, holdCursor, lockCursor } from './cursor.ts';
 import type { Sql } from './destination-session.ts';
-import { findColumnChange, freezeColumns, refreezeColumns } from './frozen-columns.ts';
+import { columnsNow, findColumnChange, refreezeColumns } from './frozen-columns.ts';
 import {
   fetchFinished,
   fetchLastDone,
   fetchLoadRow,
   fetchOpenLoad,
-  fetchPlanBefore,
-  hasOpenLoad,
+  fetchStanding,
   lockOpenLoad,
   openLoadOf,
   type LoadRow,
@@ -111,13 +110,12 @@ export async function insertLoad(sql: Sql, request: OpenRequest): Promise<OpenLo
   await lockRun(sql, run);
   await claimCursor(sql, request);
   // The cursor's lock serialises openers: whoever came first has a load open now. Not locked: finish locks it first.
-  if (await hasOpenLoad(sql, sync)) throw cursorMoved();
+  const { hasOpen, planBefore: before, opened } = await fetchStanding(sql, request);
+  if (hasOpen) throw cursorMoved();
   if (lastDone !== undefined && ((await fetchLastDone(sql, sync))?.loadId ?? null) !== lastDone)
     throw new PenstockError('FENCED', 'Another copy was done since this one was begun.');
-  const before = await fetchPlanBefore(sql, sync, plan);
   const target = await claimTarget(sql, { sync, role: publishing.role }, { plan, before, onSchemaChange });
-  const id = await insertRows(sql, request, target);
-  await freezeColumns(sql, { id, plan, relation: target.relation });
+  const id = await insertRows(sql, request, { ...target, ordinal: opened });
   const load = (await fetchLoadRow(sql, id))!;
   await modeOf(plan).open?.(sql, load, publishing);
   const { schemaChange } = target;
@@ -134,22 +132,19 @@ async function claimCursor(sql: Sql, { sync, plan, window }: OpenRequest): Promi
   await fetchCursor(sql, sync, plan);
 }
 
-/** The load, its partitions and their leases; its id. */
+/** The load with its target's columns as they are, its partitions and their leases; its id. */
 async function insertRows(
   sql: Sql,
   { run, sync, plan, window, partitions }: OpenRequest,
-  target: { relation: string; isEmpty: boolean },
+  { ordinal, relation, isEmpty }: { ordinal: number; relation: string; isEmpty: boolean },
 ): Promise<LoadId> {
-  const [{ ordinal } = { ordinal: 0 }] = await sql<{ ordinal: number }>(
-    'select count(*)::int as ordinal from _penstock.load where opened_by = $1',
-    [run],
-  );
   const id = loadIdOf(run, ordinal);
   const again = window.low === null || isBackfill(plan) ? [] : await fetchKeysAgain(sql, sync, plan);
   await sql(
     `insert into _penstock.load
-       (id, sync, opened_by, ordinal, plan, cursor_hash, low, high, again, relation, straight, phase)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned')`,
+       (id, sync, opened_by, ordinal, plan, cursor_hash, low, high, again, relation, straight, phase,
+        target_columns, columns_state)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::oid, $11, 'planned', ${columnsNow('$10::oid', plan)})`,
     [
       id,
       sync,
@@ -160,8 +155,8 @@ async function insertRows(
       window.low,
       window.high,
       JSON.stringify(again),
-      target.relation,
-      target.isEmpty,
+      relation,
+      isEmpty,
     ],
   );
   await sql(

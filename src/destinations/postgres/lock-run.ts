@@ -3,16 +3,24 @@ import { PenstockError } from '../../domain/errors.ts';
 import type { RunId } from '../../domain/ids.ts';
 import type { Sql } from './destination-session.ts';
 
+/** Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL. */
+export async function lockRun(sql: Sql, runId: RunId): Promise<void> {
+  if (await lockRunRow(sql, runId, 'share')) throw runFinal(runId);
+}
+
+export const runFinal = (runId: RunId): PenstockError =>
+  new PenstockError('RUN_FINAL', `The run ${runId} is final.`);
+
 /**
- * Locks the run's row against being made final meanwhile (inserted if absent). RUN_FINAL.
+ * The same; whether the run is final already.
  *
  * @param strength `no key update` for who may make it final himself: of two that share it neither could
  */
-export async function lockRun(
+export async function lockRunRow(
   sql: Sql,
   runId: RunId,
-  strength: 'share' | 'no key update' = 'share',
-): Promise<void> {
+  strength: 'share' | 'no key update',
+): Promise<boolean> {
   const lock = () =>
     sql<{ final: boolean }>(`select final from _penstock.run where id = $1 for ${strength}`, [runId]);
   const insert = () =>
@@ -24,5 +32,5 @@ export async function lockRun(
   if (!row) [row] = await insert();
   // Somebody else was first, and is waited for.
   if (!row) [row] = await lock();
-  if (row!.final) throw new PenstockError('RUN_FINAL', `The run ${runId} is final.`);
+  return row!.final;
 }

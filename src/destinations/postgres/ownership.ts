@@ -51,6 +51,18 @@ export async function requireOwnership(sql: Sql, writers: Writers, plan: LoadPla
   );
 }
 
+/** Whether the sync is an owner already, as this plan wants it and of nothing else; it stays one until the transaction ends. */
+export async function holdOwnership(sql: Sql, { sync, relation }: Writers, plan: LoadPlan): Promise<boolean> {
+  const { shared, scope } = shareOf(plan);
+  const held = await sql(
+    `select from _penstock.target
+      where sync = $1 and relation = $2 and shared = $3 and scope = $4::jsonb
+        and not exists (select from _penstock.target where sync = $1 and relation <> $2) for share`,
+    [sync, relation, shared, JSON.stringify(scope)],
+  );
+  return held.length > 0;
+}
+
 /** Makes the sync an owner. Who calls holds the lock under which it was found that it may be. */
 export async function own(sql: Sql, { sync, relation }: Writers, plan: LoadPlan): Promise<void> {
   const { shared, scope } = shareOf(plan);

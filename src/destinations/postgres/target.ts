@@ -6,12 +6,12 @@ import type { ResultColumn } from '../../ports/source.ts';
 import { ident, identList } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
 import type { Sql } from './destination-session.ts';
-import { describeTarget } from './describe-target.ts';
 import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
+import { inspectTarget, presentIn, type InspectedTarget } from './inspect-target.ts';
 import { hasKeyIndex } from './key-index.ts';
 import type { LoadRow } from './load-row.ts';
 import { modeOf } from './modes/modes.ts';
-import { own, requireOwnership } from './ownership.ts';
+import { holdOwnership, own, requireOwnership } from './ownership.ts';
 import { scopeDdl, targetKey, writtenColumns } from './scoped.ts';
 import { mismatch, qualifiedName } from './target-name.ts';
 
@@ -19,11 +19,6 @@ interface ClaimedTarget {
   relation: string;
   isEmpty: boolean;
   schemaChange: SchemaChange | null;
-}
-
-interface RelationFacts {
-  relation: string;
-  kind: string;
 }
 
 /**
@@ -35,45 +30,44 @@ export async function claimTarget(
   { sync, role }: { sync: SyncId; role: string | undefined },
   { plan, ...fitting }: Omit<Fitting, 'present'>,
 ): Promise<ClaimedTarget> {
-  const name = qualifiedName(plan.target);
-  // Serialises claims, so that two syncs cannot both find a table unowned.
-  await sql('lock table _penstock.target in share row exclusive mode');
-  const { columns } = await describeTarget(sql, plan.target);
-  const ddl = columns === null ? await targetDdl(sql, plan) : [];
-  for (const statement of ddl) await asRole(sql, role, () => sql(statement));
-  const [facts] = await sql<RelationFacts>(
-    'select oid::text as relation, relkind as kind from pg_class where oid = to_regclass($1)',
-    [name],
-  );
-  if (!facts) throw mismatch(plan, 'is not a table');
-  const checked = { sync, plan, ...fitting, ...facts, columns, prepared: true };
+  let target = await inspectTarget(sql, plan.target);
+  const isOwner = target !== null && (await holdOwnership(sql, { sync, ...target }, plan));
+  if (!isOwner) {
+    // Serialises claims, so that two syncs cannot both find a table unowned. Only now it is known what there is.
+    await sql('lock table _penstock.target in share row exclusive mode');
+    target = await inspectTarget(sql, plan.target);
+  }
+  const present = target && presentIn(target);
+  if (!present) {
+    for (const statement of await targetDdl(sql, plan)) await asRole(sql, role, () => sql(statement));
+    target = await inspectTarget(sql, plan.target);
+  }
+  if (!target) throw mismatch(plan, 'is not a table');
+  const { relation } = target;
+  const checked = { sync, plan, ...fitting, target, present, prepared: true };
   for (const check of targetChecks(sql, checked)) await check();
-  await own(sql, { sync, relation: facts.relation }, plan);
+  if (!isOwner) await own(sql, { sync, relation }, plan);
   // Only now: to look into a view is to run what somebody has put there.
-  const isEmpty = (await sql(`select from ${name} limit 1`)).length === 0;
+  const isEmpty = (await sql(`select from ${qualifiedName(plan.target)} limit 1`)).length === 0;
   // Last: a table that is another sync's is not changed.
-  const schemaChange = columns && (await fitColumns(sql, { ...fitting, plan, present: columns }, role));
-  return { ...facts, isEmpty, schemaChange };
+  const schemaChange = present && (await fitColumns(sql, { ...fitting, plan, present }, role));
+  return { relation, isEmpty, schemaChange };
 }
 
 /** What the target of a load that is gone on with must still be, as when it was opened. TARGET_OWNED, TARGET_MISMATCH, SCHEMA_CHANGED. */
-export async function recheckTarget(sql: Sql, { sync, relation, plan }: LoadRow): Promise<void> {
-  const { columns } = await describeTarget(sql, plan.target);
-  const [{ kind } = { kind: '' }] = await sql<{ kind: string }>(
-    'select relkind as kind from pg_class where oid = $1::oid',
-    [relation],
-  );
+export async function recheckTarget(sql: Sql, { sync, plan }: LoadRow): Promise<void> {
+  const target = await inspectTarget(sql, plan.target);
+  if (!target) throw mismatch(plan, 'is not a table');
   const fitting = { plan, before: plan, onSchemaChange: 'fail' } as const;
-  const checked = { sync, relation, kind, columns, prepared: true, ...fitting };
+  const checked = { sync, target, present: presentIn(target), prepared: true, ...fitting };
   for (const check of targetChecks(sql, checked)) await check();
 }
 
 export interface CheckedTarget extends Omit<Fitting, 'present'> {
   sync: SyncId;
-  relation: string;
-  kind: string;
-  /** Null: made after the result. */
-  columns: readonly ResultColumn[] | null;
+  target: InspectedTarget;
+  /** What it has of columns that a result may fill; null: it is made after the result. */
+  present: readonly ResultColumn[] | null;
   /** There is a `_penstock`, hence owners. */
   prepared: boolean;
 }
@@ -81,19 +75,20 @@ export interface CheckedTarget extends Omit<Fitting, 'present'> {
 /** What the target must be, each by itself: a load is refused for the first that fails, a plan tells all that do. */
 export function targetChecks(
   sql: Sql,
-  { sync, relation, kind, columns, prepared, ...fitting }: CheckedTarget,
-): (() => Promise<void>)[] {
+  { sync, target, present, prepared, ...fitting }: CheckedTarget,
+): (() => void | Promise<void>)[] {
   const { plan } = fitting;
+  const { relation, kind } = target;
   if (!['r', 'p'].includes(kind)) return [() => Promise.reject(mismatch(plan, 'is not a table'))];
   return [
-    async () => (columns ? requireWritable(sql, plan) : undefined),
-    () => requireLogged(sql, plan, relation),
+    () => (present ? requireWritable(plan, target) : undefined),
+    () => requireLogged(plan, target),
     () => requireKeyIndex(sql, plan, relation),
-    () => requireDefaults(sql, plan, relation),
-    async () => void (columns && checkScope(plan.scope ?? {}, columns)),
-    () => requireScopeCollation(sql, plan, relation),
-    async () => (prepared ? requireOwnership(sql, { sync, relation }, plan) : undefined),
-    async () => void (columns && checkFit({ ...fitting, present: columns })),
+    () => requireDefaults(plan, target),
+    () => void (present && checkScope(plan.scope ?? {}, present)),
+    () => requireScopeCollation(plan, target),
+    () => (prepared ? requireOwnership(sql, { sync, relation }, plan) : undefined),
+    () => void (present && checkFit({ ...fitting, present })),
   ];
 }
 
@@ -101,15 +96,10 @@ export function targetChecks(
  * After a crash of the server an unlogged table is empty, whatever checkpoints and cursor say of its rows. A replacement may
  * write one all the same: it reads all of them every time.
  */
-async function requireLogged(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
+function requireLogged(plan: LoadPlan, { isUnlogged }: InspectedTarget): void {
   const { staged, onlyAdds } = modeOf(plan);
   if (staged && !onlyAdds) return;
-  const unlogged = await sql(
-    `select from pg_class
-      where oid in (select $1::oid union select relid from pg_partition_tree($1::oid::regclass)) and relpersistence <> 'p' limit 1`,
-    [relation],
-  );
-  if (unlogged.length > 0)
+  if (isUnlogged)
     throw mismatch(
       plan,
       'is not logged: after a crash of the server it would be empty. Set it logged, or use mode replace',
@@ -126,30 +116,29 @@ async function requireKeyIndex(sql: Sql, plan: LoadPlan, relation: string): Prom
 }
 
 /** A collation that takes different texts for equal would find rows of another scope. */
-async function requireScopeCollation(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
-  const [column] = await sql<{ name: string }>(
-    `select attname as name from pg_attribute a join pg_collation c on c.oid = a.attcollation
-      where attrelid = $1 and attname = any ($2::text[]) and not collisdeterministic limit 1`,
-    [relation, Object.keys(plan.scope ?? {})],
-  );
+function requireScopeCollation(plan: LoadPlan, { columns }: InspectedTarget): void {
+  const column = columns.find(({ name, isLoose }) => isLoose && Object.hasOwn(plan.scope ?? {}, name));
   if (column) throw mismatch(plan, `takes different texts of the column ${column.name} for equal`);
 }
 
 /** What the table fills in itself cannot be written; a merge cannot write an identity either. */
-async function requireWritable(sql: Sql, plan: LoadPlan): Promise<void> {
-  const [column] = await sql<{ name: string; generated: boolean }>(
-    `select attname as name, attgenerated <> '' as generated from pg_attribute
-      where attrelid = to_regclass($1) and attname = any ($2::text[])
-        and (attgenerated <> '' or ($3 and attidentity = 'a')) limit 1`,
-    [qualifiedName(plan.target), writtenColumns(plan), modeOf(plan).keyed],
-  );
-  if (column?.generated)
-    throw mismatch(plan, `computes the column ${column.name}: leave it out of the query`);
-  if (column)
+function requireWritable(plan: LoadPlan, { columns }: InspectedTarget): void {
+  const written = columns.filter(({ name }) => writtenColumns(plan).includes(name));
+  const generated = written.find(({ isGenerated }) => isGenerated);
+  if (generated) throw mismatch(plan, `computes the column ${generated.name}: leave it out of the query`);
+  const identity = modeOf(plan).keyed && written.find(({ isIdentity }) => isIdentity);
+  if (identity)
     throw mismatch(
       plan,
-      `gives the column ${column.name} its values itself: make it "generated by default", or leave it out of the query`,
+      `gives the column ${identity.name} its values itself: make it "generated by default", or leave it out of the query`,
     );
+}
+
+/** Columns that the result does not fill must be able to fill themselves. */
+function requireDefaults(plan: LoadPlan, { columns }: InspectedTarget): void {
+  const column = columns.find(({ name, needsValue }) => needsValue && !writtenColumns(plan).includes(name));
+  if (column)
+    throw mismatch(plan, `needs a value for the column ${column.name}, which the result does not have`);
 }
 
 /** The statements that make it; columns take the source's types. */
@@ -165,17 +154,4 @@ export async function targetDdl(sql: Sql, plan: LoadPlan): Promise<string[]> {
     ...(there.length > 0 ? [] : [`create schema if not exists ${ident(schema)}`]),
     `create table ${qualifiedName(plan.target)} (${[...scopeDdl(plan), ...columns, ...marker, ...key].join(', ')})`,
   ];
-}
-
-/** Columns that the result does not fill must be able to fill themselves. */
-async function requireDefaults(sql: Sql, plan: LoadPlan, relation: string): Promise<void> {
-  const [column] = await sql<{ name: string }>(
-    `select attname as name from pg_attribute
-      where attrelid = $1 and attnum > 0 and not attisdropped and not atthasdef and attidentity = ''
-        and (attnotnull or exists (select from pg_type t where t.oid = atttypid and typnotnull and typdefault is null))
-        and attname <> all ($2::text[]) limit 1`,
-    [relation, writtenColumns(plan)],
-  );
-  if (column)
-    throw mismatch(plan, `needs a value for the column ${column.name}, which the result does not have`);
 }

@@ -55,6 +55,36 @@ describe('a load', () => {
     await expect(room.prepare(sync, run)).rejects.toMatchObject({ code: 'RUN_FINAL' });
   });
 
+  test('becomes done in the transaction in which its run becomes final', async () => {
+    await copyAll();
+    const { outcome } = await finishRun(room.destination, { run, load: load.loadId });
+    expect(outcome).toBe('succeeded');
+    const { rows } = await room.to.query(
+      `select l.phase, r.final, l.xmin = r.xmin as together
+         from _penstock.load l join _penstock.run r on r.id = l.finished_by where l.id = $1`,
+      [load.loadId],
+    );
+    expect(rows).toEqual([{ phase: 'done', final: true, together: true }]);
+  });
+
+  test('is finished by two at once, who end its run both', async () => {
+    await copyAll();
+    await room.to.query('begin');
+    await room.to.query('select from _penstock.load where id = $1 for update', [load.loadId]);
+    const ends = [patient(), patient()].map((end) => finishRun(end, { run, load: load.loadId }));
+    await waitUntil('both wait', async () => {
+      const { rows } = await room.from.query<{ waiting: number }>(
+        `select count(*)::int as waiting from pg_stat_activity where wait_event_type = 'Lock' and datname = $1`,
+        [room.destinationAccess.database],
+      );
+      return rows[0]!.waiting === 2;
+    });
+    await room.to.query('commit');
+    const [one, other] = await Promise.all(ends);
+    expect(one).toMatchObject({ outcome: 'succeeded', receipt: { read: 100 }, loads: [load.loadId] });
+    expect(other).toEqual(one);
+  });
+
   test('is not abandoned as empty while its first batch is being committed', async () => {
     const writer = await room.destination.takeLease({
       run,

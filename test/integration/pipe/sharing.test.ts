@@ -5,6 +5,7 @@ import { newId } from '../../../src/domain/ids.ts';
 import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
 import type { TargetScope } from '../../../src/domain/target-scope-spec.ts';
 import { createPipeRoom, type PipeRoom, type SyncInput, type TestSync } from '../../support/pipe-room.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 let room: PipeRoom;
 beforeAll(async () => {
@@ -71,6 +72,28 @@ test('of many that claim a table at once no two have a row in common', async () 
     `select scope from _penstock.target where relation = 'target'::regclass order by scope::text`,
   );
   expect(rows).toEqual([{ scope: { tenant: 'acme' } }, { scope: { tenant: 'globex' } }]);
+});
+
+test('who owns a table already waits for no claim of another, who takes turns', async () => {
+  const owner = syncOf('acme');
+  await room.run(owner);
+  await room.to.query('begin; lock table _penstock.target in share row exclusive mode');
+  const late = room.openDestination();
+  const claimed = room.prepare(syncOf('globex'), newId('run'), { destination: late });
+  try {
+    await waitUntil('the claim waits', async () => {
+      const waiting = await room.from.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table _penstock.target%' and datname = $1`,
+        [room.destinationAccess.database],
+      );
+      return waiting.rowCount === 1;
+    });
+    expect(await room.run(owner)).toMatchObject({ read: 40 });
+  } finally {
+    await room.to.query('commit');
+    await claimed;
+    await late.close();
+  }
 });
 
 test('the sync that is in the way is told by its id, not by its scope', async () => {
