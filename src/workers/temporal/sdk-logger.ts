@@ -30,6 +30,7 @@ const kept = [
 /** A logger for `Runtime.install`. */
 export function createSdkLogger(logger: Logger): SdkLogger {
   const log = (level: LogLevel, message: string, meta?: LogMetadata): void => {
+    if (!logger.isLevelEnabled(levels[level])) return;
     const about = message === 'Workflow failed' ? describeEnd(meta) : describeMeta(meta);
     const isSaid = expected.test(message) || isOutage(about);
     logger[isSaid ? 'debug' : levels[level]](about, `temporal: ${message}`);
