@@ -216,6 +216,28 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
 
 test.each(waitingReasons)('a run that waits says so: %s', (reason) => cases[reason]());
 
+test('a run that has started lacks the workers of the class that it started with, also when it is at work', async () => {
+  const one = await queue();
+  const setClass = (workerClass: string | null) =>
+    room.pool.query('update penstock.connection set worker_class = $2 where id = $1', [
+      one.connectionId,
+      workerClass,
+    ]);
+  await setClass('eu');
+  await admit(10);
+  await setClass(null);
+  for (const status of ['starting', 'running']) {
+    await room.pool.query('update penstock.run set status = $2 where id = $1', [one.runs[0], status]);
+    const told = await explain(one, one.runs[0]);
+    expect(told).toMatchObject({ reason: 'no_worker', status, workerClass: 'eu' });
+  }
+  room.starter.setWorker(true, 'eu');
+  expect(await explain(one, one.runs[0])).toMatchObject({ reason: null, workerClass: null });
+  // without a worker for workflows that of the class is of no use
+  room.starter.setWorker(false);
+  expect(await explain(one, one.runs[0])).toMatchObject({ reason: 'no_worker', workerClass: null });
+});
+
 describe('otherwise', () => {
   test('a run that nobody has offered yet is behind, without a position', async () => {
     const one = await queue({ count: 2 });
