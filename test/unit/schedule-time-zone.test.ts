@@ -48,3 +48,13 @@ test('the first instant that shows a wall time shows it or, in a gap, the first 
     { numRuns: 500 },
   );
 });
+
+test('in the second pass of an overlap the latest wall time shown stands still, whatever the clock shows', () => {
+  // Berlin goes back from 03:00 to 02:00 at 01:00 UTC.
+  const backMs = Date.parse('2026-10-25T01:00Z');
+  const latest = [-1, 0, 30 * 60_000, 60 * 60_000 - 1, 60 * 60_000].map((ms) =>
+    new Date(latestWallShown('Europe/Berlin', backMs + ms)).toISOString(),
+  );
+  const lastBefore = '2026-10-25T02:59:59.999Z';
+  expect(latest).toEqual([lastBefore, lastBefore, lastBefore, lastBefore, '2026-10-25T03:00:00.000Z']);
+});

@@ -304,12 +304,17 @@ describe('settle', () => {
     await holder.query('begin');
     await holder.query('select from penstock.sync where id = $1 for update', [syncIds[1]]);
     const unknown = newId('sync');
-    const settlement = await room.store.settle([...syncIds, unknown]);
-    expect(new Set(settlement.settled.map((sync) => sync.syncId))).toEqual(new Set([syncIds[0], syncIds[2]]));
-    expect(settlement.lockedIds).toEqual([syncIds[1]]);
-    expect(settlement.unknownIds).toEqual([unknown]);
-    await holder.query('rollback');
-    holder.release();
+    try {
+      const settlement = await room.store.settle([...syncIds, unknown]);
+      expect(new Set(settlement.settled.map((sync) => sync.syncId))).toEqual(
+        new Set([syncIds[0], syncIds[2]]),
+      );
+      expect(settlement.lockedIds).toEqual([syncIds[1]]);
+      expect(settlement.unknownIds).toEqual([unknown]);
+    } finally {
+      await holder.query('rollback');
+      holder.release();
+    }
   });
 });
 

@@ -1,0 +1,90 @@
+/** A Redis that answers every call, and each late: what is due starts once and in order, and nobody takes it for gone. */
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RunId } from '../../../src/domain/ids.ts';
+import { rollDice } from '../../support/dice.ts';
+import { createKeptLogger } from '../../support/kept-logger.ts';
+import { plantRun } from '../../support/plant-run.ts';
+import {
+  createSchedulerRoom,
+  endRuns,
+  plantDue,
+  plantSyncs,
+  type SchedulerRoom,
+} from '../../support/scheduler-room.ts';
+import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const patientLeases = { claimLeaseMs: 30_000, ticketMs: 30_000, refillLeaseMs: 30_000 };
+const seed = Number(process.env['PENSTOCK_SEED'] ?? Date.now() % 100_000);
+
+let room: SchedulerRoom;
+let proxy: TcpProxy;
+let url: string;
+beforeAll(async () => {
+  room = await createSchedulerRoom();
+  const { hostname, port, pathname } = new URL(room.redisUrl);
+  proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+  url = `redis://127.0.0.1:${proxy.port}${pathname}`;
+  const dice = rollDice(seed);
+  proxy.intercept('toClient', () => delay(dice.between(50, 300)));
+});
+afterEach(() => room.clear());
+afterAll(async () => {
+  await room.close();
+  await proxy.close();
+});
+
+test(`with one place, runs start one by one in their order, and each is explained (PENSTOCK_SEED=${seed})`, async () => {
+  const { logger, lines } = createKeptLogger();
+  const index = await room.openIndex(patientLeases, url, logger);
+  const { syncIds, tenantId, connectionId } = await plantSyncs(room.pool, {
+    count: 5,
+    schedule: { manual: true },
+  });
+  const runIds: RunId[] = [];
+  for (const [n, syncId] of syncIds.entries())
+    runIds.push(
+      await plantRun(room.pool, syncId, {
+        request_key: `k${n}`,
+        due_at: new Date(Date.now() - (60 - n) * 60_000),
+      }),
+    );
+  await room.startDispatcher({ index, options: { ...room.deps().options, globalCap: 1 } });
+  for (const [n, runId] of runIds.entries()) {
+    await waitUntil('the next is started', () => room.starter.started.length > n);
+    expect(room.starter.started.map((run) => run.runId)).toEqual(runIds.slice(0, n + 1));
+    const next = runIds[n + 1];
+    if (next !== undefined)
+      expect(await index.explainRun({ runId: next, tenantId, connectionId })).toMatchObject({
+        state: 'ready',
+        position: 1,
+        all: { held: 1, cap: 1 },
+      });
+    await endRuns(room, index, [runId]);
+  }
+  await index.check();
+  expect(lines.join('\n')).not.toContain('does not serve');
+});
+
+test('two dispatchers start everything once, and tell each change of state once', async () => {
+  const kept = [createKeptLogger(), createKeptLogger()];
+  await plantDue(room.pool, { count: 100 });
+  for (const { logger } of kept)
+    await room.startDispatcher({ index: await room.openIndex(patientLeases, url, logger), log: logger });
+  await waitUntil('all are started', () => room.starter.started.length === 100);
+  await waitUntil(
+    'all starts are confirmed',
+    async () =>
+      (await room.redis.scard(room.key('active:global'))) === 100 &&
+      (await room.redis.zcard(room.key('tickets'))) === 0,
+  );
+  expect(room.starter.startCalls).toBe(100);
+  for (const { lines } of kept)
+    for (const purpose of ['index', 'wake-ups']) {
+      const told = lines
+        .filter((line) => line.includes(`"purpose":"${purpose}"`))
+        .flatMap((line) => /does not serve|serves again/.exec(line)?.[0] ?? []);
+      expect(told).toEqual(told.map((_, n) => (n % 2 === 0 ? 'does not serve' : 'serves again')));
+    }
+});
