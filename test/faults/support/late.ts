@@ -19,9 +19,9 @@ export const takenPartition = (said: string): string | undefined =>
 export const committedPartition = (said: string): string | undefined =>
   said.includes('into _penstock.checkpoint') ? /values \('lod_[^']*', (\d+)/.exec(said)?.[1] : undefined;
 
-export const locksRun = (said: string): boolean => said.includes('insert into _penstock.run (id) values');
+export const locksRun = (said: string): boolean => said.includes('select final from _penstock.run');
 
-/** Whether a message locks the run of who finishes the load: by then he has seen that it is not done. */
+/** Whether a message locks the run of who finishes the load: all that he sees of it he sees after that. */
 export const watchFinish = () => {
   let finishing: number | undefined;
   return (said: string, connection: number): boolean => {
@@ -46,13 +46,13 @@ const latch = () => {
   };
 };
 
-/** Says when a copy has taken over from those before it: with the message after the one that commits it. */
-const watchTakeOver = () => {
-  let said: 'nothing' | 'takes over' | 'commits' = 'nothing';
+/** Says when what a statement does is committed: with the message after the one that commits it. */
+const watchCommitted = (statement: string) => {
+  let said: 'nothing' | 'the statement' | 'commit' = 'nothing';
   return (message: string): boolean => {
-    if (said === 'commits') return true;
-    if (message.includes('update _penstock.run set copy_of')) said = 'takes over';
-    else if (said === 'takes over') said = 'commits';
+    if (said === 'commit') return true;
+    if (message.includes(statement)) said = 'the statement';
+    else if (said === 'the statement' && message.endsWith('commit\0')) said = 'commit';
     return false;
   };
 };
@@ -73,11 +73,12 @@ export const late =
     };
     let held: { connection: number; partition: string | undefined; newest: number } | undefined;
     let mayCommit = false;
-    const hasTakenOver = watchTakeOver();
+    const hasTakenOver = watchCommitted('update _penstock.run set copy_of');
+    // Who finishes a load ends his run with it.
+    const hasFinished = watchCommitted('insert into _penstock.run (id, final)');
     const isReplaced = (said: string): boolean => {
       if (until === 'its run is ended') return hasTakenOver(said);
-      // Who has finished a load ends his run next.
-      if (until === 'the load is done') return said.includes('insert into _penstock.run (id, final)');
+      if (until === 'the load is done') return hasFinished(said);
       const begun = until === 'all is done' ? undefined : begunPartition(said);
       return begun !== undefined && begun === (held!.partition ?? begun);
     };
