@@ -13,7 +13,7 @@ import { createSchedulerRoom, plantDue, type SchedulerRoom } from '../support/sc
 import { waitUntil } from '../support/wait-until.ts';
 
 /** @param findOptions may take its time */
-export function redisTopologies(findOptions: () => Promise<RedisServersOptions>): void {
+export function describeRedisTopologies(findOptions: () => Promise<RedisServersOptions>): void {
   let servers: RedisServers;
   let room: SchedulerRoom;
   beforeAll(async () => {

@@ -44,7 +44,7 @@ describe('the page of guarantees', () => {
   test('names no test twice for one promise, and only test files', () => {
     const names = links.map(({ promise, file, title }) => `${promise} ${file} ${title}`);
     expect(new Set(names).size).toBe(names.length);
-    expect(links.filter(({ file }) => !/^test\/.+\.test\.ts$/.test(file))).toEqual([]);
+    expect(links.filter(({ file }) => !/^test\/.+\.(test|contract)\.ts$/.test(file))).toEqual([]);
   });
 
   test.each(links)('$promise: $file has the test "$title"', ({ file, title }) => {

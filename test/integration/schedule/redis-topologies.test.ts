@@ -1,3 +1,3 @@
-import { redisTopologies } from '../../contract/redis-topologies.contract.ts';
+import { describeRedisTopologies } from '../../contract/redis-topologies.contract.ts';
 
-redisTopologies(async () => ({}));
+describeRedisTopologies(async () => ({}));
