@@ -31,7 +31,6 @@ export interface FleetQueue {
 }
 
 export interface Fleet {
-  /** Of the common workers, and of every class that a connection names. */
-  /** @throws PenstockError ENGINE_UNREACHABLE, UNAVAILABLE */
+  /** Of the common workers, and of every class that a connection names. ENGINE_UNREACHABLE, UNAVAILABLE. */
   describe(): Promise<{ workers: FleetWorker[]; queues: FleetQueue[] }>;
 }

@@ -52,6 +52,11 @@ describe('a replay notices', () => {
       { file: 'sync-run.ts', changes: [["publishStatus(run, 'running');", '']] },
     ],
     [
+      'steps of a class that became local activities',
+      'worker-class',
+      { file: 'short-steps.ts', changes: [['return run.localSteps ?', 'return true ?']] },
+    ],
+    [
       'a local activity that was renamed',
       'success',
       { file: 'short-steps.ts', changes: [['{ finishRun: finishLocally }', '{ endRun: finishLocally }']] },

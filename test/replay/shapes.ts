@@ -33,6 +33,8 @@ interface Shape {
   activities: (calls: () => readonly string[]) => Partial<ScriptedActivities>;
   /** A job of our own maintenance, instead of a run. */
   job?: MaintenanceJob;
+  /** Of the run's source. */
+  workerClass?: string;
   play?: (playing: Playing) => Promise<void>;
 }
 
@@ -48,6 +50,7 @@ const brokenLease: BrokenInvariant = { invariant: 'lease_has_load', object: 'lod
 
 export const shapes: Readonly<Record<string, Shape>> = {
   success: { activities: () => ({}) },
+  'worker-class': { workerClass: 'eu', activities: () => ({}) },
   'many-partitions': {
     activities: () => ({
       prepareRun: async () => readyRun({ partitions: [1, 2, 3, 4, 5], parallel: 2 }),
@@ -191,10 +194,10 @@ export const suggestedEvents = 40;
 export async function playShape(engine: RunEngine, name: string): Promise<WorkflowHandle> {
   const shape = shapes[name]!;
   const { calls, activities } = scriptedActivities(shape.activities(() => calls));
-  await engine.startWorkers(activities);
+  await engine.startWorkers(activities, { workerClass: shape.workerClass });
   try {
     if (shape.job) return await playJob(engine, shape.job);
-    const run = plannedRun();
+    const run = plannedRun({ workerClass: shape.workerClass ?? null });
     const handle = await startRun(engine, run);
     await shape.play?.({ engine, run, handle, calls });
     await handle.result().catch(() => undefined);

@@ -19,6 +19,7 @@ import type { RunStarter, RunToStart } from '../../src/ports/run-starter.ts';
 import {
   createCopyWorker,
   createRunWorker,
+  createStepWorker,
   installRuntime,
 } from '../../src/workers/temporal/create-worker.ts';
 import { createRunStarter } from '../../src/workers/temporal/run-starter.ts';
@@ -28,6 +29,11 @@ import { workflowBundlePath } from './workflow-bundle.ts';
 
 export type ScriptedActivities = RunActivities & CopyActivities & MaintenanceActivities;
 
+interface WorkersOptions {
+  codePath?: string | undefined;
+  workerClass?: string | undefined;
+}
+
 export interface RunEngine {
   readonly address: string;
   readonly namespace: string;
@@ -35,9 +41,9 @@ export interface RunEngine {
   readonly starter: RunStarter;
   /**
    * Plays these activities from now on; workers that poll already go over to them.
-   * @param codePath of a workflow bundle other than the sources'; only where no workers poll
+   * Only where no workers poll: `codePath` of a workflow bundle other than the sources', and a class that has workers, too.
    */
-  startWorkers(activities: ScriptedActivities, codePath?: string): Promise<void>;
+  startWorkers(activities: ScriptedActivities, options?: WorkersOptions): Promise<void>;
   stopWorkers(): Promise<void>;
   close(): Promise<void>;
 }
@@ -69,13 +75,16 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
     namespace,
     client,
     starter: createRunStarter({ client, taskQueue, publicUrl }),
-    startWorkers: async (next, codePath = ownCodePath) => {
+    startWorkers: async (next, { codePath = ownCodePath, workerClass } = {}) => {
       script = next;
       if (polling) return;
       const settings = { connection: native, namespace, taskQueue, identity: 'test', slots: 4 };
       const workers = [
         await createRunWorker(settings, activities, { codePath }),
         await createCopyWorker(settings, activities),
+        ...(workerClass === undefined
+          ? []
+          : await createClassWorkers({ ...settings, workerClass }, activities)),
       ];
       polling = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
     },
@@ -87,6 +96,11 @@ export async function openRunEngine(server?: string): Promise<RunEngine> {
     },
   };
 }
+
+const createClassWorkers = (
+  settings: Parameters<typeof createStepWorker>[0],
+  activities: ScriptedActivities,
+) => Promise.all([createStepWorker(settings, activities), createCopyWorker(settings, activities)]);
 
 /** A run as admit would start it. */
 export function plannedRun(changes: Partial<RunToStart> = {}): RunToStart {

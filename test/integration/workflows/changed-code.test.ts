@@ -62,7 +62,7 @@ test('a run that is under way goes on as it began, one that begins takes the new
   });
   script.pausing = false;
   await engine.stopWorkers();
-  await engine.startWorkers(activities, changed);
+  await engine.startWorkers(activities, { codePath: changed });
   await engine.starter.resume(run.workflowId);
   await handle.result();
   // Running, paused, running again, succeeded: a decision once made is remembered, also for steps that come later.
@@ -76,7 +76,7 @@ test('a run that is under way goes on as it began, one that begins takes the new
 const markers = 1;
 
 test('a run that has taken the new way cannot be replayed by the code before', async () => {
-  await engine.startWorkers(scriptedActivities().activities, changed);
+  await engine.startWorkers(scriptedActivities().activities, { codePath: changed });
   const { handle } = await start();
   await handle.result();
   const history = JSON.parse(historyToJSON(await handle.fetchHistory())) as unknown;

@@ -26,7 +26,7 @@ beforeAll(async () => {
       ['scheduleToCloseTimeout: failureBudgetMs', 'scheduleToCloseTimeout: 2 * failureBudgetMs'],
     ],
   });
-  await engine.startWorkers(scriptedActivities().activities, codePath);
+  await engine.startWorkers(scriptedActivities().activities, { codePath });
 });
 afterAll(() => engine?.close());
 
