@@ -48,10 +48,7 @@ function requirePlannedTypes({ plan, present }: Fitting): void {
 export function checkFit(fitting: Fitting): { missing: ResultColumn[]; gone: string[] } {
   const { plan, present, before, onSchemaChange } = fitting;
   const adds = onSchemaChange === 'add_columns';
-  // What only says that a row is gone need not be kept.
-  const missing = plan.columns.filter(
-    ({ name }) => name !== plan.deletedWhen?.column && !present.some((each) => each.name === name),
-  );
+  const missing = missingColumns(fitting);
   const there = plan.columns.filter(({ name }) => present.some((each) => each.name === name));
   const gone = goneColumns(fitting);
   const addable = adds && missing.every(({ name }) => !plan.key.includes(name));
@@ -65,6 +62,12 @@ export function checkFit(fitting: Fitting): { missing: ResultColumn[]; gone: str
   if (faults.length > 0) throw before ? changed(plan, faults) : mismatch(plan, faults.join('; it '));
   return { missing, gone };
 }
+
+/** Columns of the result that the table has not. What only says that a row is gone need not be kept. */
+export const missingColumns = ({ plan, present }: Pick<Fitting, 'plan' | 'present'>): ResultColumn[] =>
+  plan.columns.filter(
+    ({ name }) => name !== plan.deletedWhen?.column && !present.some((each) => each.name === name),
+  );
 
 /** The user has said anew which columns there are to be. The mapping alone may also follow the columns of the source. */
 const isEdited = (plan: LoadPlan, before: LoadPlan): boolean =>

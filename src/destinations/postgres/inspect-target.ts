@@ -26,12 +26,16 @@ interface InspectedColumn extends ResultColumn {
   isLoose: boolean;
 }
 
-/** Null: there is nothing of that name. Types are named with an empty search path. */
+/**
+ * Null: there is nothing of that name. Types are named with an empty search path. Locks nothing, as `pg_partition_tree` would
+ * the partitions: who looks may then wait for somebody who alters the table.
+ */
 export async function inspectTarget(sql: Sql, target: TableName): Promise<InspectedTarget | null> {
   const [found] = await sql<InspectedTarget>(
     `select c.oid::text as relation, c.relkind as kind,
-            exists (select from pg_class p where p.relpersistence <> 'p'
-              and p.oid in (select c.oid union select relid from pg_partition_tree(c.oid))) as "isUnlogged",
+            exists (with recursive parts (oid) as (select c.oid union
+                      select inhrelid from pg_inherits join parts on inhparent = parts.oid where c.relkind = 'p')
+              select from pg_class join parts using (oid) where relpersistence <> 'p') as "isUnlogged",
             (select coalesce(json_agg(json_build_object(
                       'name', attname, 'typeOid', atttypid::int8, 'typeName', format_type(atttypid, atttypmod),
                       'isGenerated', attgenerated <> '', 'isIdentity', attidentity = 'a',

@@ -6,7 +6,7 @@ import type { ResultColumn } from '../../ports/source.ts';
 import { ident, identList } from '../../postgres-client/quote.ts';
 import { asRole } from './as-role.ts';
 import type { Sql } from './destination-session.ts';
-import { checkFit, columnTypes, fitColumns, type Fitting } from './fit-columns.ts';
+import { checkFit, columnTypes, fitColumns, missingColumns, type Fitting } from './fit-columns.ts';
 import { inspectTarget, presentIn, type InspectedTarget } from './inspect-target.ts';
 import { hasKeyIndex } from './key-index.ts';
 import type { LoadRow } from './load-row.ts';
@@ -31,9 +31,11 @@ export async function claimTarget(
   { plan, ...fitting }: Omit<Fitting, 'present'>,
 ): Promise<ClaimedTarget> {
   let target = await inspectTarget(sql, plan.target);
-  const isOwner = target !== null && (await holdOwnership(sql, { sync, ...target }, plan));
+  const isOwner =
+    target !== null && !isLacking(plan, target) && (await holdOwnership(sql, { sync, ...target }, plan));
   if (!isOwner) {
-    // Serialises claims, so that two syncs cannot both find a table unowned. Only now it is known what there is.
+    // Serialises claims, so that two syncs cannot both find a table unowned, or both add a column to it. Only then it is known
+    // what there is. Who waits here holds no lock on the target, and none on the row by which he owns it.
     await sql('lock table _penstock.target in share row exclusive mode');
     target = await inspectTarget(sql, plan.target);
   }
@@ -53,6 +55,9 @@ export async function claimTarget(
   const schemaChange = present && (await fitColumns(sql, { ...fitting, plan, present }, role));
   return { relation, isEmpty, schemaChange };
 }
+
+const isLacking = (plan: LoadPlan, target: InspectedTarget): boolean =>
+  missingColumns({ plan, present: presentIn(target) ?? [] }).length > 0;
 
 /** What the target of a load that is gone on with must still be, as when it was opened. TARGET_OWNED, TARGET_MISMATCH, SCHEMA_CHANGED. */
 export async function recheckTarget(sql: Sql, { sync, plan }: LoadRow): Promise<void> {

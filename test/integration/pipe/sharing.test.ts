@@ -14,7 +14,7 @@ beforeAll(async () => {
     insert into people select i, 'name ' || i from generate_series(1, 40) as i`);
 });
 afterAll(() => room.close());
-beforeEach(() => room.to.query('drop table if exists target, added, part cascade'));
+beforeEach(() => room.to.query('drop table if exists target, added, part, unlogged cascade'));
 
 const syncOf = (tenant: string, over: Partial<SyncInput> = {}): TestSync =>
   room.sync({ query: 'select id, name from people', key: ['id'], scope: { tenant }, ...over });
@@ -95,6 +95,46 @@ test('who owns a table already waits for no claim of another, who takes turns', 
     await late.close();
   }
 });
+
+test.each(['plain', 'partitioned'])(
+  'of many owners of a %s table who all need a new column at once one adds it, and all go on',
+  async (kind) => {
+    const isPartitioned = kind === 'partitioned';
+    await room.from.query('create table goods as select 1 as id');
+    await room.to.query(
+      `create table target (tenant text, id integer) ${isPartitioned ? 'partition by list (tenant)' : ''}`,
+    );
+    if (isPartitioned) await room.to.query('create table part partition of target default');
+    // Any table of the database that is not logged makes the look at the partitions' logging a longer one.
+    await room.to.query('create unlogged table unlogged (id integer)');
+    const syncs = ['a', 'b', 'c', 'd', 'e', 'f'].map((tenant) =>
+      syncOf(tenant, { query: 'select * from goods', onSchemaChange: 'add_columns' }),
+    );
+    for (const sync of syncs) await room.run(sync);
+    await room.from.query('alter table goods add column weight integer');
+    // A batch in hand: no column is added before it has ended.
+    await room.to.query('begin; lock table target in row exclusive mode');
+    const ends = syncs.map(() => room.openDestination());
+    const opened = Promise.all(
+      syncs.map((sync, i) => room.prepare(sync, newId('run'), { destination: ends[i]! })),
+    );
+    try {
+      await waitUntil('all wait', async () => {
+        const waiting = await room.from.query(
+          `select from pg_stat_activity where wait_event_type = 'Lock' and datname = $1`,
+          [room.destinationAccess.database],
+        );
+        return waiting.rowCount === syncs.length;
+      });
+      await room.to.query('commit');
+      const changes = (await opened).flatMap(({ schemaChange }) => schemaChange ?? []);
+      expect(changes).toEqual([{ added: ['weight'], gone: [] }]);
+    } finally {
+      await room.from.query('drop table goods');
+      await Promise.all(ends.map((end) => end.close()));
+    }
+  },
+);
 
 test('the sync that is in the way is told by its id, not by its scope', async () => {
   const first = syncOf('globex', { mode: 'mirror' });
