@@ -168,7 +168,10 @@ export interface FinishRequest {
   /** Absent: 50,000 rows and 20 percent. */
   limits?: PublishLimits;
   signal?: AbortSignal;
-  /** A load that leaves the run no work makes it final as well, in the transaction in which it becomes done. */
+  /**
+   * A load that leaves the run no work makes it final as well, in the transaction in which it becomes done. Where that takes
+   * long it does not: see `outcome`.
+   */
   closesRun?: boolean;
 }
 

@@ -41,7 +41,8 @@
  *               of the target and its columns must be the frozen ones.
  *  finishLoad   (finish-load.ts) loading → done. Takes every lease, proves invariant 1, publishes what is staged, moves the
  *               cursor, stores the receipt. A publisher bears a name as a batch does, and is ended like one by who waits.
- *               Asked to, and with no work left for the run, it does closeRun in the same transaction.
+ *               Asked to, with nothing to publish and no work left for the run, it does closeRun in the same
+ *               transaction.
  *  closeRun     (close-run.ts) Marks the run final and clears its leases: from then on beginBatch and takeLease refuse it.
  *  abandonLoad  (load.ts)      planned, loading → abandoned; clears the leases.
  */

@@ -79,13 +79,17 @@ async function finishStep(
   request: FinishRequest,
   by: Publishing,
 ): Promise<FinishedLoad | { refused: PenstockError } | null> {
-  const isFinal = await lockRunRow(sql, request.run, request.closesRun ? 'no key update' : 'share');
+  // Of this look only what never changes is used, the plan, and what is for good.
   const load = await fetchLoadRow(sql, request.load);
   if (!load) throw new PenstockError('LOAD_LOST', `The destination does not know the load ${request.load}.`);
   if (load.phase === 'done') return answer(load, load.receipt as Receipt, request.run);
-  if (isFinal) throw runFinal(request.run);
-  const locked = (await fetchLoadRow(sql, request.load, 'for update'))!;
+  // Who publishes at length shares the run's row: whoever else asks for it would have to wait, and then end the publisher.
+  const closesRun = request.closesRun && !modeOf(load.plan).publish;
+  const isFinal = await lockRunRow(sql, request.run, closesRun ? 'no key update' : 'share');
+  // A final run's finisher waits for nobody: another may be publishing the load.
+  const locked = (await fetchLoadRow(sql, request.load, isFinal ? '' : 'for update'))!;
   if (locked.phase === 'done') return answer(locked, locked.receipt as Receipt, request.run);
+  if (isFinal) throw runFinal(request.run);
   if (locked.phase === 'abandoned') throw fenced(request.load);
   // Whoever still writes is waited for, or ended; nobody writes after this.
   await sql('select from _penstock.lease where load = $1 order by partition for update', [request.load]);
@@ -113,7 +117,7 @@ async function finishStep(
   await settleRejects(sql, locked);
   await modeOf(locked.plan).clear?.(sql, locked);
   const finished = answer(locked, receipt, request.run);
-  if (finished.another || !request.closesRun) return finished;
+  if (finished.another || !closesRun) return finished;
   return { ...finished, outcome: await closeRun(sql, request.run) };
 }
 

@@ -21,7 +21,7 @@ export const committedPartition = (said: string): string | undefined =>
 
 export const locksRun = (said: string): boolean => said.includes('select final from _penstock.run');
 
-/** Whether a message locks the run of who finishes the load: all that he sees of it he sees after that. */
+/** Whether a message locks the run of who finishes the load: what he sees before that decides nothing that may change. */
 export const watchFinish = () => {
   let finishing: number | undefined;
   return (said: string, connection: number): boolean => {

@@ -188,6 +188,25 @@ describe('a load', () => {
     }
   });
 
+  test('is published to the end, though an attempt before it asks for its lease meanwhile', async () => {
+    sync = room.sync({ query: 'select * from numbers limit 1000', key: [] });
+    load = await room.prepare(sync, run);
+    await copyAll();
+    await room.to.query('begin; lock table target');
+    const published = finishRun(patient(), { run, load: load.loadId });
+    const succeeded = expect(published).resolves.toMatchObject({
+      outcome: 'succeeded',
+      receipt: { inserted: 100 },
+    });
+    await untilWaiting('insert into "public"."target"');
+    const late = room.openDestination({ timeouts: { graceMs: 50 } });
+    const taken = late.takeLease({ run, load: load.loadId, partition: 1, epoch: '0' });
+    await expect(taken).rejects.toMatchObject({ code: 'FENCED' });
+    await room.to.query('commit');
+    await succeeded;
+    await late.close();
+  });
+
   describe('that is opened while its sync is reset', () => {
     beforeEach(async () => {
       await room.to.query('drop table if exists again');
