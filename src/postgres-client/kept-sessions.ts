@@ -37,9 +37,10 @@ const tooManyConnections = '53300';
 
 /**
  * What `discard all` does, but for prepared statements and plans, which nobody here names: behind a pooler they may be others'.
+ * There the session began by the pooler's login, so what `reset all` goes back to is not the encoding of ours.
  * By it the session also shows that it is there.
  */
-const clean = `set session authorization default; reset all; close all; unlisten *;
+const clean = `set session authorization default; reset all; set client_encoding to 'UTF8'; close all; unlisten *;
   select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences`;
 
 /** Where a session belongs, and when it logged in. */
@@ -63,6 +64,7 @@ export class KeptSessions implements Sessions {
 
   async take(access: ConnectionAccess, options: ConnectOptions = {}): Promise<Client> {
     if (access.tenantId === undefined) return connect(access, options);
+    access.signal?.throwIfAborted();
     const origin = { access: keyOf(access), options: JSON.stringify(options), sinceMs: performance.now() };
     const client = (await this.#takeWaiting(origin, access)) ?? (await this.#login(access, options));
     if (this.#origins.has(client)) return client;

@@ -3,6 +3,7 @@
  * other reads back to the same value. Local to the transaction, hence right behind a transaction pooler.
  */
 export const textSettings = {
+  client_encoding: 'UTF8',
   datestyle: 'ISO, YMD',
   intervalstyle: 'postgres',
   timezone: 'UTC',

@@ -44,7 +44,7 @@ export async function changeRuns(
 ): Promise<RunId[]> {
   if (runIds.length === 0) return [];
   const { from, to } = runChanges[change];
-  const { rows } = await tx.query<{ id: RunId; isFollowed: boolean; isPart: boolean }>(
+  const { rows } = await tx.query<{ id: RunId; isPart: boolean }>(
     `with changed as (
        update penstock.run r
        set status = $3,
@@ -69,9 +69,7 @@ export async function changeRuns(
        select tenant_id, 'run.' || $3, sync_id, id, jsonb_build_object('from', was) || $8::jsonb
        from changed where was <> $3
      )
-     select id, backfill_id is not null as "isPart",
-       exists (select from penstock.sync s where s.after_sync_id = changed.sync_id) as "isFollowed"
-     from changed`,
+     select id, backfill_id is not null as "isPart" from changed`,
     [
       runIds,
       from,
@@ -86,13 +84,17 @@ export async function changeRuns(
       patch.destinationVersion ?? null,
     ],
   );
-  const idsOf = (some: typeof rows): RunId[] => some.map(({ id }) => id);
-  const changed = idsOf(rows);
+  const changed = rows.map(({ id }) => id);
   if (changed.length === 0) return changed;
   if (change === 'fail') await pauseFailing(tx, changed);
   if (isFinal(to)) {
-    if (change !== 'drop') await recordUpstreamEnds(tx, idsOf(rows.filter(({ isFollowed }) => isFollowed)));
-    await followParts(tx, idsOf(rows.filter(({ isPart }) => isPart)));
+    // A statement of its own: one that waited for a run's row does not see who came after its sync meanwhile.
+    if (change !== 'drop') await recordUpstreamEnds(tx, changed);
+    const parts = rows.filter(({ isPart }) => isPart);
+    await followParts(
+      tx,
+      parts.map(({ id }) => id),
+    );
   }
   return changed;
 }

@@ -11,7 +11,6 @@ import type { Tx } from './transaction.ts';
  * nothing was new, and not those of a backfill, which would be one for each of its parts.
  */
 export async function recordUpstreamEnds(tx: Tx, runIds: readonly RunId[]): Promise<void> {
-  if (runIds.length === 0) return;
   await tx.query(
     `insert into penstock.upstream_end (sync_id, nominal_at, tenant_id, run_id)
      select s.id, date_trunc('milliseconds', r.ended_at), s.tenant_id, r.id

@@ -175,7 +175,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
         const limits = publishLimitsOf(sync.spec);
         ({ another } = await (ends.destination ?? destination).finish({ run, load: load.loadId, limits }));
       }
-      const outcome = await destination.closeRun(run);
+      const outcome = await (ends.destination ?? destination).closeRun(run);
       if (!outcome.succeeded) throw new Error(`the run ${run} has not succeeded`);
       return outcome.receipt;
     },

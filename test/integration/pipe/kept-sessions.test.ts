@@ -294,6 +294,13 @@ describe('nothing is kept', () => {
     await untilNothingIsLeft(room.from);
   });
 
+  test('is not given to work whose signal has aborted before', async () => {
+    await sessions.giveBack(await take());
+    const signal = AbortSignal.abort(new Error('replaced'));
+    await expect(take(sourceAccess({ signal }))).rejects.toThrow('replaced');
+    expect(await statesAt(room.from)).toEqual(['idle']);
+  });
+
   test('at the source of an attempt that was told to stop, not even what waited', async () => {
     const another = await take();
     const { run, load } = await step(prepared);

@@ -34,6 +34,20 @@ const receipt = aReceipt();
 async function plantPair(when: When = 'succeeded', spec: Partial<SyncSpecInput> = {}) {
   const planted: PlantedSyncs = await plantSyncs(room.pool, { count: 2, schedule: { manual: true }, spec });
   const [upstream, follower] = planted.syncIds as [SyncId, SyncId];
+  await follow(planted, { upstream, follower, when });
+  return { tenantId: planted.tenantId, upstream, follower };
+}
+
+interface Following {
+  upstream: SyncId;
+  follower: SyncId;
+  when?: When;
+}
+
+async function follow(
+  planted: PlantedSyncs,
+  { upstream, follower, when = 'succeeded' }: Following,
+): Promise<void> {
   await room.pool.query('update penstock.sync set after_sync_id = $2, after_when = $3 where id = $1', [
     follower,
     upstream,
@@ -43,7 +57,6 @@ async function plantPair(when: When = 'succeeded', spec: Partial<SyncSpecInput> 
     follower,
     { ...planted.spec, schedule: { after: { sync: upstream, when } } },
   ]);
-  return { tenantId: planted.tenantId, upstream, follower };
 }
 type Pair = Awaited<ReturnType<typeof plantPair>>;
 
@@ -120,6 +133,24 @@ describe('a sync that comes after another', () => {
       expect(await fetchSlots(pair.follower)).toHaveLength(slots);
     },
   );
+
+  test('is due by an end that waited for its run’s row while the sync came to follow it', async () => {
+    const planted = await plantSyncs(room.pool, { count: 2, schedule: { manual: true } });
+    const [upstream, follower] = planted.syncIds as [SyncId, SyncId];
+    const runId = await plantRun(room.pool, upstream, { status: 'running' });
+    const holder = await room.pool.connect();
+    await holder.query('begin');
+    await holder.query('select from penstock.run where id = $1 for no key update', [runId]);
+    const ending = asEngine(room.pool, (tx) => changeRun(tx, runId, 'succeed', { receipt }));
+    const waiting = `select from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database() and query like '%ended_at = case%'`;
+    await waitUntil('the end waits', async () => (await room.pool.query(waiting)).rowCount === 1);
+    await follow(planted, { upstream, follower });
+    await holder.query('commit');
+    holder.release();
+    await ending;
+    expect(await endsLeft()).toBe(1);
+  });
 
   test('is not due after a part of a backfill, and not after a run that was dropped from the queue', async () => {
     const pair = await plantPair('finished');
