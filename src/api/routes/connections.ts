@@ -24,7 +24,7 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
     },
     async (request, reply) => {
       const { tenantId, ...wanted } = request.body;
-      refuseClassOfTenant(request, wanted.workerClass);
+      if (isTenants(request)) requireClass(wanted.workerClass, null);
       const owner = await scopeOf(request, tenants, tenantId, '/tenantId');
       await refuseForbiddenHost(deps, wanted.host);
       const { port = connectionKinds[wanted.kind].defaultPort } = wanted;
@@ -81,15 +81,15 @@ export function addConnectionRoutes(app: ApiApp, deps: ApiDeps): void {
       },
     },
     async (request, reply) => {
-      const { host, workerClass } = request.body;
-      refuseClassOfTenant(request, workerClass);
-      if (host !== undefined) await refuseForbiddenHost(deps, host);
-      const changed = await connections.update(
-        await scope(request),
-        request.params.ref,
-        request.body,
-        ifMatchOf(request),
-      );
+      const { workerClass, ...wanted } = request.body;
+      const { ref } = request.params;
+      const within = await scope(request);
+      const isTheirs = isTenants(request);
+      if (isTheirs && workerClass !== undefined)
+        requireClass(workerClass, (await connections.fetch(within, ref)).workerClass);
+      if (wanted.host !== undefined) await refuseForbiddenHost(deps, wanted.host);
+      const change = isTheirs ? wanted : request.body;
+      const changed = await connections.update(within, ref, change, ifMatchOf(request));
       setEtag(reply, changed.version);
       return changed;
     },
@@ -142,9 +142,14 @@ async function refuseForbiddenHost({ hostGuard }: ApiDeps, host: string): Promis
   });
 }
 
-/** Workers of a class may reach what others must not: a tenant that chose its workers could look into another's network. */
-function refuseClassOfTenant(request: FastifyRequest, workerClass: string | null | undefined): void {
-  if (workerClass === undefined || callerOf(request).tenantId === null) return;
+const isTenants = (request: FastifyRequest): boolean => callerOf(request).tenantId !== null;
+
+/**
+ * Workers of a class may reach what others must not: a tenant that chose its workers could look into another's network. An
+ * answer that is sent back names the class that it has.
+ */
+function requireClass(wanted: string | null | undefined, present: string | null): void {
+  if (wanted === undefined || wanted === present) return;
   throw new PenstockError(
     'FORBIDDEN',
     'workerClass is set with an operator’s key only: leave it out, and ask the operator for the class',

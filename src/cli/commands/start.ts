@@ -27,8 +27,9 @@ export const command: Command = {
   config: (Object.keys(optionTable) as OptionName[]).filter((name) => !notForRoles.includes(name)),
   run: async ({ options, flags }) => {
     const wanted = rolesOf(String(options['roles']));
+    const kind = kindOf(String(options['worker']));
     const config = loadRoleConfig(wanted, { flags });
-    const kinds = kindsOf(String(options['worker']), config.workerClass);
+    const kinds = kindsOf(kind, config.workerClass);
     const { startRoles } = await import('../../workers/start-roles.ts');
     await startRoles({ roles: wanted, workerKinds: kinds, config });
   },
@@ -44,14 +45,22 @@ function rolesOf(text: string): Role[] {
   );
 }
 
-function kindsOf(text: string, workerClass: string | undefined): readonly ('copy' | 'steps' | 'workflows')[] {
-  // The workflows of all classes are the common workers'; they try steps themselves, and must not meet others' databases.
-  if (workerClass !== undefined && text === 'all') return ['steps', 'copy'];
-  if (workerClass !== undefined)
-    throw new PenstockError(
-      'CONFIG',
-      `--worker ${text} does not go with the worker class ${workerClass}: leave --worker out, a worker of a class takes all steps of its runs`,
-    );
-  if (Object.hasOwn(workerKinds, text)) return workerKinds[text as keyof typeof workerKinds];
+type WorkerKinds = keyof typeof workerKinds;
+
+function kindOf(text: string): WorkerKinds {
+  if (Object.hasOwn(workerKinds, text)) return text as WorkerKinds;
   throw new PenstockError('CONFIG', `--worker must be copy, workflows or all, not "${text}"`);
+}
+
+function kindsOf(
+  kind: WorkerKinds,
+  workerClass: string | undefined,
+): readonly ('copy' | 'steps' | 'workflows')[] {
+  if (workerClass === undefined) return workerKinds[kind];
+  // The workflows of all classes are the common workers'; they try steps themselves, and must not meet others' databases.
+  if (kind === 'all') return ['steps', 'copy'];
+  throw new PenstockError(
+    'CONFIG',
+    `--worker ${kind} does not go with the worker class ${workerClass}: leave --worker out, a worker of a class takes all steps of its runs`,
+  );
 }

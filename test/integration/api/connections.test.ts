@@ -126,6 +126,20 @@ describe('a connection', () => {
       expect(refused).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', pointer: '/workerClass' } });
   });
 
+  test('keeps its worker class where a tenant sends it back, and where it would take it off', async () => {
+    const { body } = await fixture.asOperator(
+      'POST',
+      '/v1/connections',
+      connection({ tenantId: 'acme', workerClass: 'eu' }),
+    );
+    const url = `/v1/connections/${body.id}`;
+    const change = (workerClass: string | null) => acme('PATCH', url, { workerClass, maxRuns: 3 });
+    expect(await change('eu')).toMatchObject({ status: 200, body: { workerClass: 'eu', maxRuns: 3 } });
+    expect(await change(null)).toMatchObject({ status: 403 });
+    expect((await acme('GET', url)).body).toMatchObject({ workerClass: 'eu' });
+    expect((await acme('POST', '/v1/connections', connection({ workerClass: null }))).status).toBe(201);
+  });
+
   test('is changed with If-Match, and not by a stale one', async () => {
     const { body } = await acme('POST', '/v1/connections', connection());
     expect(
