@@ -7,6 +7,7 @@ import { expect } from '@jest/globals';
 import type { SyncRunResult } from '../../src/workflows/sync-run.ts';
 import type { GuardedProcess } from '../../src/dev/guard.ts';
 import type { CopyingRoom } from './copying-room.ts';
+import { expectSameRows } from './expect-same-rows.ts';
 import { waitUntil } from './wait-until.ts';
 
 interface Deploys {
@@ -55,14 +56,7 @@ export async function copyUnderDeploys(
   expect((await run.fetch()).status).toBe('running');
   await room.destination.query('update synced.pace set ms = 0');
   expect((await run.handle.result()) as SyncRunResult).toMatchObject({ status: 'succeeded' });
-  expect(await room.compare('select * from deployed', 'synced.deployed', 'id')).toMatchObject({
-    sourceRows: rows,
-    destinationRows: rows,
-    missing: 0,
-    extra: 0,
-    different: 0,
-    duplicated: 0,
-  });
+  await expectSameRows(room, 'deployed', rows);
   expect((await run.fetch()).receipt).toMatchObject({ read: rows, inserted: rows });
   const { rows: attempts } = await room.control.query<{ outcome: string | null }>(
     'select outcome from penstock.run_attempt where run_id = $1',

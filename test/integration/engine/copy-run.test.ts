@@ -4,6 +4,7 @@ import { openPostgresDestination } from '../../../src/destinations/postgres/post
 import type { GuardedProcess } from '../../../src/dev/guard.ts';
 import type { SyncRunResult } from '../../../src/workflows/sync-run.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
+import { expectSameRows } from '../../support/expect-same-rows.ts';
 import { accessOf } from '../../support/pipe-room.ts';
 import { resetWorkflow } from '../../support/reset-workflow.ts';
 import { gateRow, type RowGate } from '../../support/row-gate.ts';
@@ -70,16 +71,7 @@ async function blockAtRow(table: string, id: number): Promise<RowGate> {
 const untilToldToStop = (runId: string): Promise<void> =>
   waitUntil('the attempt is told to stop', () => room.saysOf(runId, 'attempt: told to stop'));
 
-const expectEqual = async (name: string): Promise<void> => {
-  expect(await room.compare(`select * from ${name}`, `synced.${name}`, 'id')).toMatchObject({
-    sourceRows: rows,
-    destinationRows: rows,
-    missing: 0,
-    extra: 0,
-    different: 0,
-    duplicated: 0,
-  });
-};
+const expectEqual = (name: string): Promise<void> => expectSameRows(room, name, rows);
 
 /** Adds a connection to the source with a proxy in between. */
 async function connectThrough(name: string): Promise<TcpProxy> {
