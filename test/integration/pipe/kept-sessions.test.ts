@@ -244,8 +244,11 @@ describe('a session goes to nobody else but the same tenant at an unchanged conn
 });
 
 describe('a session that is lost while it waits is replaced without a word:', () => {
-  test.each<[string, (pid: unknown) => unknown]>([
-    ['terminated', (pid) => room.from.query('select pg_terminate_backend($1)', [pid])],
+  test.each<[string, (pids: unknown[]) => unknown]>([
+    [
+      'terminated',
+      (pids) => room.from.query('select pg_terminate_backend(p) from unnest($1::int[]) as p', [pids]),
+    ],
     ['reset', () => proxies.source.cut('reset')],
     ['closed', () => proxies.source.cut('end')],
     [
@@ -254,10 +257,10 @@ describe('a session that is lost while it waits is replaced without a word:', ()
     ],
   ])('%s', async (_, lose) => {
     const [one, other] = [await take(), await take()];
-    const pid = await pidOf(other);
+    const pids = [await pidOf(one), await pidOf(other)];
     await sessions.giveBack(one);
     await sessions.giveBack(other);
-    await lose(pid);
+    await lose(pids);
     await expect(openSource().check()).resolves.toEqual({ version: expect.any(String) });
     await waitUntil('the end of the other, which would be no better', () => !proxies.source.isOpen(1));
   });
