@@ -115,12 +115,12 @@ export const optionTable = {
     parse: parseInteger(0, 65_535),
   },
   publicUrl: {
-    doc: 'Where users reach the API, for links. Default: the address it listens on.',
+    doc: 'Where users reach the API, for links. Default: links are paths, and runs in Temporal have none.',
     example: 'https://penstock.example.com',
     parse: parseHttpUrl,
   },
   temporalUiUrl: {
-    doc: 'Where users reach the Temporal Web UI, for links from runs. Default: no links.',
+    doc: 'Where users reach the Temporal Web UI, for links from runs, and so that its pages may have payloads decrypted. Default: neither.',
     example: 'https://temporal.example.com',
     parse: parseHttpUrl,
   },

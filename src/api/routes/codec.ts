@@ -1,12 +1,14 @@
 /**
  * `/v1/codec`: what the Temporal Web UI and CLI call to read and write encrypted payloads. The UI's pages call from a browser,
- * so this answers to the UI's origin, and to no other. For operators' keys: histories are those of all tenants.
+ * so this answers to the UI's origin, and to no other. For operators' keys: histories are those of all tenants. The CLI
+ * sends one; of the UI a browser that has signed in (codec-sign-in.ts) sends it.
  */
 import { z } from 'zod';
 import type { PayloadTranslator } from '../../ports/payload-translator.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
 import { requireOperator } from '../auth.ts';
+import { addCodecSignIn, signedInKey } from './codec-sign-in.ts';
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64');
 const payloads = z
@@ -31,17 +33,23 @@ export function addCodecCors(app: ApiApp, links: ApiDeps['links']): void {
   app.addHook('onRequest', async (request, reply) => {
     if (!request.url.startsWith('/v1/codec/')) return;
     void reply.header('vary', 'origin');
-    if (origin !== undefined && request.headers.origin === origin)
-      void reply.headers({
-        'access-control-allow-origin': origin,
-        'access-control-allow-methods': 'POST',
-        'access-control-allow-headers': 'authorization,content-type,x-namespace',
-        'access-control-max-age': '600',
-      });
+    if (origin === undefined || request.headers.origin !== origin) return;
+    void reply.headers({
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-methods': 'POST',
+      'access-control-allow-headers': 'authorization,authorization-extras,content-type,x-namespace',
+      'access-control-max-age': '600',
+    });
+    // Of this origin only, so that no other page acts for who has signed in.
+    const key = signedInKey(request);
+    if (key !== undefined) request.headers.authorization ??= `Bearer ${key}`;
   });
 }
 
-export function addCodecRoutes(app: ApiApp, { payloads: translator, links }: ApiDeps): void {
+export function addCodecRoutes(app: ApiApp, deps: ApiDeps): void {
+  const { payloads: translator, links } = deps;
+  addCodecSignIn(app, deps);
   for (const [verb, summary] of Object.entries(verbs)) {
     const path = `/v1/codec/${verb}`;
     // A browser asks before it sends the key.
