@@ -3,7 +3,7 @@
  * it later. READ ONLY is no sandbox, so what is not a plain SELECT never reaches the server.
  */
 import { PenstockError } from '../../domain/errors.ts';
-import { loadParser, type ParseSql } from './sql-parser.ts';
+import { parseSql } from './sql-parser.ts';
 
 /** A possibly qualified name. */
 export interface ObjectName {
@@ -30,7 +30,7 @@ type Node = Record<string, unknown>;
 
 /** Parses the query. QUERY_NOT_ALLOWED, with the position, when it is not one SELECT that changes nothing. */
 export async function parseQuery(query: string): Promise<ParsedQuery> {
-  const statement = parseOne(query, await loadParser());
+  const statement = await parseOne(query);
   const select = statement.stmt['SelectStmt'] as Node | undefined;
   if (!select) throw refuse('The query is not a SELECT');
   const found: Findings = { relations: [], functions: [], unstable: new Set() };
@@ -55,17 +55,14 @@ interface Statement {
   stmt_len?: number;
 }
 
-function parseOne(query: string, parse: ParseSql): Statement {
+async function parseOne(query: string): Promise<Statement> {
   let statements: Statement[];
   try {
-    statements = (parse(query) as unknown as { stmts?: Statement[] }).stmts ?? [];
+    statements = ((await parseSql(query)) as unknown as { stmts?: Statement[] }).stmts ?? [];
   } catch (error) {
-    // The parser's message quotes the text near the fault, which may be a literal.
-    const at = (error as { sqlDetails?: { cursorPosition?: number } }).sqlDetails?.cursorPosition;
-    const where = at === undefined ? '' : ` at position ${at}`;
-    throw new PenstockError('SOURCE_SQL', `The query has a syntax error${where}.`, {
-      pointer: '/source/query',
-    });
+    const { at } = error as { at?: number };
+    const fault = at === undefined ? 'is nested too deeply' : `has a syntax error at position ${at}`;
+    throw new PenstockError('SOURCE_SQL', `The query ${fault}.`, { pointer: '/source/query' });
   }
   const [statement] = statements;
   if (!statement || statements.length > 1)

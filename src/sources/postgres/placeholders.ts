@@ -8,7 +8,7 @@ import type { PlaceholderName } from '../../domain/placeholders.ts';
 import type { CursorWindow, MappedColumn, PlannedCursor, ResultColumn } from '../../ports/source.ts';
 import { literal } from '../../postgres-client/quote.ts';
 import { mapColumns } from './map-columns.ts';
-import { loadParser } from './sql-parser.ts';
+import { parseSql } from './sql-parser.ts';
 import { parseQuery, type ParsedQuery } from './parse-query.ts';
 
 /** A query with what its placeholders stand for and what becomes of its columns. */
@@ -106,12 +106,11 @@ export const unfit = (what: string): PenstockError =>
 export async function checkPlaces(query: string): Promise<void> {
   const names = placeholdersIn(query);
   if (!query.includes('{{')) return;
-  const parse = await loadParser();
   let count = 0;
   const asParameters = replacePlaceholders(query, () => `$${++count}`);
   const found = new Set<number>();
   try {
-    collectParameters(parse(asParameters), found);
+    collectParameters(await parseSql(asParameters), found);
   } catch {
     if (!asParameters.includes('{{')) return; // An error of the query itself: whoever parses it says where.
     const known = placeholderNames.map((name) => `{{${name}}}`).join(', ');
