@@ -28,6 +28,9 @@ type Store = ScheduleStore & SweepStore & RefillStore;
 
 /** Short leases, so that a test sees them run out. */
 const quickLeases = { claimLeaseMs: 1_000, ticketMs: 1_000, refillLeaseMs: 1_000 };
+const dayMs = 86_400_000;
+/** For what holds only while none runs out, however busy the machine is. */
+export const lastingLeases = { claimLeaseMs: dayMs, ticketMs: dayMs, refillLeaseMs: dayMs };
 export const quickSweeps = {
   lookEveryMs: 100,
   sweepEveryMs: 200,
@@ -55,6 +58,10 @@ export interface SchedulerRoom {
     logger?: DispatcherDeps['log'],
   ) => Promise<RedisIndex>;
   readonly startDispatcher: (over?: Partial<DispatcherDeps>) => Promise<Dispatcher>;
+  /** Until a dispatcher hears what is said to all of them: what is said before is lost. */
+  readonly untilHeard: () => Promise<void>;
+  /** Until the index has been written from the rows. */
+  readonly untilFilled: () => Promise<void>;
   /** Removes all rows and keys; ends the dispatchers. */
   readonly clear: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -65,6 +72,7 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
   const redisUrl = givenRedisUrl ?? (await createRedisDatabase());
   const redis = new Redis(redisUrl);
   const namespace = await fetchInstallation(database.pool);
+  const keyOf = (name: string): string => `{penstock}:${namespace}:${name}`;
   const { logger: log, lines } = createKeptLogger();
   const store = createScheduleStore(database.pool);
   let starter = createFakeRunStarter();
@@ -107,7 +115,7 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
     pool: database.pool,
     redisUrl,
     redis,
-    key: (name) => `{penstock}:${namespace}:${name}`,
+    key: keyOf,
     store,
     get starter() {
       return starter;
@@ -123,6 +131,13 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
       await dispatcher.start();
       return dispatcher;
     },
+    untilHeard: () =>
+      waitUntil('a dispatcher listens', async () => {
+        const [, listeners] = await redis.pubsub('NUMSUB', keyOf('wake'));
+        return Number(listeners) > 0;
+      }),
+    untilFilled: () =>
+      waitUntil('the index is full', async () => (await redis.get(keyOf('filled'))) === 'all'),
     async clear() {
       await stopAll();
       await database.pool.query('truncate penstock.tenant, penstock.event cascade');

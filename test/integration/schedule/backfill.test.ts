@@ -12,7 +12,7 @@ import { createKeptLogger } from '../../support/kept-logger.ts';
 import { aReceipt } from '../../support/plant-run.ts';
 import {
   createSchedulerRoom,
-  everyMinute,
+  everyHour,
   fetchNowMs,
   plantSyncs,
   type SchedulerRoom,
@@ -108,6 +108,7 @@ describe('the parts of a backfill', () => {
   test('are started by the dispatcher, one when the one before has ended, without a sweep', async () => {
     const { start, look } = await plant();
     await room.startDispatcher({ options: { ...room.deps().options, sweepEveryMs: 60_000 } });
+    await room.untilHeard();
     const backfill = await start();
     const index = await room.openIndex();
     for (const part of [1, 2, 3]) {
@@ -143,7 +144,7 @@ describe('due times of the sync', () => {
   test.each(['skip', 'cancel_other'] as const)(
     'come between two parts, whatever waits longer, with overlap %s',
     async (overlap) => {
-      const { start, look, syncId } = await plant({ overlap }, everyMinute(await fetchNowMs(room.pool)));
+      const { start, look, syncId } = await plant({ overlap }, everyHour(await fetchNowMs(room.pool)));
       const backfill = await start();
       const first = backfill.current.runId;
       await verdictOf(first);

@@ -11,6 +11,7 @@ import { asTenant } from '../../../src/storage/transaction.ts';
 import { plantRun } from '../../support/plant-run.ts';
 import {
   createSchedulerRoom,
+  lastingLeases,
   plantDue,
   type PlantedSyncs,
   type SchedulerRoom,
@@ -20,7 +21,7 @@ let room: SchedulerRoom;
 let index: RedisIndex;
 beforeAll(async () => {
   room = await createSchedulerRoom();
-  index = await room.openIndex({ ticketMs: 60_000 });
+  index = await room.openIndex(lastingLeases);
 });
 afterEach(() => room.clear());
 afterAll(() => room.close());

@@ -4,13 +4,13 @@ import * as fc from 'fast-check';
 import { newId, runIdOf, type RunId, type TenantId } from '../../../src/domain/ids.ts';
 import type { RunOffer } from '../../../src/ports/schedule-index.ts';
 import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
-import { createSchedulerRoom, type SchedulerRoom } from '../../support/scheduler-room.ts';
+import { createSchedulerRoom, lastingLeases, type SchedulerRoom } from '../../support/scheduler-room.ts';
 
 let room: SchedulerRoom;
 let index: RedisIndex;
 beforeAll(async () => {
   room = await createSchedulerRoom();
-  index = await room.openIndex();
+  index = await room.openIndex(lastingLeases);
 });
 afterEach(() => room.redis.flushdb());
 afterAll(() => room.close());

@@ -5,6 +5,8 @@ import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { refill } from '../../../src/schedule/refill.ts';
 import {
   createSchedulerRoom,
+  everyHour,
+  fetchNowMs,
   plantSyncs,
   type PlantedSyncs,
   type SchedulerRoom,
@@ -21,7 +23,7 @@ afterEach(() => room.clear());
 afterAll(() => room.close());
 
 const plant = async (count: number): Promise<PlantedSyncs> => {
-  const planted = await plantSyncs(room.pool, { count, schedule: { every: '6h' } });
+  const planted = await plantSyncs(room.pool, { count, schedule: everyHour(await fetchNowMs(room.pool)) });
   await refill(room.deps({ index }), { again: true });
   return planted;
 };

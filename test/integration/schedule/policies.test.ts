@@ -12,6 +12,7 @@ import {
   endRuns,
   everyMinute,
   fetchNowMs,
+  plantDue,
   plantSyncs,
   type PlantedSyncs,
   type SchedulerRoom,
@@ -127,14 +128,18 @@ describe('of due times that pass while a run is open', () => {
 
 describe('overlap cancel_other', () => {
   test('cancels the run at work, tells its workflow at once, and runs when that has ended', async () => {
-    const now = await fetchNowMs(pool);
-    const { syncIds } = await plantSyncs(pool, {
-      schedule: { every: '2s', startAt: new Date(now - 1_000).toISOString() },
-      sinceMs: now - 1_500,
-      spec: { overlap: 'cancel_other' },
-    });
+    const { syncIds } = await plantDue(pool, { spec: { overlap: 'cancel_other' } });
     // Told again so late that it must be the tick that tells it.
     await room.startDispatcher({ options: { ...room.deps().options, overdueMs: 60_000 } });
+    await waitUntil('the first run is at work', () => room.starter.started.length === 1);
+    await room.untilFilled();
+    const { rows } = await pool.query<{ ms: number }>(
+      `update penstock.sync
+       set (next_nominal_at, next_due_at) = (select n, n from date_trunc('milliseconds', clock_timestamp()) n)
+       returning (extract(epoch from next_due_at) * 1000)::float8 as ms`,
+    );
+    const index = await room.openIndex();
+    await index.publishDue([{ syncId: syncIds[0]!, version: 1, nextDueAtMs: rows[0]!.ms }]);
     const runs = async () => {
       const { rows } = await pool.query<{ id: RunId; status: string; endReason: string; workflowId: string }>(
         `select id, status, end_reason as "endReason", workflow_id as "workflowId" from penstock.run
@@ -143,17 +148,14 @@ describe('overlap cancel_other', () => {
       );
       return rows;
     };
-    await waitUntil(
-      'the first run is at work and the second has come due',
-      async () => (await runs()).length === 2,
-    );
+    await waitUntil('the second has come due', async () => (await runs()).length === 2);
     const [first, second] = await runs();
     expect([first, second]).toMatchObject([
       { status: 'cancelling', endReason: 'overlap' },
       { status: 'queued', endReason: null },
     ]);
     await waitUntil('its workflow is asked to cancel', () => room.starter.cancelled.has(first!.workflowId));
-    await endRuns(room, await room.openIndex(), [first!.id]);
+    await endRuns(room, index, [first!.id]);
     await waitUntil('the second one starts', () =>
       room.starter.started.some((run) => run.runId === second!.id),
     );

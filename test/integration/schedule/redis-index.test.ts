@@ -2,14 +2,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { newId, runIdOf, type RunId, type SyncId, type TenantId } from '../../../src/domain/ids.ts';
 import type { RunOffer } from '../../../src/ports/schedule-index.ts';
 import type { RedisIndex } from '../../../src/schedule/redis-index.ts';
-import { createSchedulerRoom, type SchedulerRoom } from '../../support/scheduler-room.ts';
+import { createSchedulerRoom, lastingLeases, type SchedulerRoom } from '../../support/scheduler-room.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 let room: SchedulerRoom;
 let index: RedisIndex;
+/** What it lends runs out soon. */
+let quick: RedisIndex;
 beforeAll(async () => {
   room = await createSchedulerRoom();
-  index = await room.openIndex();
+  index = await room.openIndex(lastingLeases);
+  quick = await room.openIndex();
 });
 afterEach(() => room.redis.flushdb());
 afterAll(() => room.close());
@@ -56,9 +59,9 @@ describe('the due index', () => {
   test('invariant 1: a claim never removes a sync; that of a dead caller comes back', async () => {
     const syncId = newId('sync');
     await publish(syncId, 1, 0);
-    await index.claimDue(100);
+    await quick.claimDue(100);
     expect(await scoreOf(syncId)).not.toBeNull();
-    await waitUntil('the lease runs out', async () => (await index.claimDue(100)).syncIds.includes(syncId));
+    await waitUntil('the lease runs out', async () => (await quick.claimDue(100)).syncIds.includes(syncId));
   });
 
   test('invariant 2: a publication of an older version is ignored, whatever the order', async () => {
@@ -205,10 +208,10 @@ describe('tickets', () => {
     await fill();
     const run = newRun(newId('tenant'), 1);
     await index.offerRuns([run]);
-    const [ticket] = (await index.admit({ limit: 10, cap: 1 })).tickets;
+    const [ticket] = (await quick.admit({ limit: 10, cap: 1 })).tickets;
     let second: typeof ticket;
     await waitUntil('the ticket runs out', async () => {
-      [second] = (await index.admit({ limit: 10, cap: 1 })).tickets;
+      [second] = (await quick.admit({ limit: 10, cap: 1 })).tickets;
       return second !== undefined;
     });
     expect(second!.runId).toBe(run.runId);

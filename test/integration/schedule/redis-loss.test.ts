@@ -10,11 +10,14 @@ import { createLauncher } from '../../../src/schedule/launch.ts';
 import { createRedisIndex, type RedisIndex } from '../../../src/schedule/redis-index.ts';
 import { refill } from '../../../src/schedule/refill.ts';
 import { createSweep } from '../../../src/schedule/sweep.ts';
+import { createKeptLogger } from '../../support/kept-logger.ts';
+import { expectOutagesInTurns, outagesIn } from '../../support/outages-told.ts';
 import { createRedisServers } from '../../support/redis-servers.ts';
 import {
   auditSlots,
   createSchedulerRoom,
   endRuns,
+  lastingLeases,
   plantDue,
   plantSyncs,
   quickSweeps,
@@ -33,13 +36,15 @@ beforeAll(async () => {
     servers: ['redis'],
   });
   room = await createSchedulerRoom(stack.redis.url);
-  index = await room.openIndex();
+  index = await room.openIndex(lastingLeases);
 });
 afterEach(() => room.clear());
 afterAll(async () => {
   await room.close();
   await stack.stop({ discard: true });
 });
+
+const ofSweeps = ['sweep: without the index', 'sweep: the index serves again'] as const;
 
 /** Loses the later half of what Redis wrote down. */
 async function cutAppendOnlyFile(): Promise<void> {
@@ -95,9 +100,6 @@ const placesMatchRows = () =>
     return held.length === rows.length && rows.every((run) => held.includes(run.runId));
   });
 
-const isFilled = () =>
-  waitUntil('the index is full', async () => (await room.redis.get(room.key('filled'))) === 'all');
-
 describe('P7: Redis can be lost at any moment', () => {
   test('emptied again and again under two dispatchers: no slot is lost, none is started twice', async () => {
     const planted = await plantSyncs(room.pool, { count: 20, schedule: { every: '200ms' } });
@@ -122,10 +124,7 @@ describe('P7: Redis can be lost at any moment', () => {
     await started(3);
     await plant(5);
     await room.redis.flushall();
-    await waitUntil(
-      'the index is written again',
-      async () => (await room.redis.get(room.key('filled'))) === 'all',
-    );
+    await room.untilFilled();
     await placesMatchRows();
     expect(room.starter.started).toHaveLength(3);
     await endRuns(
@@ -176,7 +175,7 @@ describe('P7: Redis can be lost at any moment', () => {
 describe('while Redis is away', () => {
   test('frozen: calls fail within a bounded time, and what is due starts from the rows', async () => {
     await room.startDispatcher({ options: { globalCap: 4, ...quickSweeps } });
-    await isFilled();
+    await room.untilFilled();
     stack.redis.signal('SIGSTOP');
     try {
       const planted = await plant(6);
@@ -228,43 +227,48 @@ describe('while Redis is away', () => {
 
   test('killed: one line says that it is away and one that it is back', async () => {
     const planted = await plant(3);
-    await room.startDispatcher();
+    const [busy, idle] = [createKeptLogger(), createKeptLogger()];
+    await room.startDispatcher({ index: await room.openIndex({}, undefined, busy.logger), log: busy.logger });
+    await room.openIndex({}, undefined, idle.logger);
     await started(3);
-    await index.check();
-    room.lines.length = 0;
     await stack.redis.kill();
     const more = await plant(3);
     await started(6);
     await stack.redis.start();
     await placesMatchRows();
-    const own = (text: string): number =>
-      room.lines.filter((line) => line.includes('"purpose":"index"') && line.includes(text)).length;
-    // The dispatcher's connection, and two that are idle.
-    await waitUntil('its end is told', () => own('serves again') === 3);
-    expect(own('does not serve')).toBe(3);
-    const sweeps = room.lines.filter((line) => line.includes('"sweep: '));
-    expect(sweeps.map((line) => /without|again/.exec(line)?.[0])).toEqual(['without', 'again']);
-    expect(room.lines.filter((line) => line.includes('a step failed'))).toEqual([]);
+    const ofIndex = () => busy.lines.filter((line) => line.includes('"purpose":"index"'));
+    await waitUntil('its end is told', () =>
+      [outagesIn(ofIndex()), outagesIn(idle.lines), outagesIn(busy.lines, ofSweeps)].every((told) =>
+        told.at(-1)?.endsWith('serves again'),
+      ),
+    );
+    expectOutagesInTurns(ofIndex());
+    expectOutagesInTurns(idle.lines);
+    expectOutagesInTurns(busy.lines, ofSweeps);
+    expect(busy.lines.filter((line) => line.includes('a step failed'))).toEqual([]);
     await expectAudited(planted, more);
   });
 });
 
 describe('a Redis that answers and takes no writes counts as away', () => {
-  const expectStartsFromRows = async (meanwhile?: () => Promise<unknown>): Promise<void> => {
+  /** @param begin from then on it takes none */
+  const expectStartsFromRows = async (begin: () => Promise<unknown>): Promise<void> => {
     room.lines.length = 0;
+    await begin();
     await plant(3);
-    await meanwhile?.();
     await started(3);
-    expect(room.lines.filter((line) => line.includes('sweep: without the index'))).toHaveLength(1);
-    expect(room.lines.filter((line) => line.includes('"purpose":"index"'))).toHaveLength(1);
+    expectOutagesInTurns(room.lines, ofSweeps);
+    expect(outagesIn(room.lines, ofSweeps).at(-1)).toBe(ofSweeps[0]);
+    const ofIndex = room.lines.filter((line) => line.includes('"purpose":"index"'));
+    expectOutagesInTurns(ofIndex);
+    expect(outagesIn(ofIndex).at(-1)).toBe('does not serve');
   };
 
   test('full: what is due starts from the rows, and from the index when there is room again', async () => {
     await room.startDispatcher();
-    await isFilled();
-    await room.redis.config('SET', 'maxmemory', '1');
+    await room.untilFilled();
     try {
-      await expectStartsFromRows();
+      await expectStartsFromRows(() => room.redis.config('SET', 'maxmemory', '1'));
       await expect(index.check()).rejects.toMatchObject({ message: expect.stringContaining('maxmemory') });
     } finally {
       await room.redis.config('SET', 'maxmemory', '0');
@@ -274,11 +278,10 @@ describe('a Redis that answers and takes no writes counts as away', () => {
 
   test('demoted to a replica: what is due starts from the rows', async () => {
     await room.startDispatcher();
-    await isFilled();
-    // Its master is nowhere.
-    await room.redis.replicaof('127.0.0.1', '1');
+    await room.untilFilled();
     try {
-      await expectStartsFromRows();
+      // Its master is nowhere.
+      await expectStartsFromRows(() => room.redis.replicaof('127.0.0.1', '1'));
       await expect(index.check()).rejects.toMatchObject({ message: expect.stringContaining('replica') });
     } finally {
       await room.redis.replicaof('NO', 'ONE');
@@ -290,7 +293,7 @@ describe('a Redis that answers and takes no writes counts as away', () => {
     const servers = await createRedisServers();
     const node = await servers.start('rdbcompression no');
     // It hears what is said to it every 2 MiB.
-    for (let n = 0; n < 6; n++) await node.admin.set(`k${n}`, 'x'.repeat(2_200_000));
+    for (let n = 0; n < 30; n++) await node.admin.set(`k${n}`, 'x'.repeat(2_200_000));
     await node.admin.save();
     await node.kill();
     await node.start('key-load-delay 1000000');

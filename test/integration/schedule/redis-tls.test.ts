@@ -64,7 +64,7 @@ test('where everybody must show a certificate, ours is shown; without one the do
   await isSettled;
   let attempts = 0;
   client.on('reconnecting', () => (attempts += 1));
-  await waitUntil('it is tried three times', () => attempts === 3);
+  await waitUntil('it is tried three times', () => attempts >= 3);
   client.disconnect();
   for (const each of [url(authority), url(authority).replace(/^rediss:(.*)\/\d+/, 'rediss+cluster:$1')])
     expect(await refusalAt(each)).toEqual(refused('tlsv13 alert certificate required'));

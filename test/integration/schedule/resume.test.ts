@@ -12,6 +12,7 @@ import { createKeptLogger } from '../../support/kept-logger.ts';
 import {
   createSchedulerRoom,
   endRuns,
+  lastingLeases,
   plantSyncs,
   quickSweeps,
   type SchedulerRoom,
@@ -46,7 +47,10 @@ async function holdOne(): Promise<Held> {
   const scope = { tenantId: planted.tenantId, apiKeyId: null };
   const { logger } = createKeptLogger();
   const runs = createRunControl({ pool: room.pool, announcer: index, starter: room.starter, logger });
-  const dispatcher = await room.startDispatcher({ options: oneOnly });
+  const dispatcher = await room.startDispatcher({
+    index: await room.openIndex(lastingLeases),
+    options: oneOnly,
+  });
   const begin = async (sync: number): Promise<RunId> => {
     const { run } = await runs.trigger(scope, planted.syncIds[sync]!, {
       requestKey: 'k',
