@@ -116,19 +116,20 @@ async function copyWith({ mode, query, more }: Way): Promise<Copied> {
 }
 
 /** Of the messages that publishing sends, calls back with the one of that number, counted from the first. */
-function atMessage(number: number, strike: () => 'pass' | 'cut'): { sent: () => number } {
+function atMessage(number: number, strike: () => 'pass' | 'cut'): void {
   let sent = 0;
   proxy.intercept('toServer', () => (++sent === number ? strike() : 'pass'));
-  return { sent: () => sent };
 }
 
-/** How many messages a publishing is. */
+/** How many messages a publishing is. One of them names its session, by which it is terminated. */
 async function countMessages(way: Way): Promise<number> {
   const copied = await copyWith(way);
-  const { sent } = atMessage(-1, () => 'pass');
+  const said: string[] = [];
+  const hearNoMore = proxy.hear('toServer', (chunk) => said.push(chunk.toString('latin1')));
   await copied.finishNear();
-  proxy.mend();
-  return sent();
+  hearNoMore();
+  expect(said).toContainEqual(expect.stringMatching(/application_name\W+'?penstock:lod_[\w-]+:finish/));
+  return said.length;
 }
 
 /** What the destination holds is before or after; the next one finishes it, once. */

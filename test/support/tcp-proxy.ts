@@ -31,6 +31,8 @@ export interface TcpProxy {
    * chunks of one message may come in pieces.
    */
   intercept(direction: Direction, decide: Decide): void;
+  /** Calls back with each chunk in this direction, whatever becomes of it, until the answer is called; `mend` leaves it. */
+  hear(direction: Direction, listener: Hear): () => void;
   /** False for a connection that has ended. */
   isOpen(connection: number): boolean;
   /** A plain wire again. */
@@ -41,6 +43,8 @@ export interface TcpProxy {
 }
 
 type Decide = (chunk: Buffer, connection: number) => 'pass' | 'drop' | 'cut' | Promise<unknown>;
+
+type Hear = (chunk: Buffer, connection: number) => void;
 
 interface Target {
   host: string;
@@ -97,6 +101,7 @@ export async function startTcpProxy(first: Target): Promise<TcpProxy> {
   let target = first;
   const wires = new Set<Wire>();
   let faults = noFaults();
+  const listeners = { toServer: new Set<Hear>(), toClient: new Set<Hear>() };
   let connections = 0;
   let isFrozen = false;
 
@@ -117,6 +122,7 @@ export async function startTcpProxy(first: Target): Promise<TcpProxy> {
   };
 
   const carry = (wire: Wire, direction: Direction, chunk: Buffer): void => {
+    for (const hear of listeners[direction]) hear(chunk, wire.number);
     const fate = faults.swallowed.has(direction)
       ? 'drop'
       : (faults.decide[direction]?.(chunk, wire.number) ?? 'pass');
@@ -186,6 +192,10 @@ export async function startTcpProxy(first: Target): Promise<TcpProxy> {
     },
     intercept: (direction, decide) => {
       faults.decide[direction] = decide;
+    },
+    hear: (direction, listener) => {
+      listeners[direction].add(listener);
+      return () => void listeners[direction].delete(listener);
     },
     isOpen: (connection) => [...wires].some((wire) => wire.number === connection),
     mend: () => {

@@ -10,7 +10,7 @@ import { startStandbyPair, type StandbyPair } from '../../support/standby-pair.t
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { expectExact } from '../support/expect-exact.ts';
 import { createItemRoom, itemQuery } from '../support/items.ts';
-import { begunPartition } from '../support/late.ts';
+import { begunPartition } from '../support/moments.ts';
 import { startPooler } from '../support/pooler.ts';
 
 const rows = 1_000;

@@ -6,6 +6,7 @@ import type { SyncSpec } from '../../../src/domain/sync-spec.ts';
 import type { EndedPenstock, PenstockProcess } from '../../support/penstock-process.ts';
 import type { FaultRoom } from './fault-room.ts';
 import type { Dice } from '../../support/dice.ts';
+import { committedPartition, watchMoments } from './moments.ts';
 import { strikeNames, strikes, type Scene, type Strike } from './strikes.ts';
 
 interface Struck {
@@ -35,6 +36,8 @@ export async function copyUnderStrikes(
   // Each copy makes those before it final; workers of one run are told apart by their epochs alone.
   const areOfOneRun = dice.oneOf([true, false]);
   tell(areOfOneRun ? 'workers of one run' : 'copies');
+  const moments = watchMoments({ areOfOneRun });
+  const hearNoMore = room.proxy.hear('toServer', (chunk, n) => moments.hear(chunk.toString('latin1'), n));
   const work = { run: newId('run'), sync: newId('sync'), spec: specOf(flags) };
   const start = (): PenstockProcess => {
     const copy = areOfOneRun
@@ -99,7 +102,7 @@ export async function copyUnderStrikes(
         let messages = 0;
         room.proxy.intercept('toServer', (chunk) => {
           const isDue = committed - from >= moment.batches && ++messages >= moment.message;
-          if (chunk.includes('into _penstock.checkpoint')) committed++;
+          if (committedPartition(chunk.toString('latin1')) !== undefined) committed++;
           if (!isDue || struck) return 'pass';
           room.proxy.mend();
           struck = strikes[name](scene);
@@ -131,8 +134,10 @@ export async function copyUnderStrikes(
     if (failures.length > 0) for (const { process } of all) process.kill('SIGKILL');
     await Promise.all([...all].map((copy) => copy.ended));
     clearTimeout(timer);
+    hearNoMore();
   }
   if (failures.length > 0) throw new Error(`A copy failed: ${failures.join('\n')}`);
+  moments.expectAll();
   return receipt!;
 }
 

@@ -3,32 +3,14 @@
  * until what was late has had its effect. Nothing is then in the late one's way but the rules of the commit protocol.
  */
 import { waitUntil } from '../../support/wait-until.ts';
+import {
+  begunPartition,
+  committedPartition,
+  takenPartition,
+  watchFinalRun,
+  watchTakeOver,
+} from './moments.ts';
 import type { Strike } from './strikes.ts';
-
-/** The partition that a message begins a batch of. */
-export const begunPartition = (said: string): string | undefined =>
-  /from _penstock\.lease where load = '[^']*' and partition = (\d+)/.exec(said)?.[1];
-
-/** The partition whose lease a message takes: the parameter after the load. */
-export const takenPartition = (said: string): string | undefined =>
-  said.includes('update _penstock.lease set run = $3')
-    ? /lod_[\da-f-]{36}\0\0\0.(\d+)/s.exec(said)?.[1]
-    : undefined;
-
-/** The partition that a message commits a batch of: the second value of its checkpoint. */
-export const committedPartition = (said: string): string | undefined =>
-  said.includes('into _penstock.checkpoint') ? /values \('lod_[^']*', (\d+)/.exec(said)?.[1] : undefined;
-
-export const locksRun = (said: string): boolean => said.includes('select final from _penstock.run');
-
-/** Whether a message locks the run of who finishes the load: what he sees before that decides nothing that may change. */
-export const watchFinish = () => {
-  let finishing: number | undefined;
-  return (said: string, connection: number): boolean => {
-    if (said.includes(":finish'")) finishing = connection;
-    return connection === finishing && locksRun(said);
-  };
-};
 
 const latch = () => {
   let isOpen = false;
@@ -43,17 +25,6 @@ const latch = () => {
       open();
     },
     opened,
-  };
-};
-
-/** Says when what a statement does is committed: with the message after the one that commits it. */
-const watchCommitted = (statement: string) => {
-  let said: 'nothing' | 'the statement' | 'commit' = 'nothing';
-  return (message: string): boolean => {
-    if (said === 'commit') return true;
-    if (message.includes(statement)) said = 'the statement';
-    else if (said === 'the statement' && message.endsWith('commit\0')) said = 'commit';
-    return false;
   };
 };
 
@@ -73,12 +44,12 @@ export const late =
     };
     let held: { connection: number; partition: string | undefined; newest: number } | undefined;
     let mayCommit = false;
-    const hasTakenOver = watchCommitted('update _penstock.run set copy_of');
+    const takenOver = watchTakeOver();
     // Who finishes a load ends his run with it.
-    const hasFinished = watchCommitted('insert into _penstock.run (id, final)');
+    const finished = watchFinalRun();
     const isReplaced = (said: string): boolean => {
-      if (until === 'its run is ended') return hasTakenOver(said);
-      if (until === 'the load is done') return hasFinished(said);
+      if (until === 'its run is ended') return takenOver(said) === 'committed';
+      if (until === 'the load is done') return finished(said) === 'committed';
       const begun = until === 'all is done' ? undefined : begunPartition(said);
       return begun !== undefined && begun === (held!.partition ?? begun);
     };

@@ -3,7 +3,15 @@ import type { PenstockProcess } from '../../support/penstock-process.ts';
 import { execute } from '../../support/execute.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import type { FaultRoom } from './fault-room.ts';
-import { begunPartition, committedPartition, late, locksRun, takenPartition, watchFinish } from './late.ts';
+import { late } from './late.ts';
+import {
+  begunPartition,
+  commits,
+  committedPartition,
+  locksRun,
+  takenPartition,
+  watchFinish,
+} from './moments.ts';
 import type { Dice } from '../../support/dice.ts';
 
 export interface Scene {
@@ -31,7 +39,7 @@ const endSessions = (url: string): Promise<unknown> =>
   execute(
     url,
     `select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name like 'penstock%'`,
+      where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`,
   );
 
 /** Servers that end by that signal, and come back. */
@@ -79,8 +87,7 @@ export const strikes = {
   'no answer to COMMIT': ({ room: { proxy }, awake }) => {
     let seen: 'nothing' | 'commit' | 'answer' = 'nothing';
     proxy.intercept('toServer', (chunk) => {
-      // In the simple query protocol the text of a statement is in the clear; rows hold no such text.
-      if (chunk.includes('commit')) seen = 'commit';
+      if (commits(chunk.toString('latin1'))) seen = 'commit';
       return 'pass';
     });
     proxy.intercept('toClient', () => {

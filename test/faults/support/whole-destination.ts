@@ -39,10 +39,10 @@ export async function expectWholeDestination(url: string): Promise<void> {
   expect(found).toEqual({});
 }
 
-/** Waits until no session of ours is left in that database; those that a pooler keeps do nothing. */
+/** Waits until nobody else has a session in that database; those that a pooler keeps do nothing. */
 export const untilNoSessions = (url: string, { pooled = false } = {}): Promise<void> =>
-  waitUntil('the end of all sessions of Penstock', async () => {
-    const sql = `select from pg_stat_activity where application_name like 'penstock%' and datname = current_database()
-        and (state <> 'idle' or not $1)`;
+  waitUntil('the end of all other sessions', async () => {
+    const sql = `select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+        and datname = current_database() and (state <> 'idle' or not $1)`;
     return (await execute(url, sql, [pooled])).length === 0;
   });
