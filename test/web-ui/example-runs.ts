@@ -35,21 +35,16 @@ const specOf = (table: Table, target: string): SyncSpecInput => ({
 });
 
 /** @param addresses of a stack that nothing was done to before */
-export async function makeExampleRuns({ apiUrl, apiKey, postgresUrl }: DevAddresses): Promise<ExampleRuns> {
-  const api = createClient({ url: apiUrl, apiKey });
-  const databases = await createDemoDatabases(postgresUrl);
-  await fillWarehouse(databases);
-  for (const name of ['acme', 'globex']) {
-    const { id: tenantId } = await api.tenants.create({ name });
-    for (const { connection } of Object.values(databases))
-      await api.connections.create({ ...connection, tenantId });
-  }
-  const start = async (tenantId: string, table: Table, target: string = table): Promise<RunHandle> => {
-    const { id } = await api.syncs.create({ ...specOf(table, target), tenantId });
-    return api.syncs.trigger(id);
-  };
-  await makeTargets(databases);
+export async function makeFailedRun(addresses: DevAddresses): Promise<RunHandle> {
+  const start = await prepareSyncs(addresses);
+  const failed = await start('acme', 'invoices');
+  await failed.wait();
+  return failed;
+}
 
+/** @param addresses of a stack that nothing was done to before */
+export async function makeExampleRuns(addresses: DevAddresses): Promise<ExampleRuns> {
+  const start = await prepareSyncs(addresses);
   await (await start('globex', 'customers', 'globex_customers')).result();
   const succeeded = await start('acme', 'customers');
   await succeeded.result();
@@ -62,6 +57,24 @@ export async function makeExampleRuns({ apiUrl, apiKey, postgresUrl }: DevAddres
   const copying = await start('acme', 'orders');
   await untilSlow(copying);
   return { copying, paused, failed, succeeded };
+}
+
+type Start = (tenant: 'acme' | 'globex', table: Table, target?: string) => Promise<RunHandle>;
+
+async function prepareSyncs({ apiUrl, apiKey, postgresUrl }: DevAddresses): Promise<Start> {
+  const api = createClient({ url: apiUrl, apiKey });
+  const databases = await createDemoDatabases(postgresUrl);
+  await fillWarehouse(databases);
+  for (const name of ['acme', 'globex']) {
+    const { id: tenantId } = await api.tenants.create({ name });
+    for (const { connection } of Object.values(databases))
+      await api.connections.create({ ...connection, tenantId });
+  }
+  await makeTargets(databases);
+  return async (tenant, table, target = table) => {
+    const { id } = await api.syncs.create({ ...specOf(table, target), tenantId: tenant });
+    return api.syncs.trigger(id);
+  };
 }
 
 const untilSlow = (run: RunHandle): Promise<void> =>

@@ -2,27 +2,25 @@
  * `npm run temporal-screenshots`: a stack with example runs, looked at in its Temporal Web UI with a real browser. Each page
  * must show what an operator is told to find there; then its picture is taken for docs/temporal-ui.md.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium, type Page, type Route } from 'playwright-core';
+import { chromium, type Route } from 'playwright-core';
 import type { RunAnswer, RunHandle } from '../../src/client/index.ts';
-import { startDevStack } from '../../src/dev/dev-stack.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { makeExampleRuns } from './example-runs.ts';
+import { startDevStack, type DevAddresses } from '../../src/dev/dev-stack.ts';
+import { makeExampleRuns, makeFailedRun } from './example-runs.ts';
+import { lookAtEncrypted } from './look-at-encrypted.ts';
+import { untilShown, type Shown } from './until-shown.ts';
 
-interface Look {
+interface Look extends Shown {
   /** Of the picture. */
   readonly name: string;
   /** Below the namespace in the Web UI. */
   readonly path: string;
   /** Of a workflow's page; its first one by default. */
   readonly tab?: string;
-  /** Texts that must be seen. */
-  readonly shows: readonly (string | RegExp)[];
-  /** Addresses that must be linked. */
-  readonly links?: readonly string[];
   /** Pixels of the page that are left out above the picture. */
   readonly top?: number;
   /** Pixels of the picture. */
@@ -43,16 +41,40 @@ const chooseColumns = `localStorage.setItem('namespace-workflow-table-columns',
 const log = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const [browserFile] = process.argv.slice(2);
-const dataDir = await mkdtemp(join(tmpdir(), 'penstock-web-ui-'));
-const stack = await startDevStack({ dataDir, log, echoLogs: false });
+await mkdir(pictures, { recursive: true });
+const browser = await chromium.launch({
+  ...(browserFile !== undefined && { executablePath: browserFile }),
+  // Chromium refuses to run as root with its sandbox.
+  chromiumSandbox: process.getuid?.() !== 0,
+});
 try {
-  const addresses = stack.addresses();
-  log('making runs to look at …');
-  const looks = await describeLooks(await makeExampleRuns(addresses));
-  await takePictures(addresses.temporalUiUrl, looks);
+  await onStack({}, async (addresses) => {
+    const looks = await describeLooks(await makeExampleRuns(addresses));
+    await takePictures(addresses.temporalUiUrl, looks);
+  });
+  const temporalPayloadKey = `web-ui:${randomBytes(32).toString('base64')}`;
+  await onStack({ temporalPayloadKey }, async (addresses) => {
+    const failed = await (await makeFailedRun(addresses)).fetch();
+    await lookAtEncrypted(browser, { addresses, failed, pictures });
+    log('encrypted payloads: shown only where the browser is signed in');
+  });
 } finally {
-  await stack.stop();
-  await rm(dataDir, { recursive: true });
+  await browser.close();
+}
+
+async function onStack(
+  options: { temporalPayloadKey?: string },
+  look: (addresses: DevAddresses) => Promise<void>,
+): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'penstock-web-ui-'));
+  const stack = await startDevStack({ dataDir, log, echoLogs: false, options });
+  try {
+    log('making runs to look at …');
+    await look(stack.addresses());
+  } finally {
+    await stack.stop();
+    await rm(dataDir, { recursive: true });
+  }
 }
 
 async function describeLooks(runs: Record<'copying' | 'paused' | 'failed', RunHandle>): Promise<Look[]> {
@@ -127,13 +149,6 @@ async function describeLooks(runs: Record<'copying' | 'paused' | 'failed', RunHa
 }
 
 async function takePictures(uiUrl: string, looks: readonly Look[]): Promise<void> {
-  await mkdir(pictures, { recursive: true });
-  const isRoot = process.getuid?.() === 0;
-  const browser = await chromium.launch({
-    ...(browserFile !== undefined && { executablePath: browserFile }),
-    // Chromium refuses to run as root with its sandbox.
-    chromiumSandbox: !isRoot,
-  });
   const page = await browser.newPage();
   try {
     await page.route('**/api/**', hideFolders);
@@ -143,7 +158,7 @@ async function takePictures(uiUrl: string, looks: readonly Look[]): Promise<void
       await page.setViewportSize({ width, height: barHeight + top + height });
       await page.goto(`${uiUrl}/namespaces/default/${look.path}`);
       if (look.tab !== undefined) await page.getByRole('tab', { name: look.tab }).click();
-      await waitUntil(`the page "${look.name}" shows what it should`, () => showsAll(page, look));
+      await untilShown(page, look);
       const clip = { x: menuWidth, y: barHeight + top, width: width - menuWidth, height };
       await page.screenshot({ path: join(pictures, `${look.name}.png`), animations: 'disabled', clip });
       log(`${look.name}: shows what it should`);
@@ -151,7 +166,7 @@ async function takePictures(uiUrl: string, looks: readonly Look[]): Promise<void
   } finally {
     // Pages wait for news for up to a minute.
     await page.unrouteAll({ behavior: 'ignoreErrors' });
-    await browser.close();
+    await page.close();
   }
 }
 
@@ -159,21 +174,4 @@ async function takePictures(uiUrl: string, looks: readonly Look[]): Promise<void
 async function hideFolders(route: Route): Promise<void> {
   const response = await route.fetch();
   await route.fulfill({ response, body: (await response.text()).replaceAll(packageDir, '') });
-}
-
-/** @throws Error that names what the page lacks */
-async function showsAll(page: Page, { shows, links = [] }: Look): Promise<boolean> {
-  // What we write is shown in frames of its own.
-  const bodies = page.frames().map((frame) => frame.locator('body'));
-  const seen = (await Promise.all(bodies.map((body) => body.innerText()))).join('\n');
-  const linked = await Promise.all(
-    bodies.map((body) => body.locator('a').evaluateAll((all) => all.map((a) => a.getAttribute('href')))),
-  );
-  const lacking = [
-    ...shows.filter((text) => (typeof text === 'string' ? !seen.includes(text) : !text.test(seen))),
-    ...links.filter((link) => !linked.flat().includes(link)),
-  ];
-  if (lacking.length > 0)
-    throw new Error(`it lacks ${lacking.map(String).join(' and ')}; it shows:\n${seen}`);
-  return true;
 }
