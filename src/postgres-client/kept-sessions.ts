@@ -30,9 +30,9 @@ const defaultBounds = {
   maxAgeMs: 60_000,
   /** In all; who has waited longest goes first. */
   maxWaiting: 32,
+  /** For its answer when it is taken; a new login takes no longer. */
+  cleanMs: 1_000,
 };
-/** Longer than that a new login does not take either. */
-const cleanMs = 1_000;
 const tooManyConnections = '53300';
 
 /**
@@ -101,7 +101,7 @@ export class KeptSessions implements Sessions {
     this.#stopWaiting(client);
     takeUp(client, access.signal);
     try {
-      await runAll(client, clean, cleanMs);
+      await runAll(client, clean, this.#bounds.cleanMs);
       return client;
     } catch {
       // It was ended, or is frozen, or its server is none that can do this: the others would be no better.

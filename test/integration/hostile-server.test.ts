@@ -76,7 +76,7 @@ async function ask(bytes: Buffer, work: (client: Client) => Promise<unknown>): P
     destroy(client);
   }
 }
-const query = (client: Client) => rowsOf(client, 10_000, 'select 1');
+const query = (client: Client) => rowsOf(client, 60_000, 'select 1');
 
 const noProtocol = 'what answers does not speak PostgreSQL’s protocol';
 test.each<[string, Buffer]>([
@@ -115,7 +115,7 @@ test('a long answer is taken, one after the other', async () => {
   ]);
   const taken = await ask(rows, async (client) => {
     for (let i = 0; i < 3; i++)
-      expect((await runAll(client, 'select 1', 10_000))[0]!.rows).toHaveLength(5000);
+      expect((await runAll(client, 'select 1', 60_000))[0]!.rows).toHaveLength(5000);
   });
   expect(taken).toBeUndefined();
 });
@@ -138,7 +138,7 @@ test.each([0, 3, 0x80000000, 0xffffffff])(
       });
       client.query(reader);
       expect(await reader.queue.next()).toMatchObject({ rows: 1 });
-      const soon = delay(5_000, 'nothing is said', { ref: false });
+      const soon = delay(30_000, 'nothing is said', { ref: false });
       await expect(Promise.race([reader.queue.next(), soon])).rejects.toMatchObject({
         code: 'END_NOT_PROVEN',
       });
@@ -160,7 +160,7 @@ test('more rows than a fetch asks for end the connection: what is left of each w
     const readAll = async (): Promise<never> => {
       for (;;) await reader.queue.next();
     };
-    const soon = delay(5_000, 'nothing is said', { ref: false });
+    const soon = delay(30_000, 'nothing is said', { ref: false });
     await expect(Promise.race([readAll(), soon])).rejects.toMatchObject({ code: 'END_NOT_PROVEN' });
     reader.close();
   });

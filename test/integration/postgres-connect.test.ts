@@ -97,7 +97,7 @@ describe('a connection to a tenant’s database', () => {
     await once(silent, 'listening');
     const resolve = async () => ['127.0.0.4', '127.0.0.1'];
     try {
-      destroy(await connect(access({ resolve }), { connectMs: 1_000 }));
+      destroy(await connect(access({ resolve }), { connectMs: 2_000 }));
       const error: unknown = await connect(access({ resolve: async () => ['127.0.0.4'] }), {
         connectMs: 50,
       }).catch((refused: unknown) => refused);

@@ -155,7 +155,7 @@ export async function createPipeRoom(): Promise<PipeRoom> {
           load: load.loadId,
           partition: 1,
           epoch: nextEpoch(),
-          limits: { rows: 50_000, bytes: 16 * 1024 * 1024, timeMs: 5_000 },
+          limits: { rows: 50_000, bytes: 16 * 1024 * 1024, timeMs: 60_000 },
           yieldAfterMs: 1_800_000,
           readAnewAfterMs: 1_800_000,
           rowTimeoutMs: 30_000,

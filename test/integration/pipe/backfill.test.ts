@@ -37,7 +37,7 @@ async function leaveUnfinished(sync: TestSync, window?: { low: string; high: str
   const run = newId('run');
   const load = await room.prepare(sync, run, window && { window });
   const first = await room.attempt(run, load, {
-    limits: { rows: 10, bytes: 1e6, timeMs: 5_000 },
+    limits: { rows: 10, bytes: 1e6, timeMs: 60_000 },
     yieldAfterMs: 0,
   });
   expect(first.outcome).toBe('yielded');

@@ -93,7 +93,7 @@ test.each([
     for (let outcome = 'yielded'; outcome !== 'finished';)
       ({ outcome } = await room.attempt(run, load, {
         partition,
-        limits: { rows: 9, bytes: 1 << 20, timeMs: 5_000 },
+        limits: { rows: 9, bytes: 1 << 20, timeMs: 60_000 },
         yieldAfterMs: 0,
       }));
   const { receipt } = await room.destination.finish({ run, load: load.loadId });

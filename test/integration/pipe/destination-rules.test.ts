@@ -7,6 +7,7 @@ import {
   inTransaction,
   type DestinationContext,
 } from '../../../src/destinations/postgres/destination-session.ts';
+import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
 import { noKeptSessions } from '../../../src/postgres-client/kept-sessions.ts';
 import type { OpenLoad } from '../../../src/ports/destination.ts';
 import { createPipeRoom, nextEpoch, rowsAsText, type PipeRoom } from '../../support/pipe-room.ts';
@@ -109,22 +110,28 @@ test('the schema is not used where a stranger has made it, whose triggers would 
 });
 
 test('a batch that outlives its statement time-out is refused at its next byte', async () => {
-  const slow = room.openDestination({ timeouts: { statementMs: 100 } });
+  const timeouts = { ...defaultTimeouts };
+  const slow = openPostgresDestination(room.destinationAccess, { timeouts });
   const writer = await slow.takeLease(leaseOf());
-  await writer.begin();
-  await room.to.query('select pg_sleep(0.3)');
-  await expect(writer.commit(noRows)).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
+  timeouts.statementMs = 100;
+  const batch = async () => {
+    await writer.begin();
+    await room.to.query('select pg_sleep(0.3)');
+    await writer.commit(noRows);
+  };
+  await expect(batch()).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
   await writer.close();
   await slow.close();
 });
 
 test('a writer that freezes in mid-COPY is seen by no time-out of the server: whoever takes the lease ends it', async () => {
-  const frozen = room.openDestination({ timeouts: { statementMs: 100, idleMs: 100 } });
+  const frozen = room.openDestination({ timeouts: { statementMs: 2_000, idleMs: 2_000 } });
   const writer = await frozen.takeLease(leaseOf());
   await writer.begin();
-  await room.to.query('select pg_sleep(0.5)');
+  await room.to.query('select pg_sleep(2.5)');
   const open = await room.to.query(
-    `select state, wait_event from pg_stat_activity where application_name like 'penstock:%' and datname = current_database()`,
+    'select state, wait_event from pg_stat_activity where application_name = $1',
+    [`penstock:${load.loadId}:1`],
   );
   expect(open.rows).toEqual([{ state: 'active', wait_event: 'ClientRead' }]);
   const quick = room.openDestination({ timeouts: { graceMs: 50 } });
@@ -135,15 +142,14 @@ test('a writer that freezes in mid-COPY is seen by no time-out of the server: wh
 });
 
 test('work that goes on as its destination is closed leaves no connection behind', async () => {
-  const ours = `select from pg_stat_activity where datname = current_database() and application_name = 'penstock'`;
-  const { rowCount: before } = await room.to.query(ours);
-  const destination = room.openDestination();
+  const proxy = await startTcpProxy(room.destinationAccess);
+  const destination = room.openDestination({ access: { port: proxy.port } });
   const working = destination.check();
   await destination.close();
   await working;
-  await waitUntil('no more sessions than before', async () => {
-    return (await room.to.query(ours)).rowCount === before;
-  });
+  expect(proxy.connections).toBe(1);
+  await waitUntil('the end of its connection', async () => !proxy.isOpen(1));
+  await proxy.close();
 });
 
 test('bookkeeping that freezes between two statements is ended by the server before what needs its rows gives up', async () => {
@@ -187,7 +193,7 @@ test('who looks for what blocks bookkeeping is not waited for, and ends nobody w
   await waitUntil('somebody looks', async () => proxy.connections === 2);
   await batches[0]!.query('commit');
   const [me] = (await first) as { pid: number }[];
-  const patient = { ...context, timeouts: defaultTimeouts };
+  const patient = { ...context, timeouts: { ...defaultTimeouts, graceMs: 600_000, lockMs: 60_000 } };
   const second = inTransaction(patient, 'Testing', (sql) => sql(lockRow(2)));
   await waitUntil('the same session waits again', async () => {
     const waiting = await room.from.query('select from pg_locks where pid = $1 and not granted', [me!.pid]);
@@ -278,7 +284,7 @@ describe('a granted destination', () => {
       const granted = room.openDestination({ access: { databaseRole: role } });
       const table = `refused_${mode}`;
       const sync = room.sync({ query: 'select * from numbers', key: ['id'], mode, table });
-      const limits = { rows: 1_000, bytes: 1 << 20, timeMs: 5_000, maxRejects: 1 };
+      const limits = { rows: 1_000, bytes: 1 << 20, timeMs: 60_000, maxRejects: 1 };
       const receipt = await room.run(sync, { destination: granted, limits });
       expect(receipt).toMatchObject({ inserted: 99, rejected: 1 });
       await granted.close();

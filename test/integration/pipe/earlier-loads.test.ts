@@ -43,7 +43,7 @@ const beginRun = async (sync: TestSync, batches = 3): Promise<{ run: RunId; load
   const load = await room.prepare(sync, run);
   let done = 0;
   await room.attempt(run, load, {
-    limits: { rows: 100, bytes: 1 << 20, timeMs: 5_000 },
+    limits: { rows: 100, bytes: 1 << 20, timeMs: 60_000 },
     onProgress: (progress) => void (done = progress.batches),
     drain: () => done >= batches,
   });

@@ -70,7 +70,7 @@ test.each(['empty', 'filled'])(
     await createWalled();
     if (state === 'empty') await room.to.query('delete from app.target');
     // So that the final batch has no rows, and is tried straight as well.
-    const limits = { rows: 25, bytes: 1 << 20, timeMs: 5_000 };
+    const limits = { rows: 25, bytes: 1 << 20, timeMs: 60_000 };
     const options = { destination: granted, limits };
     expect(await room.run(syncOf({ mode: 'upsert' }), options)).toMatchObject({
       read: 50,

@@ -39,7 +39,7 @@ async function stopWhileHeldUp(hold: string, options: { bytes: number }): Promis
   const destination = room.openDestination({ access: { signal }, timeouts: { lockMs: 0, statementMs: 0 } });
   await room.to.query('begin');
   await room.to.query(hold);
-  const limits = { rows: 50_000, timeMs: 5_000, ...options };
+  const limits = { rows: 50_000, timeMs: 60_000, ...options };
   const attempt = room.attempt(run, load, { source, destination, signal, limits });
   const ended = expect(attempt).rejects.toThrow('enough');
   await untilHeldUp();

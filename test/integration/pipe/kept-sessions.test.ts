@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
+import { defaultTimeouts } from '../../../src/destinations/postgres/destination-session.ts';
 import { openPostgresDestination } from '../../../src/destinations/postgres/postgres-destination.ts';
 import { newId } from '../../../src/domain/ids.ts';
 import type { ConnectionAccess } from '../../../src/ports/connection.ts';
@@ -15,7 +16,8 @@ import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const built = new URL('../../../dist/postgres-client/kept-sessions.js', import.meta.url).href;
-const never = { waitMs: 60_000 };
+/** They wait for longer than a test takes, and for answers as long. */
+const never = { waitMs: 60_000, cleanMs: 60_000 };
 let room: PipeRoom;
 let proxies: { source: TcpProxy; destination: TcpProxy };
 let sessions: KeptSessions;
@@ -35,6 +37,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await sessions.close();
   await Promise.all([proxies.source.close(), proxies.destination.close()]);
+  await Promise.all([untilNothingIsLeft(room.from), untilNothingIsLeft(room.to)]);
 });
 afterAll(() => room.close());
 
@@ -51,7 +54,9 @@ const destinationAccess = (): ConnectionAccess => ({
 });
 const openSource = (over: Partial<ConnectionAccess> = {}) =>
   openPostgresSource(sourceAccess(over), room.memory, sessions);
-const openDestination = () => openPostgresDestination(destinationAccess(), { sessions });
+/** It never logs in a second time to see what blocks it. */
+const timeouts = { ...defaultTimeouts, graceMs: 600_000 };
+const openDestination = () => openPostgresDestination(destinationAccess(), { sessions, timeouts });
 
 /** Our sessions at one end, by what they do. */
 const statesAt = async (end: Client): Promise<string[]> => {
@@ -91,7 +96,7 @@ async function step<T>(work: (ends: Opened) => Promise<T>): Promise<T> {
 }
 
 const query = 'select * from numbers';
-const smallBatches = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 5_000 };
+const smallBatches = { rows: 100, bytes: 16 * 1024 * 1024, timeMs: 60_000 };
 
 async function prepared(ends: Opened, reader: 'copy' | 'cursor' = 'copy') {
   const run = newId('run');
@@ -192,7 +197,16 @@ describe('a session whose work ended well', () => {
     const access = sourceAccess({ user: 'narrow', password: 'n' });
     const [ours, theirs] = [new KeptSessions({ waitMs: 200 }), new KeptSessions({ waitMs: 200 })];
     await theirs.giveBack(await theirs.take(access));
-    const client = await ours.take(access);
+    const triedMs: number[] = [];
+    const resolve = async (host: string) => {
+      triedMs.push(performance.now());
+      // However long the server takes to end the session that the other has let go.
+      if (triedMs.length === 2) await untilNothingIsLeft(room.from);
+      return [host];
+    };
+    const client = await ours.take({ ...access, resolve });
+    expect(triedMs).toHaveLength(2);
+    expect(triedMs[1]! - triedMs[0]!).toBeGreaterThan(200);
     await expect(theirs.take(access)).rejects.toMatchObject({ code: '53300' });
     await ours.giveBack(client);
     await ours.close();
@@ -244,6 +258,10 @@ describe('a session goes to nobody else but the same tenant at an unchanged conn
 });
 
 describe('a session that is lost while it waits is replaced without a word:', () => {
+  beforeEach(() => {
+    sessions = new KeptSessions({ ...never, cleanMs: 500 });
+  });
+
   test.each<[string, (pids: unknown[]) => unknown]>([
     [
       'terminated',

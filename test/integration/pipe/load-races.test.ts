@@ -28,7 +28,9 @@ beforeEach(async () => {
 });
 
 /** Waits for a lock long enough for the test to let it go. */
-const patient = () => room.openDestination({ timeouts: { graceMs: 60_000 } });
+const patient = () => room.openDestination({ timeouts: { graceMs: 60_000, lockMs: 60_000 } });
+/** The same, but it ends soon whoever is in its way. */
+const ending = () => room.openDestination({ timeouts: { graceMs: 50, lockMs: 60_000 } });
 
 /** The statement that waits for a lock begins like that. */
 const untilWaiting = (sql: string) =>
@@ -167,7 +169,7 @@ describe('a load', () => {
     await other.connect();
     try {
       await room.to.query('begin; lock table target');
-      const zombie = room.openDestination({ timeouts: { graceMs: 50 } }).finish({ run, load: load.loadId });
+      const zombie = ending().finish({ run, load: load.loadId });
       const judged = expect(zombie).rejects.toMatchObject({ code: 'DESTINATION_BUSY' });
       await untilWaiting('insert into "public"."target"');
       await other.query('begin');
@@ -199,7 +201,7 @@ describe('a load', () => {
       receipt: { inserted: 100 },
     });
     await untilWaiting('insert into "public"."target"');
-    const late = room.openDestination({ timeouts: { graceMs: 50 } });
+    const late = ending();
     const taken = late.takeLease({ run, load: load.loadId, partition: 1, epoch: '0' });
     await expect(taken).rejects.toMatchObject({ code: 'FENCED' });
     await room.to.query('commit');

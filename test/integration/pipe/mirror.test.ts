@@ -24,7 +24,7 @@ const tablesLeft = async () =>
 /** Prepares and copies a load, and leaves it to be finished. */
 async function copied(sync: TestSync, run: RunId = newId('run')): Promise<{ run: RunId; load: OpenLoad }> {
   const load = await room.prepare(sync, run);
-  await room.attempt(run, load, { limits: { rows: 30, bytes: 1 << 20, timeMs: 5_000 } });
+  await room.attempt(run, load, { limits: { rows: 30, bytes: 1 << 20, timeMs: 60_000 } });
   return { run, load };
 }
 
@@ -248,7 +248,7 @@ test('keys that were read before an interruption are not forgotten by those who 
   const run = newId('run');
   const load = await room.prepare(sync, run);
   let batches = 0;
-  const limits = { rows: 20, bytes: 1 << 20, timeMs: 5_000 };
+  const limits = { rows: 20, bytes: 1 << 20, timeMs: 60_000 };
   await room.attempt(run, load, { limits, drain: () => batches++ > 2 });
   await room.destination.closeRun(run);
   const next = newId('run');
@@ -269,7 +269,7 @@ test.each(['empty', 'filled'])(
     const run = newId('run');
     const load = await room.prepare(sync, run);
     let batches = 0;
-    const limits = { rows: 20, bytes: 1 << 20, timeMs: 5_000 };
+    const limits = { rows: 20, bytes: 1 << 20, timeMs: 60_000 };
     await room.attempt(run, load, { limits, drain: () => batches++ > 2 });
     await room.remove('id <= 15');
     expect(await room.attempt(run, load, { limits })).toMatchObject({ outcome: 'finished', rows: 85 });
@@ -298,7 +298,7 @@ test('random changes, batches and kills: the target equals the source after ever
     for (let outcome = 'yielded'; outcome === 'yielded';) {
       let asked = random(40);
       ({ outcome } = await room.attempt(run, load, {
-        limits: { rows: 1 + random(30), bytes: 1 << 20, timeMs: 5_000 },
+        limits: { rows: 1 + random(30), bytes: 1 << 20, timeMs: 60_000 },
         drain: () => asked-- === 0,
       }));
     }
@@ -388,7 +388,7 @@ test('a row that the target refuses was in the result: what the target has under
   await room.to.query(`alter table target add constraint known check (name <> 'refused')`);
   await room.from.query(`update people set name = 'refused' where id = 7`);
   await room.remove('id = 8');
-  const limits = { rows: 30, bytes: 1 << 20, timeMs: 5_000, maxRejects: 1 };
+  const limits = { rows: 30, bytes: 1 << 20, timeMs: 60_000, maxRejects: 1 };
   expect(await room.run(sync, { limits })).toMatchObject({ unchanged: 98, rejected: 1, deleted: 1 });
   expect((await room.to.query('select name from target where id = 7')).rows).toEqual([{ name: 'name 7' }]);
 });

@@ -65,7 +65,7 @@ const expectAll = async () =>
 describe.each(['copy', 'cursor'] as const)('an attempt that reads by %s and waits for its pace', (reader) => {
   test('has no transaction open at the destination, and outlives the row time-out', async () => {
     await prepare(reader);
-    const rowTimeoutMs = 200;
+    const rowTimeoutMs = 2_000;
     const { copying, open } = await copyThousand(rowTimeoutMs);
     const { rows: open_ } = await room.to.query(
       `select from pg_stat_activity where application_name like 'penstock:%' and xact_start is not null
@@ -75,7 +75,7 @@ describe.each(['copy', 'cursor'] as const)('an attempt that reads by %s and wait
     await waitUntil('the source has been held up for longer than the row time-out', async () => {
       const { rowCount } = await room.from.query(
         `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-           and clock_timestamp() - query_start > $1 * interval '5 ms'`,
+           and clock_timestamp() - query_start > $1 * interval '1.5 ms'`,
         [rowTimeoutMs],
       );
       return rowCount === 1;

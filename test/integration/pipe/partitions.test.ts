@@ -266,7 +266,7 @@ describe('a copy in partitions', () => {
       for (let outcome = 'yielded'; outcome !== 'finished';)
         ({ outcome } = await room.attempt(run, load, {
           partition,
-          limits: { rows: 2, bytes: 1 << 20, timeMs: 5_000 },
+          limits: { rows: 2, bytes: 1 << 20, timeMs: 60_000 },
           yieldAfterMs: 0,
         }));
     const { receipt } = await room.destination.finish({ run, load: load.loadId });

@@ -105,7 +105,7 @@ test('{{run_time}} is frozen with the load: who continues it reads by the same c
   const load = await room.prepare(sync, run);
   let batches = 0;
   await room.attempt(run, load, {
-    limits: { rows: 5, bytes: 1 << 20, timeMs: 5_000 },
+    limits: { rows: 5, bytes: 1 << 20, timeMs: 60_000 },
     onProgress: () => void batches++,
     drain: () => batches > 1,
   });

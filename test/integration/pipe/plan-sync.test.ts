@@ -236,7 +236,7 @@ describe('a plan tells', () => {
       const load = await room.prepare(interrupted, run);
       let batches = 0;
       await room.attempt(run, load, {
-        limits: { rows: 100, bytes: 1 << 20, timeMs: 5_000 },
+        limits: { rows: 100, bytes: 1 << 20, timeMs: 60_000 },
         onProgress: () => void batches++,
         drain: () => batches > 1,
       });

@@ -18,7 +18,7 @@ beforeEach(async () => {
 
 const query = 'select * from people';
 const people = (over: Partial<SyncInput> = {}) => room.sync({ query, key: ['id'], ...over });
-const limits = { limits: { rows: 50_000, bytes: 16 << 20, timeMs: 5_000, maxRejects: 10 } };
+const limits = { limits: { rows: 50_000, bytes: 16 << 20, timeMs: 60_000, maxRejects: 10 } };
 const rejects = async () => (await room.to.query('select * from _penstock.reject')).rows as unknown[];
 const count = async () => Number((await room.to.query('select count(*) as n from target')).rows[0].n);
 

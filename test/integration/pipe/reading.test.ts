@@ -54,19 +54,16 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     return rows;
   };
 
-  /** Reads until the fault has had its effect; how long that took after it was caused. */
-  const timeToError = async (
-    read: SourceRead,
-    cause: () => unknown,
-  ): Promise<{ ms: number; error: unknown }> => {
-    (await read.next())?.release();
-    await cause();
-    const startedMs = performance.now();
-    const error = await readAll(read).then(
-      () => null,
-      (reason: unknown) => reason,
-    );
-    return { ms: performance.now() - startedMs, error };
+  /** Reads until the fault has had its effect: the error, or null. */
+  const errorAfter = async (read: SourceRead, cause: () => unknown): Promise<unknown> => {
+    try {
+      (await read.next())?.release();
+      await cause();
+      await readAll(read);
+      return null;
+    } catch (error) {
+      return error;
+    }
   };
 
   const backends = async () => {
@@ -84,27 +81,24 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     ],
     ['its connection is reset', () => proxy.cut('reset')],
     ['its connection is ended', () => proxy.cut('end')],
-  ])('when %s, a read fails within a second and never just ends', async (_, cause) => {
-    const read = await through.read(request(wide));
-    const { ms, error } = await timeToError(read, cause);
-    expect(error).toMatchObject({ code: expect.stringMatching(/^SOURCE_/) });
-    expect(ms).toBeLessThan(1_000);
+  ])('when %s, a read fails at once, with no time-out, and never just ends', async (_, cause) => {
+    const read = await through.read(request(wide, { rowTimeoutMs: 600_000 }));
+    expect(await errorAfter(read, cause)).toMatchObject({ code: expect.stringMatching(/^SOURCE_/) });
     await read.close();
   });
 
   test('a network that has stopped is SOURCE_STALLED after the row time-out', async () => {
     const read = await through.read(request(wide, { rowTimeoutMs: 300 }));
-    const { error } = await timeToError(read, () => proxy.freeze());
-    expect(error).toMatchObject({ code: 'SOURCE_STALLED' });
+    expect(await errorAfter(read, () => proxy.freeze())).toMatchObject({ code: 'SOURCE_STALLED' });
     proxy.thaw();
     await read.close();
   });
 
   test('a pipe that is busy for longer than the row time-out is not a stalled source', async () => {
-    const read = await room.source.read(request(wide, { rowTimeoutMs: 1_000 }));
+    const read = await room.source.read(request(wide, { rowTimeoutMs: 2_000 }));
     try {
       (await read.next())?.release();
-      await room.from.query('select pg_sleep(2)');
+      await room.from.query('select pg_sleep(3)');
       expect(await readAll(read)).toBeGreaterThan(0);
     } finally {
       await read.close();
@@ -197,7 +191,7 @@ describe.each(['copy', 'cursor'] as const)('read by %s', (reader) => {
     const read = await room.source.read(request(wide));
     await read.next();
     await read.close();
-    for (;;) if ((await backends()).length === 0) break;
+    await waitUntil('its session is gone', async () => (await backends()).length === 0);
     // All of the budget is free again: it can be taken as one.
     const all = room.memory.take(64 * 1024 * 1024);
     expect(all).not.toBeNull();

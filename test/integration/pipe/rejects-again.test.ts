@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 
 const limits = (maxRejects: number) => ({
-  limits: { rows: 50_000, bytes: 16 << 20, timeMs: 5_000, maxRejects },
+  limits: { rows: 50_000, bytes: 16 << 20, timeMs: 60_000, maxRejects },
 });
 const rejects = async () => {
   const { rows } = await room.to.query(

@@ -31,7 +31,7 @@ describe('a table that is replaced', () => {
     await room.createTarget();
     const [run, sync] = [newId('run'), room.replacing({ key, query: sql })];
     const load = await room.prepare(sync, run);
-    const limits = { rows: 100, bytes: 1 << 20, timeMs: 5_000 };
+    const limits = { rows: 100, bytes: 1 << 20, timeMs: 60_000 };
     let batches = 0;
     const drain = () => batches >= 5;
     const onProgress = (progress: { batches: number }) => void (batches = progress.batches);
@@ -235,11 +235,9 @@ describe('readers', () => {
     frozen.on('error', () => {});
     await frozen.query('begin isolation level repeatable read');
     await frozen.query('select 1 from pg_class limit 1');
-    const patient = room.openDestination({ timeouts: { swapWaitMs: 5_000 } });
-    await patient.finish({ run, load: load.loadId });
+    await room.destination.finish({ run, load: load.loadId });
     await room.expectReplaced();
     await expect(frozen.query('select 1')).rejects.toThrow();
-    await patient.close();
   });
 
   test('never queue for long behind a swap that waits: who holds the table is named, and it is tried again', async () => {
@@ -255,15 +253,16 @@ describe('readers', () => {
       code: 'TARGET_LOCKED',
       message: expect.stringMatching(`session ${me[0]!.pid} .*"a long report".*AccessShareLock`),
     });
-    const patient = room.destination.finish({ run, load: load.loadId });
+    const patient = room.openDestination({ timeouts: { swapWaitMs: 600_000 } });
+    const finished = patient.finish({ run, load: load.loadId });
     const reader = await room.connect('a reader');
-    await reader.query(`set lock_timeout = '2s'`);
+    await reader.query(`set lock_timeout = '30s'`);
     for (let i = 0; i < 30; i++)
       expect((await reader.query('select count(*)::int as n from target')).rows[0].n).toBe(900);
     await holder.query('commit');
-    await patient;
+    await finished;
     await room.expectReplaced();
-    await Promise.all([holder.end(), reader.end(), impatient.close()]);
+    await Promise.all([holder.end(), reader.end(), impatient.close(), patient.close()]);
   });
 
   test('do not wait for an autovacuum of the table either: it gives way to a swap', async () => {
@@ -285,11 +284,13 @@ describe('readers', () => {
     } finally {
       await setNaptime('to default');
     }
-    const impatient = room.openDestination({ timeouts: { swapWaitMs: 0 } });
-    await impatient.finish({ run, load: load.loadId, limits: { chunkRows: 1, maxDeletePercent: 100 } });
+    await room.destination.finish({
+      run,
+      load: load.loadId,
+      limits: { chunkRows: 1, maxDeletePercent: 100 },
+    });
     await room.expectReplaced();
-    await impatient.close();
-  });
+  }, 120_000);
 });
 
 const setNaptime = async (value: string) => {

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => room.close());
 beforeEach(() => room.to.query('drop table if exists target cascade'));
 
-const limits = { rows: 100, bytes: 1 << 20, timeMs: 5_000 };
+const limits = { rows: 100, bytes: 1 << 20, timeMs: 60_000 };
 const unordered = 'select id, label from numbers limit 1000';
 
 /** An attempt that ends after so many batches. */

@@ -25,7 +25,7 @@ async function copyInPieces(input: SyncInput, maxRows: number, stops: readonly n
     let batches = 0;
     const stopAfter = stops[i] ?? Infinity;
     const { outcome } = await room.attempt(run, load, {
-      limits: { rows: maxRows, bytes: 1 << 20, timeMs: 5_000 },
+      limits: { rows: maxRows, bytes: 1 << 20, timeMs: 60_000 },
       onProgress: () => void batches++,
       // One call of onProgress comes with the lease.
       drain: () => batches > stopAfter,
@@ -178,7 +178,7 @@ describe('NULL in a key of an upsert', () => {
     const load = await room.prepare(room.sync({ query: 'select * from holey', key: ['a', 'b'], mode }), run);
     let batches = 0;
     await room.attempt(run, load, {
-      limits: { rows: 10, bytes: 1 << 20, timeMs: 5_000 },
+      limits: { rows: 10, bytes: 1 << 20, timeMs: 60_000 },
       onProgress: () => void batches++,
       drain: () => batches > 3,
     });

@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 const goods = (mode: SyncInput['mode'] = 'upsert', onSchemaChange: 'fail' | 'add_columns' = 'fail') =>
   room.sync({ query: 'select * from goods', key: ['id'], mode, onSchemaChange });
-const limits = { rows: 10, bytes: 1 << 20, timeMs: 5_000 };
+const limits = { rows: 10, bytes: 1 << 20, timeMs: 60_000 };
 const targetColumns = async () => {
   const { rows } = await room.to.query(
     `select attname || ' ' || format_type(atttypid, atttypmod) as column from pg_attribute
@@ -174,7 +174,8 @@ test('a new column waits for who writes the table longer than a second, while re
   const writer = new Client(room.destinationAccess);
   await writer.connect();
   await writer.query('begin; lock table target in row exclusive mode');
-  const run = room.run(sync);
+  const patient = room.openDestination({ timeouts: { lockMs: 60_000 } });
+  const run = room.run(sync, { destination: patient });
   run.catch(() => {});
   await waitUntil('the run has waited for more than a second', async () => {
     const waiting = await room.to.query(
@@ -186,7 +187,7 @@ test('a new column waits for who writes the table longer than a second, while re
   await room.to.query(`begin; set local lock_timeout = '100ms'; select from target; commit`);
   await writer.query('commit');
   await run;
-  await writer.end();
+  await Promise.all([writer.end(), patient.close()]);
   expect(await targetColumns()).toContain('weight integer');
 });
 

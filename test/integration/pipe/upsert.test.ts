@@ -73,7 +73,7 @@ test('counts are true when rows that are new, changed and unchanged come batch b
   await room.from.query(`update people set name = 'changed' where id between 11 and 20`);
   await room.from.query('update people set id = id - 1000 where id between 21 and 30');
   await fill(41, 60);
-  const limits = { rows: 10, bytes: 1 << 20, timeMs: 5_000 };
+  const limits = { rows: 10, bytes: 1 << 20, timeMs: 60_000 };
   expect(await room.run(sync, { limits })).toMatchObject({ inserted: 30, updated: 10, unchanged: 20 });
   await room.to.query('delete from target where id between 21 and 30');
   await expectEqual();
@@ -146,7 +146,7 @@ test('a first load that meets a row which is there sends that batch through stag
   const run = newId('run');
   const load = await room.prepare(people(), run);
   await room.to.query(`insert into target values (25, 'by hand')`);
-  const result = await room.attempt(run, load, { limits: { rows: 20, bytes: 1 << 20, timeMs: 5_000 } });
+  const result = await room.attempt(run, load, { limits: { rows: 20, bytes: 1 << 20, timeMs: 60_000 } });
   expect(result).toMatchObject({ outcome: 'finished', rows: 50 });
   const { receipt } = await room.destination.finish({ run, load: load.loadId });
   expect(receipt).toMatchObject({ read: 50, inserted: 49, updated: 1 });
@@ -163,7 +163,7 @@ test('rows go straight in while all of them are new, and are merged where they a
       $$ begin insert into written (straight) values (current_query() !~ 'penstock_stage'); return null; end $$;
     create trigger note after insert on target for each statement execute function note()`);
   await fill(11, 75);
-  const limits = { rows: 10, bytes: 1 << 20, timeMs: 5_000 };
+  const limits = { rows: 10, bytes: 1 << 20, timeMs: 60_000 };
   expect(await room.run(sync, { limits })).toMatchObject({
     read: 75,
     inserted: 64,

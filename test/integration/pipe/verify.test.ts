@@ -268,7 +268,7 @@ describe('verify does not mind', () => {
       `create table target (id integer primary key, name text constraint no_13 check (name not like '%13'))`,
     );
     const sync = room.sync({ query: 'select * from part', key: ['id'], mode: 'upsert' });
-    const limits = { limits: { rows: 100, bytes: 1 << 20, timeMs: 5_000, maxRejects: 10 } };
+    const limits = { limits: { rows: 100, bytes: 1 << 20, timeMs: 60_000, maxRejects: 10 } };
     await room.run(sync, limits);
     await room.from.query(`update part set name = 'now 13' where id = 99`);
     await room.run(sync, limits);
