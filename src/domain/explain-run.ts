@@ -78,6 +78,7 @@ export function explainRun(row: RowFacts, index: IndexFacts | null, engine: Engi
   if (row.pause) return because(row.pause.reason, { inMs: row.pause.endsInMs });
   if (row.isBlocked) return because('previous_run');
   if (engine === 'unreachable') return because('engine_unreachable');
+  if (engine === 'no_class_worker') return because('no_worker', { workerClass: row.workerClass });
   return index ? fromIndex(row, index) : fromRows(row);
 }
 

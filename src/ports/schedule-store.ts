@@ -66,8 +66,9 @@ export interface ScheduleStore {
   /**
    * Makes runs `starting` where the rows allow it now, never before their due time by the database's clock; paused ones
    * that were resumed become `running`.
+   * @param served the worker classes that have workers: queued runs of others wait (`no_worker`); by default none does
    */
-  startRuns(runIds: readonly RunId[]): Promise<StartVerdict[]>;
+  startRuns(runIds: readonly RunId[], served?: readonly string[]): Promise<StartVerdict[]>;
   /** Makes a `starting` run failed because the engine refuses it for good. */
   failStart(runId: RunId, error: { code: string; message: string }): Promise<void>;
 }
@@ -84,8 +85,8 @@ export interface SweepStore {
   fetchOverdueSyncs(lateMs: number, after?: PageKey): Promise<Page<SyncId>>;
   /** Due queued runs, longest due first, whatever else they wait for. */
   fetchDueRuns(after?: PageKey): Promise<Page<RunOffer>>;
-  /** Of these, the due queued runs that wait for nothing but a place. */
-  fetchWaitingRuns(runIds: readonly RunId[]): Promise<RunOffer[]>;
+  /** Of these, the due queued runs that wait for nothing but a place; `served` as for startRuns. */
+  fetchWaitingRuns(runIds: readonly RunId[], served?: readonly string[]): Promise<RunOffer[]>;
   /** Queued runs for a later time that has come since the last call, and in how many ms the next one's comes. */
   takeComeDue(): Promise<{ offers: readonly RunOffer[]; nextInMs: number | null }>;
   /** Paused runs that were resumed and wait for a place. */
@@ -93,7 +94,9 @@ export interface SweepStore {
   /** Queued runs that waited for a previous run of their sync, which is final now. */
   fetchUnblockedRuns(): Promise<RunOffer[]>;
   /** The best waiting runs in order of score, as many as there are places left by the rows alone under every cap. */
-  fetchAdmissible(cap: number, limit: number): Promise<RunId[]>;
+  fetchAdmissible(cap: number, limit: number, served?: readonly string[]): Promise<RunId[]>;
+  /** The worker classes that connections name. */
+  fetchWorkerClasses(): Promise<string[]>;
   /** Ends queued runs that are past their catch-up deadline, or whose sync was deleted. */
   dropMissedRuns(): Promise<RunId[]>;
   /** Runs that hold a place by their rows, but for these. */

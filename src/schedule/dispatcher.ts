@@ -18,6 +18,7 @@ import type { ScheduleIndex, Wake } from '../ports/schedule-index.ts';
 import type { RefillStore, ScheduleStore, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { admit } from './admit.ts';
+import { createClassWatch } from './class-watch.ts';
 import { createIndexComparison } from './compare-index.ts';
 import { createLauncher, type Launcher } from './launch.ts';
 import { startLoop, type Loop } from './loop.ts';
@@ -30,10 +31,7 @@ import { defaultLookEveryMs, defaultTicketMs, lockedMs } from './timings.ts';
 export interface DispatcherDeps {
   readonly index: ScheduleIndex;
   readonly store: ScheduleStore & SweepStore & RefillStore;
-  readonly starter: Pick<
-    RunStarter,
-    'start' | 'describe' | 'listPausedSteps' | 'cancel' | 'pause' | 'resume'
-  >;
+  readonly starter: RunStarter;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun?: (runId: RunId) => Promise<void>;
@@ -87,10 +85,13 @@ const leastEngineBackoffMs = 250;
 const mostEngineBackoffMs = 10_000;
 
 /** A dispatcher over its ports; it owns none of them. */
-export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+export function createDispatcher(given: DispatcherDeps): Dispatcher {
+  const classes = createClassWatch(given);
+  const deps: DispatcherDeps = { ...given, store: classes.store };
   const settings: Settings = { ...defaults, ...deps.options };
   let loops:
-    Record<'tick' | 'admit' | 'later' | 'sweep' | 'compare' | 'reconcile' | 'refill', Loop> | undefined;
+    | Record<'tick' | 'admit' | 'later' | 'sweep' | 'classes' | 'compare' | 'reconcile' | 'refill', Loop>
+    | undefined;
   let stopListening: (() => void) | undefined;
   const met = new Map<RunId, RunToStart>();
   const onMet = (run: RunToStart): void => void met.set(run.runId, run);
@@ -109,6 +110,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         if (hasCode(error, 'CONFIG')) throw error;
         deps.log.warn({ error }, 'dispatcher: starting without Redis');
       });
+      // Before anything is admitted: otherwise each new dispatcher would let some of those runs take places.
+      await classes.look().catch(() => {});
+      const lookAtClasses = async (): Promise<void> => {
+        if (await classes.look()) loops?.sweep.wake();
+      };
       const { log } = deps;
       const { sweepEveryMs, compareEveryMs } = settings;
       const sweep = createSweep({ ...deps, launcher }, { ...settings, cap: settings.globalCap });
@@ -129,6 +135,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
           step: () => offerComeDue(deps, settings.lookEveryMs),
         }),
         sweep: startLoop({ name: 'sweep', log, step: every(sweepEveryMs, sweep) }),
+        classes: startLoop({ name: 'classes', log, step: every(sweepEveryMs, lookAtClasses) }),
         compare: startLoop({
           name: 'compare',
           log,

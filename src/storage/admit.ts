@@ -7,7 +7,7 @@ import type { RunId, SyncId } from '../domain/ids.ts';
 import type { WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from '../ports/run-starter.ts';
 import type { StartVerdict } from '../ports/schedule-store.ts';
-import { isBlocked, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
+import { isBlocked, isUnserved, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
 
@@ -35,10 +35,17 @@ const runWithItsSync = `penstock.run r
   join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version
   left join penstock.connection d on d.id = v.spec->'destination'->>'connection'`;
 
-/** Judges the runs whose rows nobody holds, starts those that may, drops those that are too late, notes why others wait. */
-export async function startRuns(tx: Tx, runIds: readonly RunId[]): Promise<StartVerdict[]> {
+/**
+ * Judges the runs whose rows nobody holds, starts those that may, drops those that are too late, notes why others wait.
+ * @param served the worker classes that have workers: queued runs of others wait; undefined: none does
+ */
+export async function startRuns(
+  tx: Tx,
+  runIds: readonly RunId[],
+  served?: readonly string[],
+): Promise<StartVerdict[]> {
   const locked = await lockRuns(tx, runIds);
-  const judged = firstOfEachSync(await judgeRuns(tx, locked.ids));
+  const judged = firstOfEachSync(await judgeRuns(tx, locked.ids, served));
   const idsOf = (verdict: Judged): RunId[] =>
     judged.filter((r) => r.judged === verdict).map(({ run }) => run.runId);
   await changeRuns(tx, idsOf('start'), 'start');
@@ -93,7 +100,11 @@ async function lockRuns(tx: Tx, runIds: readonly RunId[]): Promise<{ ids: RunId[
 }
 
 /** In a statement after the lock, so that it sees what was committed before it. */
-async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]> {
+async function judgeRuns(
+  tx: Tx,
+  runIds: readonly RunId[],
+  served: readonly string[] | undefined,
+): Promise<JudgedRun[]> {
   const { rows } = await tx.query<RunToStart & Omit<JudgedRun, 'run'>>(
     `select ${runToStart}, r.overlap_allowed as "overlapAllowed",
        c.starts_per_minute is not null as "isPaced",
@@ -106,13 +117,14 @@ async function judgeRuns(tx: Tx, runIds: readonly RunId[]): Promise<JudgedRun[]>
          when r.start_before < clock_timestamp() then 'missed'
          when r.due_at > clock_timestamp() then 'not_due'
          else coalesce(${pausedReason}, case when ${isBlocked} then 'previous_run'
+           when ${isUnserved('$2::text[]')} then 'no_worker'
            when c.cool_until > clock_timestamp() then 'cooling_down' else 'start' end)
        end as judged,
        ceil(extract(epoch from greatest(r.due_at, c.cool_until) - clock_timestamp()) * 1000)::float8 as "waitMs"
      from ${runWithItsSync}
      where r.id = any($1)
      order by greatest(r.due_at, r.queued_at), r.id`,
-    [runIds],
+    [runIds, served ?? null],
   );
   return rows.map(({ judged, overlapAllowed, isPaced, waitMs, ...run }) => ({
     run,

@@ -44,5 +44,19 @@ export const holdsPlace = `r.status in ('starting', 'running', 'pausing', 'cance
 export const workerClassOfRun = `case when r.status = 'queued' then coalesce(c.worker_class, d.worker_class)
   else r.worker_class end`;
 
+/**
+ * The queued run is of a worker class, and of none of these, an SQL array; null: whatever its class. Costs next to nothing
+ * where no connection names a class.
+ */
+export const isUnserved = (served: string): string => `(exists (
+    select from penstock.connection where worker_class is not null)
+  and exists (
+    select from penstock.sync_version v
+    join penstock.connection c on c.id = r.source_connection_id
+    left join penstock.connection d on d.id = v.spec->'destination'->>'connection'
+    where v.sync_id = r.sync_id and v.version = r.sync_version
+      and coalesce(c.worker_class, d.worker_class) is not null
+      and coalesce(c.worker_class, d.worker_class) <> all(${served})))`;
+
 /** Once per statement, so that an index can use it; a moment early, so nothing is early by it. */
 export const now = '(select clock_timestamp())';

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import type { SyncId } from '../domain/ids.ts';
 import type { RefillStore, ScheduleStore, Settlement, SweepStore } from '../ports/schedule-store.ts';
 import { claimStuckStarts, startRuns } from './admit.ts';
+import { listWorkerClasses } from './connection-rows.ts';
 import { cutMessage } from './cut-message.ts';
 import { noteSeen } from './paused-steps.ts';
 import { changeRun } from './run-status.ts';
@@ -34,6 +35,7 @@ export function createScheduleStore(pool: Pool): ScheduleStore & SweepStore & Re
     fetchResumedRuns: inEngine(sweep.fetchResumedRuns),
     fetchUnblockedRuns: inEngine(sweep.fetchUnblockedRuns),
     fetchAdmissible: inEngine(sweep.fetchAdmissible),
+    fetchWorkerClasses: inEngine(listWorkerClasses),
     dropMissedRuns: inEngine(sweep.dropMissedRuns),
     fetchPlaceHolders: inEngine(sweep.fetchPlaceHolders),
     fetchPlaceless: inEngine(sweep.fetchPlaceless),

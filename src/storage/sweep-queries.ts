@@ -12,7 +12,7 @@ import type {
 } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
 import { connectionLimitColumns } from './connection-limits.ts';
-import { holdsPlace, isBlocked, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
+import { holdsPlace, isBlocked, isUnserved, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
@@ -61,12 +61,16 @@ export async function fetchDueRuns(tx: Tx, after: PageKey = firstPage): Promise<
   return toPage(rows, size, offerOf);
 }
 
-export async function fetchWaitingRuns(tx: Tx, runIds: readonly RunId[]): Promise<RunOffer[]> {
+export async function fetchWaitingRuns(
+  tx: Tx,
+  runIds: readonly RunId[],
+  served?: readonly string[],
+): Promise<RunOffer[]> {
   const { rows } = await tx.query<OfferRow>(
     `select ${offerColumns} from penstock.run r
      where r.id = any($1) and r.status = 'queued' and r.due_at <= ${now}
-       and ${pausedReason} is null and not ${isBlocked}`,
-    [runIds],
+       and ${pausedReason} is null and not ${isBlocked} and not ${isUnserved('$2::text[]')}`,
+    [runIds, served ?? null],
   );
   return rows.map(offerOf);
 }
@@ -107,7 +111,12 @@ export async function fetchUnblockedRuns(tx: Tx): Promise<RunOffer[]> {
  * One run of each sync, tenants in turn by their weights, each in order of score; the caps count by the rows, because the
  * index is away. Of a source whose starts keep a distance one run at most, when it is that long since the last one.
  */
-export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promise<RunId[]> {
+export async function fetchAdmissible(
+  tx: Tx,
+  cap: number,
+  limit: number,
+  served?: readonly string[],
+): Promise<RunId[]> {
   const { rows } = await tx.query<{ id: RunId }>(
     `with held as materialized (
        select r.tenant_id, r.source_connection_id from penstock.run r where ${holdsPlace}
@@ -116,7 +125,8 @@ export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promi
          greatest(r.due_at, r.queued_at) + interval '1 millisecond'
            * (case t.run_order when 'strict' then $4::float8[] else $1::float8[] end)[r.priority] as score
        from penstock.run r join penstock.tenant t on t.id = r.tenant_id
-       where (r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked})
+       where (r.status = 'queued' and r.due_at <= ${now} and ${pausedReason} is null and not ${isBlocked}
+           and not ${isUnserved('$5::text[]')})
          or ${waitsToGoOn}
      ), first_of_sync as (
        select distinct on (sync_id) * from waiting order by sync_id, score, id
@@ -135,7 +145,7 @@ export async function fetchAdmissible(tx: Tx, cap: number, limit: number): Promi
      )
      select id from of_tenant where nth <= room order by nth::float8 / weight, score, id
      limit greatest(0, least($2, $3 - (select count(*) from held)))`,
-    [slackMsOf.deadline, limit, cap, slackMsOf.strict],
+    [slackMsOf.deadline, limit, cap, slackMsOf.strict, served ?? null],
   );
   return rows.map((row) => row.id);
 }

@@ -56,6 +56,7 @@ const dispatcher = createDispatcher({
       starts.push({ tenantId: run.tenantId, dueMs: run.dueAtMs, atMs: Date.now() });
       return answer;
     },
+    hasWorker: async () => true,
     describe: async () => 'open',
     listPausedSteps: async () => [],
     cancel: async () => 'asked',

@@ -20,9 +20,9 @@ export function watchStore({ pool }: ControlDatabase, wrongs: string[]): Store {
   const store = createScheduleStore(pool);
   return {
     ...store,
-    async startRuns(runIds) {
+    async startRuns(runIds, served) {
       const wasQueued = new Set(await asEngine(pool, (tx) => fetchQueued(tx, runIds)));
-      const verdicts = await store.startRuns(runIds);
+      const verdicts = await store.startRuns(runIds, served);
       const let_ = verdicts.filter(({ verdict }) => verdict === 'start').map(({ runId }) => runId);
       for (const { runId, status, ...isWrong } of await asEngine(pool, (tx) => fetchStarting(tx, let_))) {
         if (status !== 'starting') wrongs.push(`the rows let ${runId} start, which is ${status}`);

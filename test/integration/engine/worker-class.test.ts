@@ -12,7 +12,7 @@ let room: ScheduledRoom;
 let common: GuardedProcess;
 let eu: GuardedProcess;
 beforeAll(async () => {
-  room = await createScheduledRoom();
+  room = await createScheduledRoom({ places: 2 });
   await room.source.query(
     `create table numbered as select id, 'user ' || id as label from generate_series(1, 2000) id;
      alter table numbered add primary key (id); analyze numbered`,
@@ -82,6 +82,7 @@ test('the runs of a class wait for a worker of it and say so, while others go on
       const { reason, workerClass } = await explain(runId);
       return reason === 'no_worker' && workerClass === 'eu';
     });
+  // there are no more than two places, and they take none
   const plain = await room.trigger('plain');
   await expectRunInOrder(room, plain, 'succeeded');
 

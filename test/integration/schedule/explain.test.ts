@@ -217,26 +217,45 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
 
 test.each(waitingReasons)('a run that waits says so: %s', (reason) => cases[reason]());
 
-test('a run that has started lacks the workers of the class that it started with, also when it is at work', async () => {
-  const one = await queue();
-  const setClass = (workerClass: string | null) =>
+describe('of a worker class', () => {
+  const setClass = ({ connectionId }: Waiting, workerClass: string | null) =>
     room.pool.query('update penstock.connection set worker_class = $2 where id = $1', [
-      one.connectionId,
+      connectionId,
       workerClass,
     ]);
-  await setClass('eu');
-  await admit(10);
-  await setClass(null);
-  for (const status of ['starting', 'running']) {
-    await room.pool.query('update penstock.run set status = $2 where id = $1', [one.runs[0], status]);
-    const told = await explain(one, one.runs[0]);
-    expect(told).toMatchObject({ reason: 'no_worker', status, workerClass: 'eu' });
-  }
-  room.starter.setWorker(true, 'eu');
-  expect(await explain(one, one.runs[0])).toMatchObject({ reason: null, workerClass: null });
-  // without a worker for workflows that of the class is of no use
-  room.starter.setWorker(false);
-  expect(await explain(one, one.runs[0])).toMatchObject({ reason: 'no_worker', workerClass: null });
+
+  test('a queued run that nobody there would take says so, and of which class; the connection’s as it is now', async () => {
+    const one = await queue();
+    await setClass(one, 'eu');
+    const lacking = { reason: 'no_worker', status: 'queued', workerClass: 'eu' };
+    expect(await explain(one, one.runs[0])).toMatchObject(lacking);
+    room.starter.setWorker(true, 'eu');
+    expect((await explain(one, one.runs[0])).reason).not.toBe('no_worker');
+    await setClass(one, 'us');
+    expect(await explain(one, one.runs[0])).toMatchObject({ ...lacking, workerClass: 'us' });
+    await setClass(one, null);
+    expect((await explain(one, one.runs[0])).reason).not.toBe('no_worker');
+  });
+
+  test('a run that has started lacks the workers of the class that it started with, also when it is at work', async () => {
+    const one = await queue();
+    await setClass(one, 'eu');
+    await admit(10);
+    await setClass(one, null);
+    for (const status of ['starting', 'running']) {
+      await room.pool.query('update penstock.run set status = $2 where id = $1', [one.runs[0], status]);
+      expect(await explain(one, one.runs[0])).toMatchObject({
+        reason: 'no_worker',
+        status,
+        workerClass: 'eu',
+      });
+    }
+    room.starter.setWorker(true, 'eu');
+    expect(await explain(one, one.runs[0])).toMatchObject({ reason: null, workerClass: null });
+    // without a worker for workflows that of the class is of no use
+    room.starter.setWorker(false);
+    expect(await explain(one, one.runs[0])).toMatchObject({ reason: 'no_worker', workerClass: null });
+  });
 });
 
 describe('otherwise', () => {

@@ -84,6 +84,20 @@ const happenings: Record<string, readonly [(it: Case) => Promise<unknown>, Recor
       ),
     { verdict: 'wait', reason: 'previous_run', status: 'queued' },
   ],
+  'is of a worker class that nobody serves': [
+    ({ planted }) =>
+      room.pool.query(`update penstock.connection set worker_class = 'idle' where id = $1`, [
+        planted.connectionId,
+      ]),
+    { verdict: 'wait', reason: 'no_worker', status: 'queued' },
+  ],
+  'is of a worker class that is served': [
+    ({ planted }) =>
+      room.pool.query(`update penstock.connection set worker_class = 'busy' where id = $1`, [
+        planted.connectionId,
+      ]),
+    { verdict: 'start', status: 'starting' },
+  ],
   'lost its sync': [
     ({ planted }) =>
       room.pool.query(`update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null
@@ -96,7 +110,7 @@ describe('a run that holds a place, and', () => {
   test.each(Object.entries(happenings))('%s', async (_, [happen, { status, ...verdict }]) => {
     const it = await queueOne();
     await happen(it);
-    expect(await room.store.startRuns([it.runId])).toMatchObject([{ runId: it.runId, ...verdict }]);
+    expect(await room.store.startRuns([it.runId], ['busy'])).toMatchObject([{ runId: it.runId, ...verdict }]);
     const { rows } = await room.pool.query('select status from penstock.run where id = $1', [it.runId]);
     expect(rows).toEqual([{ status }]);
   });
