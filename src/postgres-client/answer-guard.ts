@@ -7,6 +7,8 @@
 const errorResponse = 0x45;
 const noticeResponse = 0x4e;
 const readyForQuery = 0x5a;
+const rowDescription = 0x54;
+const dataRow = 0x44;
 const headerBytes = 5;
 
 /** The largest message: an error may quote a whole row. */
@@ -15,6 +17,8 @@ const maxMessageBytes = 64 * 1024 * 1024;
 const defaultAnswerBytes = 64 * 1024 * 1024;
 /** What the driver makes of the smallest message. */
 const objectBytes = 100;
+/** What it makes of a column of a row, of which no more than four bytes may have come. */
+const columnBytes = 32;
 
 export class AnswerGuard {
   readonly #maxAnswerBytes: number;
@@ -24,6 +28,8 @@ export class AnswerGuard {
   #headerFilled = 0;
   #left = 0;
   #fields: 'none' | 'between' | 'inside' | 'over' = 'none';
+  /** How many bytes of the number of columns are to come, with which it begins. */
+  #countLeft = 0;
 
   constructor(maxAnswerBytes: number = defaultAnswerBytes) {
     this.#maxAnswerBytes = maxAnswerBytes;
@@ -62,18 +68,33 @@ export class AnswerGuard {
     this.#left = this.#header.readUInt32BE(1) - 4;
     this.#answerBytes += this.#left + objectBytes;
     this.#fields = code === errorResponse || code === noticeResponse ? 'between' : 'none';
+    this.#countLeft = code === rowDescription || code === dataRow ? 2 : 0;
     if (this.#left < 0) throw malformed();
-    if (this.#left > maxMessageBytes || this.#answerBytes > this.#maxAnswerBytes) throw tooLarge();
+    this.#measure();
     if (code === readyForQuery) this.taken();
     if (this.#left === 0) this.#end();
   }
 
   #readBody(chunk: Buffer, at: number): number {
     const until = Math.min(at + this.#left, chunk.length);
+    if (this.#countLeft > 0) this.#readCount(chunk.subarray(at, until));
     if (this.#fields !== 'none') this.#readFields(chunk.subarray(at, until));
     this.#left -= until - at;
     if (this.#left === 0) this.#end();
     return until;
+  }
+
+  #measure(): void {
+    if (this.#left > maxMessageBytes || this.#answerBytes > this.#maxAnswerBytes) throw tooLarge();
+  }
+
+  #readCount(bytes: Buffer): void {
+    for (const byte of bytes.subarray(0, this.#countLeft)) {
+      if (this.#countLeft === 2 && byte > 127) throw malformed();
+      this.#countLeft--;
+      this.#answerBytes += byte * 256 ** this.#countLeft * columnBytes;
+    }
+    this.#measure();
   }
 
   /** A letter and a text that ends with a zero, again and again; a zero ends them. */
