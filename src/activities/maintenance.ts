@@ -194,7 +194,7 @@ const believable = (found: readonly BrokenInvariant[]): BrokenInvariant[] =>
 async function auditControl({ store, index, starter }: MaintenanceDeps): Promise<Findings> {
   const broken: BrokenInvariant[] = [];
   for (const { runId, workflowId } of await store.listStill())
-    if ((await starter.describe(workflowId)) !== 'open')
+    if ((await starter.describe(workflowId)).state !== 'open')
       broken.push({ invariant: 'run_has_workflow', object: runId });
   for (const runId of await store.listPlaceless(await index.fetchPlaces()))
     broken.push({ invariant: 'place_has_run', object: runId });

@@ -22,13 +22,18 @@ export interface RunToStart {
   dueAtMs: number;
 }
 
+/** A workflow as the engine has it; `unknown`: it has none. */
+export interface FoundWorkflow {
+  readonly state: 'open' | 'closed' | 'unknown';
+  /** None unless it is open. */
+  readonly pausedSteps: readonly PausedStep[];
+}
+
 export interface RunStarter {
   /** Starts the run's workflow; a workflow that is there already, running or closed, is a success. */
   start(run: RunToStart): Promise<'started' | 'already_started'>;
-  /** Whether the engine has an open or closed workflow of that id, or none. */
-  describe(workflowId: string): Promise<'open' | 'closed' | 'unknown'>;
-  /** What somebody has paused of an open workflow; none of any other. */
-  listPausedSteps(workflowId: string): Promise<PausedStep[]>;
+  /** Whether the engine has a workflow of that id, and what somebody has paused of it. */
+  describe(workflowId: string): Promise<FoundWorkflow>;
   /** Whether a worker takes up the workflows of runs; given a class, whether one takes the steps of its runs. */
   hasWorker(workerClass?: string): Promise<boolean>;
   /** Asks the workflow to cancel; `unknown` when there is none that is open. */

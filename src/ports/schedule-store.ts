@@ -79,6 +79,13 @@ export interface RunAtWork {
   readonly workflowId: string;
 }
 
+/** A run that is to be looked up in the engine. */
+export interface SilentRun extends RunAtWork {
+  readonly status: RunStatus;
+  /** When it was to be looked at, as the rows said when it was fetched; null: when it has been silent. */
+  readonly lookAt: string | null;
+}
+
 /** What the sweeps compare with the index and the engine. */
 export interface SweepStore {
   /** Syncs whose due time, or end of a run that they come after, passed more than `lateMs` ago, longest due first. */
@@ -108,9 +115,12 @@ export interface SweepStore {
   /** Runs that have been `cancelling` for longer. */
   fetchCancelling(olderThanMs: number): Promise<RunAtWork[]>;
   /** Runs past `starting` whose row has not moved for longer, or which are to be looked at now. */
-  fetchSilentRuns(olderThanMs: number): Promise<(RunAtWork & { readonly status: RunStatus })[]>;
-  /** Notes that the engine still has the run, and what is paused of it there: a run of which something is, is looked at soon again. */
-  noteSeen(runId: RunId, paused: readonly PausedStep[]): Promise<void>;
+  fetchSilentRuns(olderThanMs: number): Promise<SilentRun[]>;
+  /**
+   * Notes that the engine still has the run, and what is paused of it there: a run of which something is, is looked at soon
+   * again, and one for which somebody has asked since it was fetched at once.
+   */
+  noteSeen(run: Pick<SilentRun, 'runId' | 'lookAt'>, paused: readonly PausedStep[]): Promise<void>;
   /** Deleted syncs without a run that may still write, whose tables are to be given up now, longest due first. */
   fetchReleases(): Promise<SyncId[]>;
   /** Notes that the deleted sync holds no table any more. */

@@ -5,10 +5,9 @@
  */
 import { codeOf } from '../domain/errors.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
-import type { RunStatus } from '../domain/run-states.ts';
 import type { RunStarter } from '../ports/run-starter.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
-import type { RunAtWork, SweepStore } from '../ports/schedule-store.ts';
+import type { RunAtWork, SilentRun, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface ReconcileDeps {
@@ -17,15 +16,13 @@ export interface ReconcileDeps {
     SweepStore,
     'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen' | 'fetchReleases' | 'noteReleased' | 'postponeRelease'
   >;
-  readonly starter: Pick<RunStarter, 'describe' | 'listPausedSteps' | 'cancel' | 'pause' | 'resume'>;
+  readonly starter: Pick<RunStarter, 'describe' | 'cancel' | 'pause' | 'resume'>;
   readonly log: Logger;
   /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
   readonly closeRun?: ((runId: RunId) => Promise<void>) | undefined;
   /** Gives up the tables of a deleted sync in its destinations. */
   readonly releaseSync?: ((syncId: SyncId) => Promise<void>) | undefined;
 }
-
-type SilentRun = RunAtWork & { readonly status: RunStatus };
 
 interface ReconcileOptions {
   /** A run that has been `cancelling` for longer is asked to cancel again. */
@@ -44,7 +41,7 @@ export async function reconcile(deps: ReconcileDeps, options: ReconcileOptions):
   const { store, starter } = deps;
   const cancelling = await store.fetchCancelling(options.cancelAgainMs);
   await inParallel(cancelling, async ({ workflowId }) => void (await starter.cancel(workflowId)));
-  const met = options.met.map((run): SilentRun => ({ ...run, status: 'starting' }));
+  const met = options.met.map((run): SilentRun => ({ ...run, status: 'starting', lookAt: null }));
   const silent = await store.fetchSilentRuns(options.silentMs);
   await inParallel([...met, ...silent], (run) => lookUp(deps, run));
   await releaseSyncs(deps, options.silentMs);
@@ -65,14 +62,13 @@ async function releaseSyncs({ store, releaseSync, log }: ReconcileDeps, againMs:
 }
 
 async function lookUp(deps: ReconcileDeps, run: SilentRun): Promise<void> {
-  const found = await deps.starter.describe(run.workflowId);
+  const { state, pausedSteps } = await deps.starter.describe(run.workflowId);
   // Unknown to the engine, a run that is starting is started (sweep.ts) and never made final.
-  if (run.status === 'starting' && found !== 'closed') return;
-  const isOpen = found === 'open';
-  const paused = isOpen ? await deps.starter.listPausedSteps(run.workflowId) : [];
+  if (run.status === 'starting' && state !== 'closed') return;
+  const isOpen = state === 'open';
   if (isOpen) await tellAgain(deps, run);
   // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
-  if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run.runId, paused);
+  if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run, pausedSteps);
 }
 
 /**

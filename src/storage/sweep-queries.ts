@@ -1,6 +1,5 @@
 /** What the sweeps look for in the rows: what the index or the engine has lost. */
 import type { RunId, SyncId } from '../domain/ids.ts';
-import type { RunStatus } from '../domain/run-states.ts';
 import { slackMsOf } from '../domain/priority.ts';
 import type {
   ConnectionLimits,
@@ -10,7 +9,7 @@ import type {
   RunOffer,
   TenantLimits,
 } from '../ports/schedule-index.ts';
-import type { Page, PageKey, RunAtWork } from '../ports/schedule-store.ts';
+import type { Page, PageKey, RunAtWork, SilentRun } from '../ports/schedule-store.ts';
 import { connectionLimitColumns } from './connection-limits.ts';
 import { holdsPlace, isBlocked, isUnserved, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
 import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
@@ -196,12 +195,9 @@ export async function fetchCancelling(tx: Tx, olderThanMs: number): Promise<RunA
   return rows;
 }
 
-export async function fetchSilentRuns(
-  tx: Tx,
-  olderThanMs: number,
-): Promise<(RunAtWork & { status: RunStatus })[]> {
-  const { rows } = await tx.query<RunAtWork & { status: RunStatus }>(
-    `select r.id as "runId", r.workflow_id as "workflowId", r.status from penstock.run r
+export async function fetchSilentRuns(tx: Tx, olderThanMs: number): Promise<SilentRun[]> {
+  const { rows } = await tx.query<SilentRun>(
+    `select r.id as "runId", r.workflow_id as "workflowId", r.status, r.look_at::text as "lookAt" from penstock.run r
      where r.status in ('running', 'pausing', 'paused', 'cancelling') and (${stillSince} or r.look_at <= ${now})
      order by r.moved_at limit 200`,
     [olderThanMs],

@@ -61,16 +61,16 @@ export function describeRunStarter(name: string, createFixture: () => Promise<Ru
 
     test('starts a run, which is open from then on', async () => {
       const run = newRunToStart();
-      expect(await starter.describe(run.workflowId)).toBe('unknown');
+      expect(await starter.describe(run.workflowId)).toEqual({ state: 'unknown', pausedSteps: [] });
       expect(await starter.start(run)).toBe('started');
-      expect(await starter.describe(run.workflowId)).toBe('open');
+      expect(await starter.describe(run.workflowId)).toEqual({ state: 'open', pausedSteps: [] });
     });
 
     test('finds a run that was started before, and starts no second workflow', async () => {
       const run = newRunToStart();
       await starter.start(run);
       expect(await starter.start(run)).toBe('already_started');
-      expect(await starter.describe(run.workflowId)).toBe('open');
+      expect(await starter.describe(run.workflowId)).toEqual({ state: 'open', pausedSteps: [] });
     });
 
     test('never starts a run again whose workflow is closed', async () => {
@@ -78,14 +78,14 @@ export function describeRunStarter(name: string, createFixture: () => Promise<Ru
       await starter.start(run);
       await fixture.close(run.workflowId);
       expect(await starter.start(run)).toBe('already_started');
-      expect(await starter.describe(run.workflowId)).toBe('closed');
+      expect(await starter.describe(run.workflowId)).toEqual({ state: 'closed', pausedSteps: [] });
     });
 
     test('starts a run once when many ask at the same moment', async () => {
       const run = newRunToStart();
       const answers = await Promise.all(Array.from({ length: 10 }, () => starter.start(run)));
       expect(answers.filter((answer) => answer === 'started').length).toBeLessThanOrEqual(1);
-      expect(await starter.describe(run.workflowId)).toBe('open');
+      expect(await starter.describe(run.workflowId)).toEqual({ state: 'open', pausedSteps: [] });
     });
 
     test('asks an open workflow to cancel, again if asked again', async () => {

@@ -56,11 +56,7 @@ export function createFakeRunStarter(): FakeRunStarter {
     },
     async describe(workflowId) {
       await answer();
-      return workflows.get(workflowId) ?? 'unknown';
-    },
-    async listPausedSteps() {
-      await answer();
-      return [];
+      return { state: workflows.get(workflowId) ?? 'unknown', pausedSteps: [] };
     },
     async hasWorker(workerClass) {
       await answer();

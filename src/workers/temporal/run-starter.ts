@@ -12,7 +12,7 @@ import {
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { PenstockError } from '../../domain/errors.ts';
-import type { RunStarter, RunToStart } from '../../ports/run-starter.ts';
+import type { FoundWorkflow, RunStarter, RunToStart } from '../../ports/run-starter.ts';
 import { pauseUpdate, resumeUpdate, runQueueOf, stepQueueOf, syncRunType } from '../../workflows/names.ts';
 import { pausedStepsOf } from './paused-steps.ts';
 import { searchKeys } from '../../workflows/search-attributes.ts';
@@ -44,21 +44,18 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
     }
   };
 
-  const find = (workflowId: string) =>
-    call(async () => {
+  const describe = (workflowId: string) =>
+    call(async (): Promise<FoundWorkflow> => {
       try {
-        return await workflow.getHandle(workflowId).describe();
+        const found = await workflow.getHandle(workflowId).describe();
+        return isOpen(found)
+          ? { state: 'open', pausedSteps: pausedStepsOf(found) }
+          : { state: 'closed', pausedSteps: [] };
       } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return undefined;
+        if (error instanceof WorkflowNotFoundError) return { state: 'unknown', pausedSteps: [] };
         throw error;
       }
     });
-
-  const describe = async (workflowId: string) => {
-    const found = await find(workflowId);
-    if (!found) return 'unknown';
-    return isOpen(found) ? 'open' : 'closed';
-  };
 
   const update = (workflowId: string, name: string) =>
     call(async () => {
@@ -85,10 +82,6 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
         }
       }),
     describe,
-    listPausedSteps: async (workflowId) => {
-      const found = await find(workflowId);
-      return found && isOpen(found) ? pausedStepsOf(found) : [];
-    },
     hasWorker: (workerClass) =>
       call(async () => {
         const { pollers } = await client.workflowService.describeTaskQueue({
@@ -101,7 +94,7 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
         );
       }),
     cancel: async (workflowId) => {
-      if ((await describe(workflowId)) !== 'open') return 'unknown';
+      if ((await describe(workflowId)).state !== 'open') return 'unknown';
       await call(() => workflow.getHandle(workflowId).cancel());
       return 'asked';
     },

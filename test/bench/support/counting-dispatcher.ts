@@ -57,8 +57,7 @@ const dispatcher = createDispatcher({
       return answer;
     },
     hasWorker: async () => true,
-    describe: async () => 'open',
-    listPausedSteps: async () => [],
+    describe: async () => ({ state: 'open', pausedSteps: [] }),
     cancel: async () => 'asked',
     pause: async () => 'asked',
     resume: async () => 'asked',

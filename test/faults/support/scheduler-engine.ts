@@ -22,7 +22,7 @@ export function watchEngine(real: RunStarter, terminate: (workflowId: string) =>
     };
   /** Nobody is there to answer an update. */
   const find = reach(async (workflowId: string) =>
-    (await real.describe(workflowId)) === 'open' ? ('asked' as const) : ('unknown' as const),
+    (await real.describe(workflowId)).state === 'open' ? ('asked' as const) : ('unknown' as const),
   );
   return {
     started,
@@ -33,7 +33,6 @@ export function watchEngine(real: RunStarter, terminate: (workflowId: string) =>
       return answer;
     }),
     describe: reach((workflowId) => real.describe(workflowId)),
-    listPausedSteps: reach((workflowId) => real.listPausedSteps(workflowId)),
     hasWorker: reach((workerClass) => real.hasWorker(workerClass)),
     cancel: reach(async (workflowId) => {
       const answer = await real.cancel(workflowId);

@@ -208,9 +208,10 @@ const cases: Record<WaitingReason, () => Promise<void>> = {
     await room.pool.query(`update penstock.run set status = 'running'`);
     expect(await explain(one, runId)).toMatchObject({ reason: null, status: 'running' });
     const since = new Date().toISOString();
-    await room.store.noteSeen(runId!, [{ step: 'copy', activityId: '2', by: 'ops', reason: '', since }]);
+    const seen = { runId: runId!, lookAt: null };
+    await room.store.noteSeen(seen, [{ step: 'copy', activityId: '2', by: 'ops', reason: '', since }]);
     expect(await explain(one, runId)).toMatchObject({ reason: 'step_paused', status: 'running' });
-    await room.store.noteSeen(runId!, []);
+    await room.store.noteSeen(seen, []);
     expect(await explain(one, runId)).toMatchObject({ reason: null, status: 'running' });
   },
 };

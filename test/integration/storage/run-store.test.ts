@@ -8,6 +8,7 @@ import type { ConnectionLimits } from '../../../src/ports/schedule-index.ts';
 import { passwordContext } from '../../../src/storage/connection-secret.ts';
 import { createRunStore } from '../../../src/storage/run-store.ts';
 import { fetchRun } from '../../../src/storage/run-rows.ts';
+import { createScheduleStore } from '../../../src/storage/schedule-store.ts';
 import { createSecretBox } from '../../../src/storage/secret-box.ts';
 import { asEngine } from '../../../src/storage/transaction.ts';
 import {
@@ -388,6 +389,29 @@ test('an attempt whose source asks for less cools the source down', async () => 
     [acme.connectionId],
   );
   expect(rows).toEqual([{ cools: true }]);
+});
+
+test('a look at a run that is asked for while a dispatcher looks comes after it, whatever that one finds', async () => {
+  const sweeps = createScheduleStore(pool);
+  const id = await plant('running');
+  const fetchLooks = () => sweeps.fetchSilentRuns(3_600_000);
+  const step = {
+    step: 'copy',
+    activityId: '2',
+    by: 'ops',
+    reason: '',
+    since: new Date().toISOString(),
+  } as const;
+  for (const found of [[], [step]]) {
+    await store.askForLook(id);
+    const [look] = await fetchLooks();
+    await store.askForLook(id);
+    await sweeps.noteSeen(look!, found);
+    const [next] = await fetchLooks();
+    expect(next).toMatchObject({ runId: id, status: 'running' });
+    await sweeps.noteSeen(next!, found);
+    expect(await fetchLooks()).toEqual([]);
+  }
 });
 
 test('a source that asks for less already when a run is prepared cools down', async () => {

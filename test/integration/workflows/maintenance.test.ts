@@ -65,7 +65,7 @@ beforeAll(async () => {
   const maintenance = createMaintenanceActivities({
     store: store as MaintenanceStore,
     index: { fetchPlaces: async () => [] },
-    starter: { describe: async () => 'open' },
+    starter: { describe: async () => ({ state: 'open', pausedSteps: [] }) },
     openDestination: (access) =>
       ({
         wasUsed: async () => true,
