@@ -1,5 +1,6 @@
 /** Pauses a sync whose runs keep failing (`autoPause`), in the transaction in which one of them fails. */
 import { newId, type RunId } from '../domain/ids.ts';
+import { isNotOver, now } from './run-conditions.ts';
 import type { Tx } from './transaction.ts';
 
 /**
@@ -22,12 +23,12 @@ export async function pauseFailing(tx: Tx, runIds: readonly RunId[]): Promise<vo
          where o.sync_id = s.id and o.status = 'failed' and o.origin <> 'backfill'
            and o.queued_at > coalesce((select max(queued_at) from penstock.run
              where sync_id = s.id and status = 'succeeded' and origin <> 'backfill'), '-infinity')
-           and o.ended_at > coalesce((select max(until_at) from penstock.pause
-             where sync_id = s.id and until_at <= clock_timestamp()), '-infinity')
+           and o.ended_at > coalesce((select max(ends_at) from penstock.pause
+             where paused_id = s.id and ends_at <= ${now}), '-infinity')
        ) f
        where f.failures >= (v.spec->'autoPause'->>'after')::int
          and not exists (select from penstock.pause p
-           where p.sync_id = s.id and (p.until_at is null or p.until_at > clock_timestamp()))
+           where p.paused_id = s.id and ${isNotOver})
      ), paused as (
        insert into penstock.pause (id, tenant_id, sync_id, reason)
        select pause_id, tenant_id, sync_id,

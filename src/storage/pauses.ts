@@ -4,6 +4,7 @@ import { newId, type SyncId, type TenantId } from '../domain/ids.ts';
 import type { Pause, PauseTerms } from '../ports/pause-store.ts';
 import type { Page, PageRequest } from '../ports/scope.ts';
 import { afterId, cutPage } from './pages.ts';
+import { isNotOver } from './run-conditions.ts';
 import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
@@ -16,8 +17,7 @@ export interface Paused {
 const columns = `id, tenant_id as "tenantId", sync_id as "syncId", reason, ${isoOf('from_at')} as since,
   ${isoOf('until_at')} as until`;
 
-const isOpen = '(until_at is null or until_at > clock_timestamp())';
-const isOf = 'tenant_id is not distinct from $1 and sync_id is not distinct from $2';
+const isOf = `paused_id = coalesce($2, $1, '')`;
 
 /** Opens a pause, or changes the one that is open. BAD_REQUEST at /until when that has passed. */
 export async function openPause(
@@ -28,7 +28,7 @@ export async function openPause(
   await checkIsAhead(tx, until);
   const { rows } = await tx.query<Pause>(
     `with changed as (
-       update penstock.pause set reason = $3, until_at = $4 where ${isOf} and ${isOpen} returning ${columns}
+       update penstock.pause p set reason = $3, until_at = $4 where ${isOf} and ${isNotOver} returning ${columns}
      ), opened as (
        insert into penstock.pause (id, tenant_id, sync_id, reason, until_at)
        select $5, $1, $2, $3, $4 where not exists (select from changed)
@@ -54,7 +54,7 @@ async function checkIsAhead(tx: Tx, until: string | null): Promise<void> {
 /** Ends what is paused; whether anything was. */
 export async function endPauses(tx: Tx, { tenantId, syncId }: Paused): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `update penstock.pause set until_at = greatest(from_at, clock_timestamp()) where ${isOf} and ${isOpen}`,
+    `update penstock.pause p set until_at = greatest(from_at, clock_timestamp()) where ${isOf} and ${isNotOver}`,
     [tenantId, syncId],
   );
   return rowCount !== 0;
@@ -63,7 +63,7 @@ export async function endPauses(tx: Tx, { tenantId, syncId }: Paused): Promise<b
 /** Pauses in force, in the order of creation. */
 export async function listPauses(tx: Tx, page: PageRequest): Promise<Page<Pause>> {
   const { rows } = await tx.query<Pause>(
-    `select ${columns} from penstock.pause where id > $1 and ${isOpen} order by id limit $2`,
+    `select ${columns} from penstock.pause p where id > $1 and ${isNotOver} order by id limit $2`,
     [afterId('pause', page), page.limit + 1],
   );
   return cutPage(rows, page, (row) => row.id);

@@ -9,7 +9,14 @@ import type { RunStarter } from '../ports/run-starter.ts';
 import type { WaitingIndex } from '../ports/schedule-index.ts';
 import { inScope } from './in-scope.ts';
 import { fetchPace } from './read-share.ts';
-import { holdsPlace, isBlocked, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
+import {
+  coversNow,
+  holdsPlace,
+  isBlocked,
+  pausedReason,
+  waitsToGoOn,
+  workerClassOfRun,
+} from './run-conditions.ts';
 import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
@@ -73,9 +80,7 @@ async function fetchFacts(tx: Tx, runId: string): Promise<Facts> {
        ${msFromNow('r.due_at')} as "dueInMs",
        (select json_build_object('reason', paused.reason, 'endsInMs',
           (select ${msFromNow('max(p.until_at)')} from penstock.pause p
-           where (p.sync_id = r.sync_id or (p.sync_id is null and (p.tenant_id = r.tenant_id or p.tenant_id is null)))
-             and p.from_at <= clock_timestamp() and (p.until_at is null or p.until_at > clock_timestamp())
-           having bool_and(p.until_at is not null)))
+           where ${coversNow} having bool_and(p.until_at is not null)))
         from (select ${pausedReason} as reason) paused where paused.reason is not null and r.status = 'queued') as pause,
        (r.status = 'queued' and ${isBlocked}) as "isBlocked",
        ${workerClassOfRun} as "workerClass", coalesce(${msFromNow('c.cool_until')}, 0) as "coolForMs",

@@ -45,7 +45,9 @@ export async function changeRuns(
   if (runIds.length === 0) return [];
   const { from, to } = runChanges[change];
   const { rows } = await tx.query<{ id: RunId; isPart: boolean }>(
-    `with changed as (
+    `with old as materialized (
+       select id, status as was from penstock.run where id = any($1) order by id for no key update
+     ), changed as (
        update penstock.run r
        set status = $3,
            moved_at = clock_timestamp(),
@@ -61,7 +63,7 @@ export async function changeRuns(
            load_ids = coalesce($9, r.load_ids),
            source_version = coalesce(r.source_version, $10),
            destination_version = coalesce(r.destination_version, $11)
-       from (select id, status as was from penstock.run where id = any($1) order by id for no key update) old
+       from old
        where r.id = old.id and old.was = any($2)
        returning r.id, r.tenant_id, r.sync_id, r.backfill_id, old.was
      ), recorded as (

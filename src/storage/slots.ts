@@ -78,19 +78,21 @@ export async function fetchSyncFacts(tx: Tx, syncIds: readonly SyncId[]): Promis
        (select coalesce(json_agg(json_build_object('fromMs', (extract(epoch from p.from_at) * 1000)::float8,
             'untilMs', (extract(epoch from p.until_at) * 1000)::float8)), '[]')
         from penstock.pause p
-        where (p.sync_id = s.id or (p.sync_id is null and (p.tenant_id = s.tenant_id or p.tenant_id is null)))
-          and (p.until_at is null or p.until_at > coalesce(s.next_nominal_at,
-            (select min(e.nominal_at) from penstock.upstream_end e where e.sync_id = s.id)))) as pauses,
+        where p.paused_id in (s.id, s.tenant_id, '') and p.ends_at > ends.first_at) as pauses,
        (select json_build_object('fromMs', (extract(epoch from l.nominal_at) * 1000)::float8,
             'outcome', l.outcome, 'version', l.sync_version)
         from (select * from penstock.slot where sync_id = s.id order by nominal_at desc limit 1) l
         where l.run_id is null) as "lastRunless",
-       (select coalesce(json_agg(ms order by ms), '[]')
-        from penstock.upstream_end e, lateral (select (extract(epoch from e.nominal_at) * 1000)::float8 as ms) at
-        where e.sync_id = s.id and ms <= i.now_ms) as "endsMs"
+       ends."endsMs"
      from instant i, penstock.sync s
      join penstock.tenant t on t.id = s.tenant_id
      join penstock.sync_version v on v.sync_id = s.id and v.version = s.version
+     cross join lateral (
+       select coalesce(s.next_nominal_at, min(e.nominal_at)) as first_at,
+         coalesce(json_agg(ms order by ms) filter (where ms <= i.now_ms), '[]') as "endsMs"
+       from penstock.upstream_end e, lateral (select (extract(epoch from e.nominal_at) * 1000)::float8 as ms) at
+       where e.sync_id = s.id
+     ) ends
      where s.id = any($1)`,
     [syncIds],
   );

@@ -11,7 +11,15 @@ import type {
 } from '../ports/schedule-index.ts';
 import type { Page, PageKey, RunAtWork, SilentRun } from '../ports/schedule-store.ts';
 import { connectionLimitColumns } from './connection-limits.ts';
-import { holdsPlace, isBlocked, isUnserved, now, pausedReason, waitsToGoOn } from './run-conditions.ts';
+import {
+  atWork,
+  holdsPlace,
+  isBlocked,
+  isUnserved,
+  now,
+  pausedReason,
+  waitsToGoOn,
+} from './run-conditions.ts';
 import { offerColumns, offerOf, type OfferRow } from './run-offers.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
@@ -149,12 +157,17 @@ export async function fetchAdmissible(
   return rows.map((row) => row.id);
 }
 
+/** A deleted sync has a queued run only where a part of a backfill was queued while it was being deleted. */
 export async function dropMissedRuns(tx: Tx): Promise<RunId[]> {
   const { rows } = await tx.query<{ id: RunId; endReason: 'missed' | 'sync_deleted' }>(
     `select r.id, case when s.status = 'deleted' then 'sync_deleted' else 'missed' end as "endReason"
      from penstock.run r join penstock.sync s on s.id = r.sync_id
-     where r.status = 'queued' and (r.start_before < ${now} or s.status = 'deleted')
-     order by r.id limit $1
+     where r.id = any(array(
+       (select id from penstock.run where status = 'queued' and start_before < now() order by start_before limit $1)
+       union all
+       (select o.id from penstock.sync gone join penstock.run o on o.sync_id = gone.id and o.ended_at is null
+        where gone.release_at is not null and o.status not in ${atWork} limit $1)))
+     order by r.id
      for no key update of r skip locked`,
     [pageSize],
   );

@@ -3,6 +3,7 @@ import { PenstockError } from '../domain/errors.ts';
 import type { Page, PageRequest, Scope } from '../ports/scope.ts';
 import type { Sync, SyncFilter } from '../ports/sync-store.ts';
 import { afterId, cutPage } from './pages.ts';
+import { isNotOver } from './run-conditions.ts';
 import { isoOf } from './sql-text.ts';
 import type { Tx } from './transaction.ts';
 
@@ -10,7 +11,7 @@ const selection = `s.id, s.tenant_id as "tenantId", s.version, s.status, s.broke
   (select json_build_object('id', p.id, 'reason', p.reason, 'since', ${isoOf('p.from_at')},
      'until', ${isoOf('p.until_at')})
    from penstock.pause p
-   where p.sync_id = s.id and (p.until_at is null or p.until_at > clock_timestamp())
+   where p.paused_id = s.id and ${isNotOver}
    order by p.from_at desc limit 1) as pause,
   ${isoOf('s.next_nominal_at')} as "nextNominalAt", ${isoOf('s.next_due_at')} as "nextDueAt",
   coalesce(s.skipped_nominal_at = s.next_nominal_at, false) as "nextIsSkipped",

@@ -11,7 +11,7 @@ const names: readonly (readonly [pattern: string, name: string])[] = [
   ['with advanced as%', 'settle: saveJudgement'],
   ['with instant as%', 'settle: fetchSyncFacts'],
   ['select id from penstock.sync%', 'settle: lockSyncs'],
-  ['with changed as%', 'admit: changeRuns'],
+  ['with old as%', 'admit: changeRuns'],
   ['%as judged%', 'admit: judgeRuns'],
   ['select id from penstock.run where id%', 'admit: lockRuns'],
   ['commit', 'commit'],

@@ -269,7 +269,8 @@ describe('a sync changed between claim and settle', () => {
     await asTenant(room.pool, planted.tenantId, async (tx) => {
       await settle(tx, [syncId!]);
       await tx.query(
-        `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null where id = $1`,
+        `update penstock.sync set status = 'deleted', next_nominal_at = null, next_due_at = null,
+           release_at = clock_timestamp() where id = $1`,
         [syncId],
       );
     });
