@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { PenstockError } from '../../src/domain/errors.ts';
 import type { RunId } from '../../src/domain/ids.ts';
 import type { RunToStart } from '../../src/ports/run-starter.ts';
@@ -16,6 +16,14 @@ function createWork() {
 }
 
 describe('starts on their way to the engine', () => {
+  // How many it has taken lately: all of them.
+  beforeEach(() => {
+    jest.spyOn(performance, 'now').mockReturnValue(0);
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
   test('are so many at once; the others wait their turn, first come first', async () => {
     const queue = createStartQueue(2);
     const order: number[] = [];

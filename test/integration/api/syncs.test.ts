@@ -115,10 +115,15 @@ describe('a sync', () => {
     const writers = 8;
     const changes = 4;
     let lost = 0;
-    /** Adds its labels to what it has read, as a form in a browser would. */
+    let opened = 0;
+    let allOpened = (): void => {};
+    const haveAllOpened = new Promise<void>((resolve) => (allOpened = resolve));
+    /** Adds its labels to what it has read, as a form in a browser would; nobody saves it before all have opened it. */
     const write = async (writer: number): Promise<void> => {
       for (let n = 0; n < changes;) {
         const read = await acme('GET', `/v1/syncs/${sync.id}`);
+        if ((opened += 1) === writers) allOpened();
+        await haveAllOpened;
         const answer = await acme(
           'PUT',
           `/v1/syncs/${sync.id}`,
@@ -138,7 +143,7 @@ describe('a sync', () => {
     expect(body.labels).toEqual(
       Object.fromEntries(Array.from({ length: writers }, (_, writer) => [`w${writer}`, String(changes)])),
     );
-    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeGreaterThanOrEqual(writers - 1);
   });
 
   test('takes a merge patch: members are replaced, null removes, a schedule is taken whole', async () => {
@@ -196,7 +201,7 @@ describe('a sync', () => {
   });
 
   test('has a next due time that can be skipped, moved, and left as it was', async () => {
-    const sync = await made({ schedule: { every: '1h' } });
+    const sync = await made({ schedule: { every: '1d', startAt: '2100-01-01T00:00:00Z' } });
     const post = (verb: string, body?: object) => acme('POST', `/v1/syncs/${sync.id}/${verb}`, body);
     const to = new Date(Date.parse(sync.nextDueAt) + 60_000).toISOString();
     const { nextNominalAt } = sync;
@@ -226,8 +231,9 @@ describe('a sync', () => {
       items: ['2030-03-31T01:00:00.000Z', '2030-04-01T00:30:00.000Z'],
       after: null,
     });
-    const { body } = await preview({ schedule });
-    const sync = await made({ schedule });
+    const yearly = { ...schedule, cron: '30 2 1 1 *' };
+    const { body } = await preview({ schedule: yearly });
+    const sync = await made({ schedule: yearly });
     expect(body.items).toHaveLength(5);
     expect((await acme('GET', `/v1/syncs/${sync.id}/schedule/next`)).body).toEqual(body);
     expect(sync.nextDueAt).toBe(body.items[0]);
@@ -333,8 +339,8 @@ describe('a sync', () => {
 
 test('a sync says how often it runs against how often it was asked to, and why not', async () => {
   const sync = await made({ schedule: { every: '1h' } });
-  const hoursAgo = (hours: number): string =>
-    new Date((Math.floor(Date.now() / 3_600_000) - hours) * 3_600_000).toISOString();
+  const thisHour = Math.floor(Date.now() / 3_600_000);
+  const hoursAgo = (hours: number): string => new Date((thisHour - hours) * 3_600_000).toISOString();
   const dropped = await plantRun(fixture.pool, sync.id, {
     status: 'cancelled',
     end_reason: 'requested',

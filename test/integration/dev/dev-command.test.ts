@@ -75,7 +75,9 @@ describe('penstock dev', () => {
     const [pid] = dev.addresses.pids['redis']!;
     process.kill(pid!, 'SIGKILL');
     await waitUntil('another one is told', async () => (await readDevJson()).pids['redis']?.[0] !== pid);
-    expect(dev.logged).toContain(`redis (${pid}) ended by SIGKILL; starting it again`);
+    await waitUntil('it is said', () =>
+      dev.logged.includes(`redis (${pid}) ended by SIGKILL; starting it again`),
+    );
     dev.addresses = await readDevJson();
     const ready = async () => (await fetch(`${dev.addresses.apiUrl}/readyz`)).ok;
     await waitUntil('all is ready', ready);
@@ -108,8 +110,10 @@ describe('penstock dev', () => {
       const pids = (await readDevJson()).pids['worker'] ?? [];
       return pids.length === 2 && pids.includes(other!) && !pids.includes(killed!);
     });
+    await waitUntil('it is said', () =>
+      dev.logged.join('\n').includes(`worker-1 (${killed}) ended by SIGKILL; starting it again`),
+    );
     expect(dev.printed).toHaveLength(1);
-    expect(dev.logged.join('\n')).toContain(`worker-1 (${killed}) ended by SIGKILL; starting it again`);
     dev.addresses = await readDevJson();
     const started = dev.addresses.pids['worker']!.find((pid) => pid !== other);
     await waitUntil('the new worker is at work', () =>
@@ -131,7 +135,8 @@ describe('penstock dev', () => {
 
   test('ends clean at Ctrl-C, with every role drained, and keeps data and key for the next start', async () => {
     dev.process.kill('SIGINT');
-    const [code] = (await once(dev.process, 'exit')) as [number];
+    // Not `exit`, which does not wait for what has been printed.
+    const [code] = (await once(dev.process, 'close')) as [number];
     expect([code, running()]).toEqual([0, []]);
     for (const name of ['dev.json', 'env']) expect(existsSync(join(dataDir, name))).toBe(false);
     // Neither while it connects nor when it ends on purpose is Redis said to be away.

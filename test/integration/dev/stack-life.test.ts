@@ -70,6 +70,8 @@ describe('the stack', () => {
     const before = new Redis(redisUrl);
     await before.set('kept', 'yes');
     before.disconnect();
+    // Frozen, it does nothing about the end of its guard.
+    owner.kill('SIGSTOP');
     process.kill(pids['guard']!, 'SIGKILL');
     owner.kill('SIGKILL');
     await waitUntil('the owner and its guard have ended', () =>

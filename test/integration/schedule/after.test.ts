@@ -13,6 +13,7 @@ import { createKeptLogger } from '../../support/kept-logger.ts';
 import { aReceipt, plantRun } from '../../support/plant-run.ts';
 import {
   createSchedulerRoom,
+  fetchNowMs,
   plantSyncs,
   type PlantedSyncs,
   type SchedulerRoom,
@@ -81,6 +82,9 @@ async function endRun(
 ): Promise<RunId> {
   const runId = await startRun(pair);
   await asEngine(room.pool, (tx) => changeRun(tx, runId, change, patch));
+  // Ends of the same millisecond would be one due time.
+  const endedMs = await fetchNowMs(room.pool);
+  await waitUntil('the next millisecond', async () => (await fetchNowMs(room.pool)) > endedMs);
   return runId;
 }
 

@@ -2,7 +2,7 @@
  * What a run does about every code of the error table, on a real Temporal, with the real activities over ports that fail:
  * what somebody has to mend ends it at once, with the cure; what passes by itself is tried again, and shown meanwhile.
  */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ApplicationFailure } from '@temporalio/common';
 import { createCopyActivities, createRunActivities } from '../../../src/activities/create-activities.ts';
 import type { ActivityDeps } from '../../../src/activities/deps.ts';
@@ -29,6 +29,8 @@ type Step = 'prepare' | 'copy' | 'finish';
 /** A run and what it meets: at that step first the one error, then the other. */
 interface Story {
   step: Step;
+  /** Its last error comes no sooner. */
+  lastAfter: Promise<void>;
   errors: ErrorCode[];
   /** What the control database heard of it. */
   noted: string[];
@@ -53,6 +55,11 @@ const failNext = ({ connectionId }: { connectionId: string }): never => {
   throw new PenstockError(code ?? 'RUN_FINAL', 'by the test');
 };
 
+const isTurnOfNext = async (runId: RunId): Promise<void> => {
+  const { errors, lastAfter } = storyOf(runId);
+  if (errors.length === 1) await lastAfter;
+};
+
 const workOf = (runId: RunId): RunWork => {
   const end = { connectionId: runId } as unknown as RunWork['source'];
   return { runId, spec, status: storyOf(runId).status, source: end, destination: end } as RunWork;
@@ -62,10 +69,16 @@ const note = (runId: string, step: RunStep, code: string) =>
   void storyOf(runId).noted.push(`${step} ${code}`);
 
 const runs: Partial<RunStore> = {
-  prepare: async (runId) => workOf(runId),
+  prepare: async (runId) => {
+    await isTurnOfNext(runId);
+    return workOf(runId);
+  },
   fetchWork: async (runId) => workOf(runId),
   noteRetry: async (runId, step, { code }) => note(runId, step, code),
-  beginAttempt: async ({ runId }) => ({ work: workOf(runId), share: null }),
+  beginAttempt: async ({ runId }) => {
+    await isTurnOfNext(runId);
+    return { work: workOf(runId), share: null };
+  },
   endAttempt: async ({ runId, partition }, { error }) => {
     if (error?.class === 'transient') note(runId, `partition ${partition}`, error.code);
   },
@@ -104,9 +117,9 @@ beforeAll(async () => {
 });
 afterAll(() => engine?.close());
 
-async function begin(step: Step, errors: ErrorCode[]) {
+async function begin(step: Step, errors: ErrorCode[], lastAfter = Promise.resolve()) {
   const run = plannedRun();
-  const story: Story = { step, errors, noted: [], status: 'running' };
+  const story: Story = { step, errors, lastAfter, noted: [], status: 'running' };
   stories.set(run.runId, story);
   const handle = await startRun(engine, run);
   const failure = (): Promise<{ type: string; message: string } | undefined> =>
@@ -188,9 +201,16 @@ describe.each(['prepare', 'copy', 'finish'] as const)('at %s', (step) => {
   });
 });
 
-describe('while it waits for the next try', () => {
+describe('until a try gets further', () => {
+  let haveSeen: () => void;
+  let isSeen: Promise<void>;
+  beforeEach(() => {
+    isSeen = new Promise((resolve) => (haveSeen = resolve));
+  });
+
   test('a copy shows it in the current details, and as an answer to programs', async () => {
-    const { handle, failure } = await begin('copy', ['DESTINATION_FULL', 'SOURCE_UNREACHABLE', 'SOURCE_SQL']);
+    const errors: ErrorCode[] = ['DESTINATION_FULL', 'SOURCE_UNREACHABLE', 'SOURCE_SQL'];
+    const { handle, failure } = await begin('copy', errors, isSeen);
     let shown: RunProgress['failure'];
     await waitUntil('it waits for the second time', async () => {
       shown = (await handle.query<RunProgress>('progress')).failure;
@@ -200,22 +220,20 @@ describe('while it waits for the next try', () => {
     expect(await detailsOf(handle)).toContain(
       `\`SOURCE_UNREACHABLE\` by the test — failed 2 × in a row, next try at ${shown!.retryAt}`,
     );
+    haveSeen();
     expect(await failure()).toMatchObject({ type: 'SOURCE_SQL' });
   });
 
   test('any other step shows it as a pending activity, once it is one', async () => {
-    const { handle, failure } = await begin('prepare', [
-      'SOURCE_THROTTLED',
-      'SOURCE_UNREACHABLE',
-      'SOURCE_SQL',
-    ]);
-    await waitUntil('it waits', async () => {
+    const errors: ErrorCode[] = ['SOURCE_THROTTLED', 'SOURCE_UNREACHABLE', 'SOURCE_SQL'];
+    const { handle, failure } = await begin('prepare', errors, isSeen);
+    await waitUntil('it is tried again', async () => {
       const pending = (await handle.describe()).raw.pendingActivities?.[0];
       return (
-        pending?.lastFailure?.applicationFailureInfo?.type === 'SOURCE_UNREACHABLE' &&
-        pending.nextAttemptScheduleTime != null
+        pending?.lastFailure?.applicationFailureInfo?.type === 'SOURCE_UNREACHABLE' && pending.attempt === 2
       );
     });
+    haveSeen();
     expect(await failure()).toMatchObject({ type: 'SOURCE_SQL' });
   });
 });

@@ -22,8 +22,9 @@ beforeAll(async () => {
     file: 'activity-options.ts',
     changes: [
       ['failureBudgetMs = 3_600_000', 'failureBudgetMs = 1_000'],
-      // On a busy machine its first call may take that long to begin.
-      ['scheduleToCloseTimeout: failureBudgetMs', 'scheduleToCloseTimeout: 2 * failureBudgetMs'],
+      // On a busy machine its first call may take a while to begin; a second one would come too late.
+      ['scheduleToCloseTimeout: failureBudgetMs', 'scheduleToCloseTimeout: 30_000'],
+      ['initialInterval: 2 * afterLocalMs', 'initialInterval: 60_000'],
     ],
   });
   await engine.startWorkers(scriptedActivities().activities, { codePath });

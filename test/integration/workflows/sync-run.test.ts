@@ -351,17 +351,17 @@ describe('a failure', () => {
 
   test('that passes by itself is tried again after a back-off that is shown', async () => {
     const script = { calls: 0 };
+    let goOn = (): void => {};
+    const isShown = new Promise<void>((resolve) => (goOn = resolve));
     const { activities } = scriptedActivities({
-      copyPartition: async () =>
-        ++script.calls < 3
-          ? {
-              outcome: 'yielded',
-              rows: 0,
-              batches: 0,
-              bytes: 0,
-              failure: { code: 'SOURCE_UNREACHABLE', message: 'refused' },
-            }
-          : oneBatch(),
+      copyPartition: async () => {
+        if (++script.calls < 3) {
+          const failure = { code: 'SOURCE_UNREACHABLE', message: 'refused' } as const;
+          return { outcome: 'yielded', rows: 0, batches: 0, bytes: 0, failure };
+        }
+        await isShown;
+        return oneBatch();
+      },
     });
     await engine.startWorkers(activities);
     const run = plannedRun();
@@ -370,6 +370,7 @@ describe('a failure', () => {
       const { failure } = await handle.query<RunProgress>('progress');
       return failure?.code === 'SOURCE_UNREACHABLE' && failure.times === 2;
     });
+    goOn();
     expect(((await handle.result()) as SyncRunResult).status).toBe('succeeded');
   });
 

@@ -20,7 +20,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function install(answer: RequestListener, connectTimeoutMs = 5_000): Promise<void> {
+async function install(answer: RequestListener, connectTimeoutMs = 30_000): Promise<void> {
   server = createServer(answer).listen(0, '127.0.0.1');
   await new Promise((resolve) => server!.once('listening', resolve));
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
