@@ -82,8 +82,8 @@ function findDay(cron: Cron, fromDay: number, step: 1 | -1): number {
 const leaveMonth = (date: Date, step: 1 | -1): number =>
   Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + (step === 1 ? 1 : 0), step === 1 ? 1 : 0) / dayMs;
 
-/** Whether an expression names a day: with both fields restricted either may. */
-function isNamed({ months, days, weekdays }: Cron, date: Date): boolean {
+/** Whether an expression names a day of UTC: with both fields restricted either may. */
+export function isNamed({ months, days, weekdays }: Cron, date: Date): boolean {
   if (!months.has(date.getUTCMonth() + 1)) return false;
   if (days === null && weekdays === null) return true;
   const isByDay = days !== null && (days.has(date.getUTCDate()) || (days.has('L') && daysLeft(date) === 0));

@@ -4,7 +4,7 @@
  * Wall times are kept as the milliseconds that the same reading would have in UTC.
  */
 import { parseCron } from './cron.ts';
-import { type Cron, nextWall } from './cron-walk.ts';
+import { type Cron, isNamed } from './cron-walk.ts';
 import { spellOutCron } from './cron-syntax.ts';
 import { PenstockError } from './errors.ts';
 import { cached } from './lru-cache.ts';
@@ -22,9 +22,17 @@ export interface Exclusions {
   /** how long the stretches are, together */
   readonly datedMs: number;
   readonly recurring: readonly { readonly days: Cron; readonly minutes: Minutes }[];
+  /** what several of them close together, by which they are */
+  readonly together: Map<string, Closed>;
+}
+
+interface Closed {
+  readonly minutes: Minutes;
+  readonly isWholeDay: boolean;
 }
 
 const maxParsed = 500;
+const maxTogether = 50;
 const parsed = new Map<string, Exclusions>();
 
 /**
@@ -38,6 +46,7 @@ export const parseExclusions = (spec: ExcludeSpec, pointer: string): Exclusions 
       stretches,
       datedMs: stretches.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0),
       recurring: (spec.cron ?? []).map((text, i) => parseRecurring(text, `${pointer}/cron/${i}`)),
+      together: new Map(),
     };
   });
 
@@ -87,10 +96,12 @@ export function firstOpen(exclusions: Exclusions, wallMs: number, wanted: Minute
   const stretch = exclusions.stretches.find(({ fromMs, toMs }) => fromMs <= wallMs && wallMs < toMs);
   if (stretch) return stretch.toMs;
   const midnightMs = Math.floor(wallMs / dayMs) * dayMs;
-  const closed = closedMinutes(exclusions, midnightMs);
+  const closed = closedOn(exclusions, midnightMs);
   const minute = Math.floor((wallMs - midnightMs) / minuteMs);
-  if (!closed?.[minute]) return wallMs;
-  const open = wanted.findIndex((isWanted, m) => m > minute && isWanted === 1 && !closed[m]);
+  if (!closed?.minutes[minute]) return wallMs;
+  const open = closed.isWholeDay
+    ? -1
+    : wanted.findIndex((isWanted, m) => m > minute && isWanted === 1 && !closed.minutes[m]);
   return open < 0 ? midnightMs + dayMs : midnightMs + open * minuteMs;
 }
 
@@ -99,18 +110,24 @@ export function lastOpen(exclusions: Exclusions, wallMs: number, wanted: Minutes
   const stretch = exclusions.stretches.find(({ fromMs, toMs }) => fromMs <= wallMs && wallMs < toMs);
   if (stretch) return stretch.fromMs - 1;
   const midnightMs = Math.floor(wallMs / dayMs) * dayMs;
-  const closed = closedMinutes(exclusions, midnightMs);
+  const closed = closedOn(exclusions, midnightMs);
   const minute = Math.floor((wallMs - midnightMs) / minuteMs);
-  if (!closed?.[minute]) return wallMs;
-  const open = wanted.findLastIndex((isWanted, m) => m < minute && isWanted === 1 && !closed[m]);
+  if (!closed?.minutes[minute]) return wallMs;
+  const open = closed.isWholeDay
+    ? -1
+    : wanted.findLastIndex((isWanted, m) => m < minute && isWanted === 1 && !closed.minutes[m]);
   return open < 0 ? midnightMs - 1 : midnightMs + (open + 1) * minuteMs - 1;
 }
 
-/** The minutes of a day that are excluded; undefined when none is. */
-function closedMinutes({ recurring }: Exclusions, midnightMs: number): Minutes | undefined {
-  const today = recurring.filter(({ days }) => nextWall(days, midnightMs - 1) === midnightMs);
-  if (today.length <= 1) return today[0]?.minutes;
-  const closed = new Uint8Array(1_440);
-  for (const { minutes } of today) for (let m = 0; m < closed.length; m++) closed[m]! |= minutes[m]!;
-  return closed;
+/** What is excluded of a day; undefined when nothing is. A long leap asks for each of its days. */
+function closedOn({ recurring, together }: Exclusions, midnightMs: number): Closed | undefined {
+  const date = new Date(midnightMs);
+  const today = recurring.map(({ days }) => isNamed(days, date));
+  if (!today.includes(true)) return undefined;
+  return cached(together, maxTogether, today.join(), () => {
+    const minutes = new Uint8Array(1_440);
+    for (const [i, each] of recurring.entries())
+      if (today[i]) for (let m = 0; m < minutes.length; m++) minutes[m]! |= each.minutes[m]!;
+    return { minutes, isWholeDay: !minutes.includes(0) };
+  });
 }

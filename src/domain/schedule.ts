@@ -69,10 +69,20 @@ function latestUnbounded(schedule: Schedule, upToMs: number, bounds: Bounds): nu
   return null;
 }
 
-/** The fire times after an instant, `count` at most: what a preview shows. */
+/** The fire times after an instant. Each spec of a schedule is asked anew only when its own has come. */
+export function* timesAfter(schedule: Schedule, afterMs: number): Generator<number> {
+  const specs = 'anyOf' in schedule ? schedule.anyOf : [schedule];
+  const heads = specs.map((spec) => nextDue(spec, afterMs));
+  for (let dueMs = least(heads); dueMs !== null; dueMs = least(heads)) {
+    yield dueMs;
+    for (const [i, spec] of specs.entries()) if (heads[i] === dueMs) heads[i] = nextDue(spec, dueMs);
+  }
+}
+
+/** The same, `count` at most: what a preview shows. */
 export function nextTimes(schedule: Schedule, afterMs: number, count: number): number[] {
   const times: number[] = [];
-  for (let dueMs = nextDue(schedule, afterMs); dueMs !== null; dueMs = nextDue(schedule, dueMs)) {
+  for (const dueMs of timesAfter(schedule, afterMs)) {
     times.push(dueMs);
     if (times.length >= count) break;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { latestDue, nextDue } from '../../src/domain/schedule.ts';
+import { latestDue, nextDue, nextTimes } from '../../src/domain/schedule.ts';
 import type { Schedule } from '../../src/domain/schedule-spec.ts';
 import { dayArb, hourArb, minuteArb, monthArb, weekdayArb } from '../support/cron-arbitraries.ts';
 import { cronMatcher, firesByWalking, walkMinutes } from '../support/minute-walker.ts';
@@ -182,6 +182,23 @@ describe('exclusions', () => {
     expect(fires(schedule, '2024-01-01T00:00:00Z', 2)).toEqual(['2032-02-29T06:00Z', '2060-02-29T06:00Z']);
     expect(iso(latestDue(schedule, Date.UTC(2060, 0, 1)))).toBe('2032-02-29T06:00Z');
   });
+});
+
+test('several times at once are those that are found one by one, each spec with its own', () => {
+  const anyOf = [
+    { cron: '0 3 * * *', timezone: 'Europe/Berlin', exclude: { cron: ['* * 2-31 * *', '* * * 2-12 *'] } },
+    { cron: '0 2 * * SUN', timezone: 'UTC', exclude: { cron: ['* * 8-14 * *', '1-59/2 * * * *'] } },
+    {
+      cron: '59 1,2 * * *',
+      timezone: 'UTC',
+      exclude: { cron: ['*/59 1 * * *', '* 2 * * SUN', '* * * 3 *'] },
+    },
+    { every: '36h', startAt: '2030-01-01T02:00:00Z', exclude: { dates: ['2030-02-01/2030-03-31'] } },
+    { at: '2030-01-01T02:00:00Z' },
+  ];
+  const schedule: Schedule = { anyOf };
+  const times = nextTimes(schedule, Date.parse('2029-12-01T00:00:00Z'), 500);
+  expect(times.map(iso)).toEqual(fires(schedule, '2029-12-01T00:00:00Z', 500));
 });
 
 describe('bounds', () => {
