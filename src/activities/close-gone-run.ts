@@ -1,4 +1,4 @@
-/** A run whose workflow is gone (terminated, or lost with its server): somebody else has to make it final. */
+/** A run whose workflow is gone (terminated, or lost with its server), or has no worker: somebody else makes it final. */
 import type { RunId } from '../domain/ids.ts';
 import { isFinal, type RunStatus } from '../domain/run-states.ts';
 import { closeRun, type CloseDeps } from './close-run.ts';

@@ -38,6 +38,8 @@ export interface RunStarter {
   hasWorker(workerClass?: string): Promise<boolean>;
   /** Asks the workflow to cancel; `unknown` when there is none that is open. */
   cancel(workflowId: string): Promise<'asked' | 'unknown'>;
+  /** Ends the workflow of a run that is final, at once; one that is closed stays as it is. */
+  terminate(workflowId: string): Promise<void>;
   /** Tells the workflow to finish the batches in hand and wait. */
   pause(workflowId: string): Promise<'asked' | 'unknown'>;
   /** Tells a paused workflow to go on. */

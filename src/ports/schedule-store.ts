@@ -82,6 +82,8 @@ export interface RunAtWork {
 /** A run that is to be looked up in the engine. */
 export interface SilentRun extends RunAtWork {
   readonly status: RunStatus;
+  /** Whose workers take its steps; null: the common ones. */
+  readonly workerClass: string | null;
   /** When it was to be looked at, as the rows said when it was fetched; null: when it has been silent. */
   readonly lookAt: string | null;
 }

@@ -33,7 +33,7 @@ export interface DispatcherDeps {
   readonly store: ScheduleStore & SweepStore & RefillStore;
   readonly starter: RunStarter;
   readonly log: Logger;
-  /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
+  /** Makes a run final that its workflow does not, in the destination first; without it such runs are only reported. */
   readonly closeRun?: (runId: RunId) => Promise<void>;
   /** Gives up the tables of a deleted sync in its destinations; without it they stay its own. */
   readonly releaseSync?: (syncId: SyncId) => Promise<void>;

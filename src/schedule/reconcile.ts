@@ -1,11 +1,12 @@
 /**
  * Reconciles rows with the engine: runs that should be cancelling are asked again; runs that have been silent, and those
- * whose workflow was there before they were started, are looked up, and made final when their workflow is gone. Deleted
- * syncs give up their tables. Apart from the sweep, because a destination that does not answer may hold it up.
+ * whose workflow was there before they were started, are looked up, and made final when their workflow is gone, or no worker
+ * is there to record that they are cancelled. Deleted syncs give up their tables. Apart from the sweep, because a destination
+ * that does not answer may hold it up.
  */
 import { codeOf } from '../domain/errors.ts';
 import type { RunId, SyncId } from '../domain/ids.ts';
-import type { RunStarter } from '../ports/run-starter.ts';
+import type { FoundWorkflow, RunStarter } from '../ports/run-starter.ts';
 import type { ScheduleAnnouncer } from '../ports/schedule-index.ts';
 import type { RunAtWork, SilentRun, SweepStore } from '../ports/schedule-store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -16,9 +17,9 @@ export interface ReconcileDeps {
     SweepStore,
     'fetchCancelling' | 'fetchSilentRuns' | 'noteSeen' | 'fetchReleases' | 'noteReleased' | 'postponeRelease'
   >;
-  readonly starter: Pick<RunStarter, 'describe' | 'cancel' | 'pause' | 'resume'>;
+  readonly starter: Pick<RunStarter, 'describe' | 'hasWorker' | 'cancel' | 'terminate' | 'pause' | 'resume'>;
   readonly log: Logger;
-  /** Makes a run final whose workflow is gone, in the destination first; without it such runs are only reported. */
+  /** Makes a run final that its workflow does not, in the destination first; without it such runs are only reported. */
   readonly closeRun?: ((runId: RunId) => Promise<void>) | undefined;
   /** Gives up the tables of a deleted sync in its destinations. */
   readonly releaseSync?: ((syncId: SyncId) => Promise<void>) | undefined;
@@ -41,7 +42,12 @@ export async function reconcile(deps: ReconcileDeps, options: ReconcileOptions):
   const { store, starter } = deps;
   const cancelling = await store.fetchCancelling(options.cancelAgainMs);
   await inParallel(cancelling, async ({ workflowId }) => void (await starter.cancel(workflowId)));
-  const met = options.met.map((run): SilentRun => ({ ...run, status: 'starting', lookAt: null }));
+  const met = options.met.map((run): SilentRun => ({
+    ...run,
+    status: 'starting',
+    workerClass: null,
+    lookAt: null,
+  }));
   const silent = await store.fetchSilentRuns(options.silentMs);
   await inParallel([...met, ...silent], (run) => lookUp(deps, run));
   await releaseSyncs(deps, options.silentMs);
@@ -67,8 +73,18 @@ async function lookUp(deps: ReconcileDeps, run: SilentRun): Promise<void> {
   if (run.status === 'starting' && state !== 'closed') return;
   const isOpen = state === 'open';
   if (isOpen) await tellAgain(deps, run);
+  const isLeft = isOpen ? await isLeftCancelling(deps, run) : true;
+  if (isLeft && (await close(deps, run, state))) return;
   // Its turn comes again when it has been silent as long once more: those behind it must not wait for it.
-  if (isOpen || !(await close(deps, run))) await deps.store.noteSeen(run, pausedSteps);
+  await deps.store.noteSeen(run, pausedSteps);
+}
+
+/** Nobody is there to take the step that records it: it is for the workers of the run's class. */
+async function isLeftCancelling(
+  { starter }: ReconcileDeps,
+  { status, workerClass }: SilentRun,
+): Promise<boolean> {
+  return status === 'cancelling' && workerClass !== null && !(await starter.hasWorker(workerClass));
 }
 
 /**
@@ -89,10 +105,11 @@ async function tellAgain(
 
 /** Whether the run is final now. */
 async function close(
-  { index, closeRun, log }: ReconcileDeps,
+  { index, starter, closeRun, log }: ReconcileDeps,
   { runId, workflowId }: RunAtWork,
+  state: FoundWorkflow['state'],
 ): Promise<boolean> {
-  log.warn({ run: runId, workflowId }, 'reconcile: the workflow is gone and its run is not final');
+  log.warn({ run: runId, workflowId, workflow: state }, 'reconcile: nobody else makes the run final');
   if (!closeRun) return false;
   try {
     await closeRun(runId);
@@ -103,6 +120,10 @@ async function close(
   await index.releaseRuns([runId]).catch((error: unknown) => {
     log.warn({ run: runId, code: codeOf(error) }, 'reconcile: its place is left to the sweep');
   });
+  if (state === 'open')
+    await starter.terminate(workflowId).catch((error: unknown) => {
+      log.warn({ run: runId, code: codeOf(error) }, 'reconcile: its workflow is open until a worker comes');
+    });
   return true;
 }
 

@@ -210,7 +210,9 @@ export async function fetchCancelling(tx: Tx, olderThanMs: number): Promise<RunA
 
 export async function fetchSilentRuns(tx: Tx, olderThanMs: number): Promise<SilentRun[]> {
   const { rows } = await tx.query<SilentRun>(
-    `select r.id as "runId", r.workflow_id as "workflowId", r.status, r.look_at::text as "lookAt" from penstock.run r
+    `select r.id as "runId", r.workflow_id as "workflowId", r.status, r.worker_class as "workerClass",
+       r.look_at::text as "lookAt"
+     from penstock.run r
      where r.status in ('running', 'pausing', 'paused', 'cancelling') and (${stillSince} or r.look_at <= ${now})
      order by r.moved_at limit 200`,
     [olderThanMs],

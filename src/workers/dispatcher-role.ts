@@ -43,7 +43,7 @@ export function createDispatcherRole(options: DispatcherRoleOptions): Service {
         log: logger,
         closeRun: async (runId) => {
           const status = await closeGoneRun({ runs, ...adapters }, runId);
-          logger.warn({ run: runId, status }, 'made a run final whose workflow is gone');
+          logger.warn({ run: runId, status }, 'made a run final that its workflow did not');
         },
         releaseSync: async (syncId) => {
           for (const access of await fetchFormerDestinations(pool, secretBox, syncId)) {

@@ -106,7 +106,17 @@ export function describeRunStarter(name: string, createFixture: () => Promise<Ru
       },
     );
 
-    test.each(['start', 'describe', 'cancel', 'pause', 'resume'] as const)(
+    test('ends an open workflow at once, and leaves one that is closed, or was never there', async () => {
+      const run = newRunToStart();
+      await starter.terminate(run.workflowId);
+      await starter.start(run);
+      for (let time = 1; time <= 2; time += 1) {
+        await starter.terminate(run.workflowId);
+        expect(await starter.describe(run.workflowId)).toEqual({ state: 'closed', pausedSteps: [] });
+      }
+    });
+
+    test.each(['start', 'describe', 'cancel', 'terminate', 'pause', 'resume'] as const)(
       'rejects %s with ENGINE_UNREACHABLE when the engine does not answer',
       async (verb) => {
         const run = newRunToStart();

@@ -67,6 +67,9 @@ export function createFakeRunStarter(): FakeRunStarter {
       if (result === 'asked') cancelled.add(workflowId);
       return result;
     },
+    async terminate(workflowId) {
+      if ((await ask(workflowId)) === 'asked') workflows.set(workflowId, 'closed');
+    },
     pause: ask,
     async resume(workflowId) {
       const result = await ask(workflowId);

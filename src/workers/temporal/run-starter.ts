@@ -98,6 +98,16 @@ export function createRunStarter(options: RunStarterOptions): RunStarter {
       await call(() => workflow.getHandle(workflowId).cancel());
       return 'asked';
     },
+    terminate: (workflowId) =>
+      call(async () => {
+        try {
+          await workflow
+            .getHandle(workflowId)
+            .terminate('its run is final, and no worker is there to end it');
+        } catch (error) {
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+        }
+      }),
     pause: (workflowId) => update(workflowId, pauseUpdate),
     resume: (workflowId) => update(workflowId, resumeUpdate),
   };

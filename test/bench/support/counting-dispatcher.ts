@@ -59,6 +59,7 @@ const dispatcher = createDispatcher({
     hasWorker: async () => true,
     describe: async () => ({ state: 'open', pausedSteps: [] }),
     cancel: async () => 'asked',
+    terminate: async () => {},
     pause: async () => 'asked',
     resume: async () => 'asked',
   },

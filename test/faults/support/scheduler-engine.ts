@@ -39,6 +39,7 @@ export function watchEngine(real: RunStarter, terminate: (workflowId: string) =>
       if (answer === 'asked') cancelled.add(workflowId);
       return answer;
     }),
+    terminate: reach((workflowId) => real.terminate(workflowId)),
     pause: find,
     resume: find,
     close: terminate,

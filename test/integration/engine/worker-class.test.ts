@@ -132,3 +132,17 @@ test('a run of a class that is cancelled is closed by a worker of the class', as
   expect(took).toHaveProperty('cancelRun');
   expect(new Set(Object.values(took))).toEqual(new Set([pidOf(eu)]));
 });
+
+test('a run that is cancelled while nobody serves its class is made final all the same, and holds no place', async () => {
+  await room.store.connections.update(room.scope, 'eu-source', { workerClass: 'us' }, undefined);
+  const { runId } = await room.trigger('stopped');
+  await waitUntil('it is held back', async () => {
+    const { waitingReason } = await room.store.runs.fetch(room.scope, runId);
+    return waitingReason === 'no_worker';
+  });
+  // as if the last worker had ended a moment ago
+  const run = await room.startQueued(runId);
+  await waitUntil('it holds a place', async () => (await room.fetchPlaces()).includes(runId));
+  await room.store.runs.cancel(room.scope, runId);
+  await expectRunInOrder(room, run, 'cancelled');
+});
