@@ -47,5 +47,7 @@ In another terminal, before penstock doctor, trigger, runs …:
 
   . ${relative('.', envFile)}
 
+A first sync, command by command: docs/first-sync.md
+
 `;
 }

@@ -50,6 +50,17 @@ const getTenants = () =>
     headers: { authorization: `Bearer ${dev.addresses.apiKey}` },
   });
 
+async function runStatements(connectionString: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    // One by one: a database cannot be made among others.
+    for (const statement of sql.split(';\n')) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
 describe('penstock dev', () => {
   test('prints one line with everything in it, and dev.json says the same', async () => {
     const { addresses, printed } = dev;
@@ -102,6 +113,26 @@ describe('penstock dev', () => {
     await client.end();
     expect(rows).toHaveLength(1);
   });
+
+  test('is enough for docs/first-sync.md: each of its commands does what it says', async () => {
+    const page = await readFile('docs/first-sync.md', 'utf8');
+    const blocksOf = (language: string) =>
+      [...page.matchAll(new RegExp(`\`\`\`${language}\\n([^]+?)\`\`\``, 'g'))].map(([, block]) => block!);
+    const [server, warehouse] = blocksOf('sql');
+    const [setUp, ...commands] = blocksOf('sh');
+    await runStatements(dev.addresses.postgresUrl, server!);
+    await runStatements(dev.addresses.postgresUrl.replace(/postgres$/, 'warehouse'), warehouse!);
+    // Neither npx nor curl is everywhere.
+    const script = [
+      `. "${dev.addresses.envFile}"`,
+      /^port=.*$/m.exec(setUp!)![0],
+      `penstock() { "${process.execPath}" dist/cli/main.js "$@"; }`,
+      `api() { "${process.execPath}" test/support/ask-api.mjs "$@"; }`,
+      ...commands,
+    ].join('\n');
+    const { stdout } = await promisify(execFile)('sh', ['-ec', script]);
+    expect(stdout).toMatch(/ succeeded · [^]*\nequal: 100,000 rows/);
+  }, 120_000);
 
   test('starts a killed worker again and says so in dev.json', async () => {
     const [killed, other] = dev.addresses.pids['worker']!;
