@@ -45,7 +45,7 @@ export function describeSource(name: string, createFixture: () => Promise<Source
     });
     afterAll(() => fixture.end());
 
-    const cursor: PlannedCursor = { column: 'seen', lookbackMs: 0, lagMs: 100, nulls: 'read' };
+    const cursor: PlannedCursor = { column: 'seen', lookbackMs: 0, lagMs: 30_000, nulls: 'read' };
     const request = (over: Partial<ReadRequest> = {}): ReadRequest => ({
       query: fixture.query,
       columns: contractColumns,
@@ -138,7 +138,7 @@ export function describeSource(name: string, createFixture: () => Promise<Source
     test('looks back from low by as much as the plan says', () =>
       expectRows(
         {
-          cursor: { column: 'at', lookbackMs: 10 * 60_000, lagMs: 100, nulls: 'refuse' },
+          cursor: { column: 'at', lookbackMs: 10 * 60_000, lagMs: 30_000, nulls: 'refuse' },
           window: { low: contractRows[100]![3]!, high: contractRows[200]![3]! },
         },
         contractRows.slice(91, 201),

@@ -57,6 +57,13 @@ export const aSpec = (over: Partial<SyncSpecInput> = {}): SyncSpec =>
     ...over,
   });
 
+/** Each hour, the last time half an hour ago: none passes while a test looks. */
+export const hourly = (() => {
+  const lastMs = Date.now() - 30 * 60_000;
+  const startAt = new Date(lastMs - 1_000 * 3_600_000).toISOString();
+  return { schedule: { every: '1h', startAt }, lastMs } as const;
+})();
+
 /** Everything fresh; `drop` ends it. */
 export async function createControlFixture(): Promise<ControlFixture> {
   const database = await createControlDatabase();

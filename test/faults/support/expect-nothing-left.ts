@@ -102,11 +102,14 @@ async function expectPlacesFree({ servers }: Product, { id }: RunAnswer): Promis
 async function expectWorkflowClosed({ servers }: Product, { workflowId }: RunAnswer): Promise<void> {
   const connection = await Connection.connect({ address: servers.temporal.address });
   try {
-    const { workflowExecutionInfo: info } = await connection.workflowService.describeWorkflowExecution({
-      namespace: 'default',
-      execution: { workflowId },
+    // It ends after its run is final.
+    await waitUntil('the end of the workflow', async () => {
+      const { workflowExecutionInfo: info } = await connection.workflowService.describeWorkflowExecution({
+        namespace: 'default',
+        execution: { workflowId },
+      });
+      return Boolean(info?.closeTime);
     });
-    expect(info?.closeTime).toBeTruthy();
   } finally {
     await connection.close();
   }

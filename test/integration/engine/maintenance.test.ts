@@ -132,7 +132,12 @@ async function plantOpenLoad(name: string): Promise<{ runId: string; loadId: str
 const checkpointsOf = async (loadId: string): Promise<number> =>
   (await room.destination.query('select from _penstock.checkpoint where load = $1', [loadId])).rowCount ?? 0;
 
+/** What is counted from here on is what these tests' own jobs find, also where a full hour passes. */
+const stopSchedules = () => Promise.all(maintenanceJobs.map((job) => handleOf(job).pause('by the test')));
+
 describe('retention', () => {
+  beforeAll(() => stopSchedules());
+
   test('forgets what is over in both databases, and nothing of an open load, however old', async () => {
     await finishRun();
     const open = await plantOpenLoad('broken');
@@ -180,6 +185,8 @@ describe('retention', () => {
 });
 
 describe('orphans', () => {
+  beforeAll(() => stopSchedules());
+
   test('of what is over go: leases, tables, and runs that only the control database knows to be final', async () => {
     const { runId, loadId } = await plantOpenLoad('orphaned');
     const done = await finishRun();
@@ -204,6 +211,8 @@ describe('orphans', () => {
 });
 
 describe('the audit', () => {
+  beforeAll(() => stopSchedules());
+
   const eventsOf = async (): Promise<unknown[]> =>
     (await room.control.query(`select data from penstock.event where kind = 'invariant.broken'`)).rows.map(
       (row: { data: unknown }) => row.data,

@@ -45,14 +45,16 @@ test('runs in two worker processes, one with two partitions, read at most the li
   );
   await Promise.all([addSync('one', 2), addSync('two')]);
   const runs = await Promise.all([room.trigger('one'), room.trigger('two')]);
+  let tooMany = 0;
   await waitUntil('all rows are there', async () => {
     const there = (await committed('one')) + (await committed('two'));
     const { rows: found } = await room.control.query<{ since: number | null }>(
       `select extract(epoch from clock_timestamp() - min(started_at))::float8 as since from penstock.run_attempt`,
     );
-    expect(there).toBeLessThanOrEqual(perSecond * (1 + (found[0]!.since ?? 0)));
+    tooMany = Math.max(tooMany, there - perSecond * (1 + (found[0]!.since ?? 0)));
     return there === 2 * rows;
   });
+  expect(tooMany).toBe(0);
   for (const run of runs) await expectRunInOrder(room, run, 'succeeded');
   for (const name of ['one', 'two'])
     expect(await room.compare(query, `synced.${name}`, 'id')).toMatchObject({ missing: 0, duplicated: 0 });
@@ -73,18 +75,18 @@ test('a run that would read for an hour is paused, drained and cancelled at once
   await room.store.runs.pause(room.scope, run.runId);
   await expectRunInOrder(room, run, 'paused');
   await room.store.runs.resume(room.scope, run.runId);
-  await waitUntil('it reads again', async () => (await run.fetch()).attempts === 2);
+  await waitUntil('it reads again', async () => (await run.fetch()).attempts >= 2);
   const former = standing;
   standing = await room.startWorker();
   former.signal('SIGTERM');
   await former.exited;
-  await waitUntil('another worker reads', async () => (await run.fetch()).attempts === 3);
+  await waitUntil('another worker reads', async () => (await run.fetch()).attempts >= 3);
   await room.store.runs.cancel(room.scope, run.runId);
   await expectRunInOrder(room, run, 'cancelled');
   expect((await run.fetch()).progress.rows).toBe(await committed('slow'));
 
   const next = await room.startRun('slow');
-  await waitUntil('it reads', async () => (await next.fetch()).attempts === 1);
+  await waitUntil('it reads', async () => (await next.fetch()).attempts >= 1);
   await limit(null);
   await expectRunInOrder(room, next, 'succeeded');
   expect(await committed('slow')).toBe(rows);

@@ -193,8 +193,10 @@ describe('nothing secret is found, with all roles at work,', () => {
       ...room.environment,
       PENSTOCK_API_PORT: '0',
     });
-    await waitUntil('both roles have started', () => /dispatcher: started/.test(roles.said.stderr));
-    url = /"url":"(http:[^"]+)"/.exec(roles.said.stderr)![1]!;
+    await waitUntil('both roles have started', () => {
+      url = /"url":"(http:[^"]+)"/.exec(roles.said.stderr)?.[1] ?? '';
+      return url !== '' && roles.said.stderr.includes('dispatcher: started');
+    });
     const { id: to } = await room.store.connections.fetch(room.scope, 'destination');
     await room.store.connections.update(room.scope, to, { password: room.password }, undefined);
     await room.destination.query(

@@ -112,32 +112,36 @@ describe('a worker', () => {
     expect(await worker.exited).toEqual({ code: 0, signal: null });
   });
 
-  test.each(faultSeeds)('that is told to end while it starts ends in good order (seed %i)', async (seed) => {
-    const dice = rollDice(seed);
-    const [host = '', port] = room.temporal.address.split(':');
-    for (const kind of ['copy', 'workflows', 'all', 'all'] as const) {
-      const proxy = await startTcpProxy({ host, port: Number(port) });
-      const moment = dice.between(1, chunksOfAStart);
-      let chunks = 0;
-      const reached = new Promise<void>((resolve) =>
-        proxy.intercept('toServer', () => {
-          if (++chunks === moment) resolve();
-          return 'pass';
-        }),
-      );
-      try {
-        const worker = await room.startWorker(kind, { temporalAddress: `127.0.0.1:${proxy.port}` });
-        await reached;
-        worker.signal('SIGTERM');
-        expect([kind, moment, await worker.exited]).toEqual([kind, moment, { code: 0, signal: null }]);
-      } finally {
-        await proxy.close();
+  test.each(faultSeeds)(
+    'that is told to end while it starts ends in good order (seed %i)',
+    async (seed) => {
+      const dice = rollDice(seed);
+      const [host = '', port] = room.temporal.address.split(':');
+      for (const kind of ['copy', 'workflows', 'all', 'all'] as const) {
+        const proxy = await startTcpProxy({ host, port: Number(port) });
+        const moment = dice.between(1, chunksOfAStart);
+        let chunks = 0;
+        const reached = new Promise<void>((resolve) =>
+          proxy.intercept('toServer', () => {
+            if (++chunks === moment) resolve();
+            return 'pass';
+          }),
+        );
+        try {
+          const worker = await room.startWorker(kind, { temporalAddress: `127.0.0.1:${proxy.port}` });
+          await reached;
+          worker.signal('SIGTERM');
+          expect([kind, moment, await worker.exited]).toEqual([kind, moment, { code: 0, signal: null }]);
+        } finally {
+          await proxy.close();
+        }
       }
-    }
-    const said = await room.logs();
-    expect(said).not.toContain('did not stop cleanly');
-    expect(said).not.toContain('still holds the process');
-  });
+      const said = await room.logs();
+      expect(said).not.toContain('did not stop cleanly');
+      expect(said).not.toContain('still holds the process');
+    },
+    180_000,
+  );
 
   test('that connects to a server which never answers ends all the same when it is told to', async () => {
     const [host = '', port] = room.temporal.address.split(':');

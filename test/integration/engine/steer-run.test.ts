@@ -75,7 +75,8 @@ async function expectNextRunFinishes(): Promise<void> {
 
 describe('a run that works for longer than it may', () => {
   beforeAll(() => {
-    limits = { maxDuration: '3s' };
+    // Long enough to come to the gate.
+    limits = { maxDuration: '10s' };
   });
   afterAll(() => {
     limits = {};

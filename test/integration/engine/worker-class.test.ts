@@ -121,7 +121,8 @@ test('a run of a class that is cancelled is closed by a worker of the class', as
   await room.store.connections.update(
     room.scope,
     'eu-source',
-    { workerClass: 'eu', rowsPerSecond: 200 },
+    // It would read for half an hour.
+    { workerClass: 'eu', rowsPerSecond: 1 },
     undefined,
   );
   await addSync('stopped', ['eu-source', 'destination']);

@@ -343,7 +343,7 @@ describe('a copy in partitions', () => {
       query: 'select * from seen',
       key: ['id'],
       mode: 'append',
-      cursor: { column: 'at', lag: '200ms' },
+      cursor: { column: 'at', lag: '30s' },
       limits,
     });
     await room.from.query(

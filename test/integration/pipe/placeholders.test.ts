@@ -16,7 +16,7 @@ beforeEach(async () => {
 
 const insert = (from: number, to: number, at: string) =>
   room.from.query(`insert into events select i, ${at}, 'first' from generate_series(${from}, ${to}) as i`);
-const ofTime = { column: 'at', lag: '200ms' };
+const ofTime = { column: 'at', lag: '30s' };
 const of = (query: string, over: Partial<SyncInput> = {}) =>
   room.sync({ query, key: ['id'], mode: 'upsert', cursor: ofTime, ...over });
 const expectEqual = async (query: string) =>

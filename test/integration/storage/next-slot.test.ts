@@ -4,7 +4,12 @@ import type { Scope } from '../../../src/ports/scope.ts';
 import type { Sync, SyncStore } from '../../../src/ports/sync-store.ts';
 import { settle } from '../../../src/storage/settle.ts';
 import { asEngine } from '../../../src/storage/transaction.ts';
-import { aSpec, createControlFixture, type ControlFixture } from '../../support/control-fixture.ts';
+import {
+  aSpec,
+  createControlFixture,
+  hourly as hours,
+  type ControlFixture,
+} from '../../support/control-fixture.ts';
 
 let fixture: ControlFixture;
 let syncs: SyncStore;
@@ -18,7 +23,7 @@ afterAll(() => fixture.drop());
 beforeEach(() => fixture.forget());
 
 const hourMs = 3_600_000;
-const hourly = { every: '1h' } as const;
+const hourly = hours.schedule;
 let count = 0;
 const made = (schedule: object = hourly, over: object = {}): Promise<Sync> =>
   syncs.create(acme, aSpec({ name: `sync-${(count += 1)}`, schedule: schedule as typeof hourly, ...over }));
@@ -184,7 +189,7 @@ describe('an edit', () => {
     const edited = await syncs.replace(
       acme,
       sync.id,
-      specOf(sync, { schedule: { every: '60m' } }),
+      specOf(sync, { schedule: { ...hourly, every: '60m' } }),
       undefined,
     );
     expect(edited).toMatchObject({ nextIsSkipped: false, nextDueAt: sync.nextNominalAt });

@@ -6,6 +6,7 @@ import {
   aConnection,
   aSpec,
   createControlFixture,
+  hourly,
   type ControlFixture,
 } from '../../support/control-fixture.ts';
 import { aReceipt, plantRun } from '../../support/plant-run.ts';
@@ -25,14 +26,14 @@ beforeEach(() => fixture.forget());
 
 let count = 0;
 const named = (): string => `sync-${(count += 1)}`;
-const every = { every: '1h' } as const;
+const every = hourly.schedule;
 
 /** Moves a sync's next time into the past, as if nobody had looked for a while. */
 const makeDue = (sync: Sync, ago: string) =>
   fixture.pool.query(
-    `update penstock.sync set next_nominal_at = date_trunc('hour', now()) - $2::interval,
-       next_due_at = date_trunc('hour', now()) - $2::interval where id = $1`,
-    [sync.id, ago],
+    `update penstock.sync set next_nominal_at = $3::timestamptz - $2::interval,
+       next_due_at = $3::timestamptz - $2::interval where id = $1`,
+    [sync.id, ago, new Date(hourly.lastMs)],
   );
 
 const fetchSlots = async (sync: Sync) =>
@@ -48,7 +49,7 @@ describe('a new sync', () => {
     const sync = await syncs.create(acme, aSpec({ name: named(), schedule: every }));
     expect(sync).toMatchObject({ version: 1, status: 'active', tenantId: acme.tenantId, pause: null });
     expect(sync.spec.source.connection).toMatch(/^con_/);
-    expect(Date.parse(sync.nextDueAt!) % 3_600_000).toBe(0);
+    expect(Date.parse(sync.nextDueAt!)).toBe(hourly.lastMs + 3_600_000);
     expect(fixture.heard.due).toMatchObject([
       { syncId: sync.id, version: 1, nextDueAtMs: Date.parse(sync.nextDueAt!) },
     ]);

@@ -88,19 +88,19 @@ describe('for later', () => {
 
 describe('debounced', () => {
   test('triggers with one key are one run, put off each time but for ten waits at most', async () => {
-    const debounce = { key: 'orders', for: '10s' };
+    const debounce = { key: 'orders', for: '10m' };
     const first = await trigger({ debounce }, 'a');
-    expect(Date.parse(first.dueAt) - Date.parse(first.queuedAt)).toBe(10_000);
+    expect(Date.parse(first.dueAt) - Date.parse(first.queuedAt)).toBe(10 * 60_000);
     await fixture.pool.query(
-      `update penstock.run set queued_at = queued_at - interval '8 s', due_at = due_at - interval '8 s' where id = $1`,
+      `update penstock.run set queued_at = queued_at - interval '8 min', due_at = due_at - interval '8 min' where id = $1`,
       [first.id],
     );
     const second = await trigger({ debounce }, 'b');
     expect(second.id).toBe(first.id);
-    expect(Date.parse(second.dueAt) - Date.now()).toBeGreaterThan(8_000);
-    expect((await trigger({ debounce: { key: 'users', for: '10s' } })).id).not.toBe(first.id);
+    expect(Date.parse(second.dueAt) - Date.now()).toBeGreaterThan(8 * 60_000);
+    expect((await trigger({ debounce: { key: 'users', for: '10m' } })).id).not.toBe(first.id);
     await fixture.pool.query(
-      `update penstock.run set queued_at = queued_at - interval '95 s' where id = $1`,
+      `update penstock.run set queued_at = queued_at - interval '95 min' where id = $1`,
       [first.id],
     );
     const last = await trigger({ debounce }, 'c');
@@ -109,7 +109,7 @@ describe('debounced', () => {
   });
 
   test('a run whose time has come is not put off: the next trigger makes another', async () => {
-    const debounce = { key: 'orders', for: '10s' };
+    const debounce = { key: 'orders', for: '10m' };
     const first = await trigger({ debounce });
     await fixture.pool.query('update penstock.run set due_at = queued_at where id = $1', [first.id]);
     expect((await trigger({ debounce })).id).not.toBe(first.id);
