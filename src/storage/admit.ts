@@ -7,7 +7,7 @@ import type { RunId, SyncId } from '../domain/ids.ts';
 import type { WaitingReason } from '../domain/run-states.ts';
 import type { RunToStart } from '../ports/run-starter.ts';
 import type { StartVerdict } from '../ports/schedule-store.ts';
-import { isBlocked, isUnserved, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
+import { isBlocked, isOfNone, pausedReason, waitsToGoOn, workerClassOfRun } from './run-conditions.ts';
 import { changeRuns } from './run-status.ts';
 import type { Tx } from './transaction.ts';
 
@@ -117,7 +117,7 @@ async function judgeRuns(
          when r.start_before < clock_timestamp() then 'missed'
          when r.due_at > clock_timestamp() then 'not_due'
          else coalesce(${pausedReason}, case when ${isBlocked} then 'previous_run'
-           when ${isUnserved('$2::text[]')} then 'no_worker'
+           when ${isOfNone('$2::text[]')} then 'no_worker'
            when c.cool_until > clock_timestamp() then 'cooling_down' else 'start' end)
        end as judged,
        ceil(extract(epoch from greatest(r.due_at, c.cool_until) - clock_timestamp()) * 1000)::float8 as "waitMs"

@@ -52,15 +52,17 @@ export const workerClassOfRun = `case when r.status = 'queued' then coalesce(c.w
   else r.worker_class end`;
 
 /**
- * The queued run is of a worker class, and of none of these, an SQL array; null: whatever its class. Costs next to nothing
- * where no connection names a class.
+ * The queued run, of the connections `c` and `d`, is of a worker class, and of none of these, an SQL array; null: whatever its
+ * class. That it has one is asked apart: no class at all differs from each of an empty array.
  */
+export const isOfNone = (served: string): string => `(coalesce(c.worker_class, d.worker_class) is not null
+  and coalesce(c.worker_class, d.worker_class) <> all(${served}))`;
+
+/** The same where its connections are not at hand. Costs next to nothing where no connection names a class. */
 export const isUnserved = (served: string): string => `(exists (
     select from penstock.connection where worker_class is not null)
   and exists (
     select from penstock.sync_version v
     join penstock.connection c on c.id = r.source_connection_id
     left join penstock.connection d on d.id = v.spec->'destination'->>'connection'
-    where v.sync_id = r.sync_id and v.version = r.sync_version
-      and coalesce(c.worker_class, d.worker_class) is not null
-      and coalesce(c.worker_class, d.worker_class) <> all(${served})))`;
+    where v.sync_id = r.sync_id and v.version = r.sync_version and ${isOfNone(served)}))`;
