@@ -28,7 +28,7 @@ const insert = (from: number, to: number) =>
     `insert into events select i, timestamptz '2024-01-01' + i * interval '1 hour', 'first' from generate_series(${from}, ${to}) as i`,
   );
 const incremental = (more: Partial<SyncInput> = {}): TestSync =>
-  room.sync({ query: 'select * from events', key: ['id'], cursor: { column: 'at', lag: '1s' }, ...more });
+  room.sync({ query: 'select * from events', key: ['id'], cursor: { column: 'at', lag: '30s' }, ...more });
 const idsIn = (table: string) => rowsAsText(room.to, `select id from ${table}`);
 
 /** The same sync after its user has changed it. */
@@ -57,7 +57,7 @@ describe('an unfinished load', () => {
     [
       'how far to look back',
       { mode: 'upsert' },
-      { mode: 'upsert', cursor: { column: 'at', lag: '1s', lookback: '1m' } },
+      { mode: 'upsert', cursor: { column: 'at', lag: '30s', lookback: '1m' } },
     ],
     ['the size of a batch', {}, { limits: { batchRows: 7 } }],
   ] as const)('is finished by a run that differs in %s', async (_, before, after) => {
