@@ -12,6 +12,7 @@ import type { SyncPlan } from '../../src/domain/sync-plan.ts';
 import type { VerifyReport } from '../../src/domain/verify-report.ts';
 import type { DependencyCheck } from '../../src/ports/dependency-check.ts';
 import type { Fleet } from '../../src/ports/fleet.ts';
+import type { ScheduleAnnouncer } from '../../src/ports/schedule-index.ts';
 import { createControlFixture, type ControlFixture } from './control-fixture.ts';
 import { fleetGauges, maintenanceGauges, runGauges } from '../../src/workers/gauge-sources.ts';
 import { createPayloadTranslator } from '../../src/workers/temporal/payload-translator.ts';
@@ -111,8 +112,9 @@ const refusalOf = ({ code, message, pointer }: PenstockError) => ({
   cure: '',
 });
 
-export async function createApiFixture(): Promise<ApiFixture> {
-  const control = await createControlFixture();
+/** @param index hears the news instead of the fixture */
+export async function createApiFixture(index?: ScheduleAnnouncer): Promise<ApiFixture> {
+  const control = await createControlFixture(index);
   const { logger, lines: apiLines } = createKeptLogger();
   const asked: string[] = [];
   const failures: Error[] = [];

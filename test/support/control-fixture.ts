@@ -3,7 +3,13 @@ import { newId, type RunId, type TenantId } from '../../src/domain/ids.ts';
 import { syncSpecSchema, type SyncSpec, type SyncSpecInput } from '../../src/domain/sync-spec.ts';
 import type { NewConnection } from '../../src/ports/connection-store.ts';
 import type { ControlStore } from '../../src/ports/control-store.ts';
-import type { ConnectionLimits, DueEntry, RunOffer, TenantLimits } from '../../src/ports/schedule-index.ts';
+import type {
+  ConnectionLimits,
+  DueEntry,
+  RunOffer,
+  ScheduleAnnouncer,
+  TenantLimits,
+} from '../../src/ports/schedule-index.ts';
 import type { Scope } from '../../src/ports/scope.ts';
 import type { SecretBox } from '../../src/ports/secret-box.ts';
 import { createControlStore } from '../../src/storage/control-store.ts';
@@ -64,8 +70,11 @@ export const hourly = (() => {
   return { schedule: { every: '1h', startAt }, lastMs } as const;
 })();
 
-/** Everything fresh; `drop` ends it. */
-export async function createControlFixture(): Promise<ControlFixture> {
+/**
+ * Everything fresh; `drop` ends it.
+ * @param index hears the news instead of the fixture
+ */
+export async function createControlFixture(index?: ScheduleAnnouncer): Promise<ControlFixture> {
   const database = await createControlDatabase();
   const { logger, lines } = createKeptLogger();
   const secretBox = createSecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
@@ -84,7 +93,7 @@ export async function createControlFixture(): Promise<ControlFixture> {
     pool: database.pool,
     secretBox,
     logger,
-    announcer: {
+    announcer: index ?? {
       publishDue: (entries) => unlessAway(() => heard.due.push(...entries))(),
       offerRuns: (runs) => unlessAway(() => heard.offered.push(...runs))(),
       releaseRuns: (ids) => unlessAway(() => heard.released.push(...ids))(),

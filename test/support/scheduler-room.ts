@@ -18,7 +18,7 @@ import { fetchInstallation } from '../../src/storage/installation.ts';
 import { changeRuns } from '../../src/storage/run-status.ts';
 import { createScheduleStore } from '../../src/storage/schedule-store.ts';
 import { asEngine } from '../../src/storage/transaction.ts';
-import { createControlDatabase } from './control-database.ts';
+import { createControlDatabase, type ControlDatabase } from './control-database.ts';
 import { createFakeRunStarter, type FakeRunStarter } from './fake-run-starter.ts';
 import { createKeptLogger } from './kept-logger.ts';
 import { createRedisDatabase } from './stack.ts';
@@ -67,8 +67,12 @@ export interface SchedulerRoom {
   readonly close: () => Promise<void>;
 }
 
-export async function createSchedulerRoom(givenRedisUrl?: string): Promise<SchedulerRoom> {
-  const database = await createControlDatabase();
+/** @param given of somebody else, who drops it: the control database */
+export async function createSchedulerRoom(
+  givenRedisUrl?: string,
+  given?: ControlDatabase,
+): Promise<SchedulerRoom> {
+  const database = given ?? (await createControlDatabase());
   const redisUrl = givenRedisUrl ?? (await createRedisDatabase());
   const redis = new Redis(redisUrl);
   const namespace = await fetchInstallation(database.pool);
@@ -149,7 +153,7 @@ export async function createSchedulerRoom(givenRedisUrl?: string): Promise<Sched
       await stopAll();
       indexes.forEach((index) => index.close());
       redis.disconnect();
-      await database.drop();
+      if (!given) await database.drop();
     },
   };
 }
