@@ -8,7 +8,7 @@ import { PenstockError } from '../domain/errors.ts';
 import type { RedisAddress } from '../domain/redis-address.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createOutageLog, type OutageLog } from './outage-log.ts';
-import { MasterConnector, nodeConnector } from './redis-connectors.ts';
+import { masterConnector, nodeConnector, type Unreached } from './redis-connectors.ts';
 
 /** A command that has no answer by then has failed for its caller (the server may still run it, later). */
 export const commandTimeoutMs = 1_000;
@@ -26,6 +26,8 @@ export interface RedisConnection {
   readonly outages: OutageLog;
   /** Resolves when the first attempt to connect has come to an end, or has taken too long. */
   readonly isSettled: Promise<void>;
+  /** The server, or the Sentinel, that was not reached last; undefined once one serves. */
+  readonly lastUnreached: () => Unreached | undefined;
 }
 
 interface ConnectOptions {
@@ -37,10 +39,19 @@ interface ConnectOptions {
 
 /** Opens a connection; returns at once, whether the server is there or not. */
 export function connectRedis({ address, purpose, log }: ConnectOptions): RedisConnection {
-  const client = address.kind === 'cluster' ? openCluster(address) : openRedis(address);
+  let unreached: Unreached | undefined;
+  const hear = (one: Unreached): void => void (unreached = one);
+  const client = address.kind === 'cluster' ? openCluster(address, hear) : openRedis(address, hear);
   const outages = createOutageLog(purpose, log);
-  client.on('ready', () => outages.noteSuccess('connection'));
-  client.on('error', (error: unknown) => outages.noteFailure('connection', error));
+  client.on('ready', () => {
+    unreached = undefined;
+    outages.noteSuccess('connection');
+  });
+  client.on('error', (error: Error) => {
+    // Of several nodes or Sentinels it says no more by itself than that it reached none.
+    if (unreached && unreached.error !== error) error.cause ??= unreached.error;
+    outages.noteFailure('connection', error);
+  });
   // Not `close`, which is said of a connection that is ended on purpose as well.
   client.on('reconnecting', () => outages.noteFailure('connection'));
   const isSettled = new Promise<void>((resolve) => {
@@ -48,7 +59,7 @@ export function connectRedis({ address, purpose, log }: ConnectOptions): RedisCo
     // One that is loading its data says nothing.
     setTimeout(resolve, connectTimeoutMs).unref();
   });
-  return { client, outages, isSettled };
+  return { client, outages, isSettled, lastUnreached: () => unreached };
 }
 
 /** What each connection to a server is like. */
@@ -67,7 +78,9 @@ function nodeOptions({ login, tls }: RedisAddress) {
   } satisfies RedisOptions;
 }
 
-function openRedis(address: RedisAddress): Redis {
+type Hear = (unreached: Unreached) => void;
+
+function openRedis(address: RedisAddress, hear: Hear): Redis {
   const { kind, nodes, master, database, tls, sentinelLogin } = address;
   const common = {
     ...nodeOptions(address),
@@ -75,10 +88,10 @@ function openRedis(address: RedisAddress): Redis {
     enableOfflineQueue: false,
     retryStrategy: backoffMs,
   };
-  if (kind === 'single') return new Redis({ ...common, ...nodes[0]!, Connector: nodeConnector() });
+  if (kind === 'single') return new Redis({ ...common, ...nodes[0]!, Connector: nodeConnector(hear) });
   return new Redis({
     ...common,
-    Connector: MasterConnector,
+    Connector: masterConnector(hear),
     sentinels: [...nodes],
     ...(master !== undefined && { name: master }),
     ...(sentinelLogin.username !== undefined && { sentinelUsername: sentinelLogin.username }),
@@ -90,14 +103,11 @@ function openRedis(address: RedisAddress): Redis {
 }
 
 /** All keys lie in one slot, so that one node does the work; the others say where that slot is. */
-function openCluster(address: RedisAddress): Cluster {
-  let lastNodeError: Error | undefined;
-  const cluster = new Cluster([...address.nodes], {
+function openCluster(address: RedisAddress, hear: Hear): Cluster {
+  return new Cluster([...address.nodes], {
     redisOptions: {
       ...nodeOptions(address),
-      Connector: nodeConnector((error) => {
-        lastNodeError = error;
-      }),
+      Connector: nodeConnector(hear),
     },
     clusterRetryStrategy: backoffMs,
     enableOfflineQueue: false,
@@ -105,10 +115,6 @@ function openCluster(address: RedisAddress): Cluster {
     maxRedirections: 8,
     // A certificate names hosts, not the addresses they resolve to.
     dnsLookup: (host, callback) => callback(null, host),
-  });
-  // By itself it says no more than that it found no node.
-  return cluster.on('error', (error: Error) => {
-    error.cause ??= lastNodeError;
   });
 }
 

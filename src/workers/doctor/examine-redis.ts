@@ -4,16 +4,17 @@ import { connectRedis, type RedisClient } from '../../schedule/connect-redis.ts'
 import { bindCommands } from '../../schedule/redis-commands.ts';
 import { fetchRefused, rightsOf } from '../../schedule/redis-rights.ts';
 import { createLogger } from '../../telemetry/logger.ts';
-import { clockFinding, findingsOf, wordsOf, type Finding } from './finding.ts';
+import { clockFinding, findingsOf, type Finding } from './finding.ts';
+import { describeUnreached } from './redis-unreached.ts';
 
 const { ok, warning, failed } = findingsOf('redis');
 
 export async function examineRedis(address: RedisAddress): Promise<Finding[]> {
   const log = createLogger({ level: 'silent', name: 'doctor' });
-  const { client, isSettled } = connectRedis({ address, purpose: 'doctor', log });
+  const { client, isSettled, lastUnreached } = connectRedis({ address, purpose: 'doctor', log });
   let firstError: unknown;
   client.on('error', (error: Error) => {
-    firstError ??= error.cause ?? error;
+    firstError ??= error;
   });
   try {
     await isSettled;
@@ -34,12 +35,8 @@ export async function examineRedis(address: RedisAddress): Promise<Finding[]> {
       user,
     ];
   } catch (error) {
-    return [
-      failed('reachable', {
-        detail: wordsOf(firstError ?? error),
-        cure: 'Check PENSTOCK_REDIS_URL, that the server runs and takes writes, and its password. Until then runs start from the rows, more slowly.',
-      }),
-    ];
+    const trouble = { address, error: firstError ?? error, unreached: lastUnreached() };
+    return [failed('reachable', describeUnreached(trouble))];
   } finally {
     client.disconnect();
   }
