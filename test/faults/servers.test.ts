@@ -1,7 +1,7 @@
 /** P1, P7: Temporal, Redis and Postgres go away while a copy runs, and come back. */
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startCopy } from './support/copy-under-fault.ts';
 import { execute } from '../support/execute.ts';
 import { startProduct, type Product } from '../support/product.ts';
@@ -81,6 +81,8 @@ test.each(faultSeeds)(
 
 /** The append-only file, as one file (Redis 6) or a folder of them (Redis 7). */
 async function deleteRedisData(): Promise<void> {
-  for (const name of ['appendonly.aof', 'appendonlydir'])
-    await rm(join(product.addresses().dataDir, 'redis', name), { recursive: true, force: true });
+  const folder = join(product.addresses().dataDir, 'redis');
+  const kept = (await readdir(folder)).filter((name) => ['appendonly.aof', 'appendonlydir'].includes(name));
+  expect(kept).not.toEqual([]);
+  for (const name of kept) await rm(join(folder, name), { recursive: true });
 }

@@ -1,4 +1,5 @@
 /** Tells a story of a scheduler until it is at rest, and asks the oracle; one that fails is made shorter, and printed. */
+import { expect } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Command } from './scheduler-command.ts';
 import { comeToRest, expectRest } from './scheduler-oracle.ts';
@@ -19,6 +20,8 @@ export async function tellStory(
     for (const sync of first) await createSync(world, sync);
     // As a dispatcher does when it starts: before that nothing is admitted.
     await world.dispatchers[0].does('refill');
+    // Under another name than is known here they could not get lost, and no story would notice.
+    expect(await world.redis.keys(world.key('*'))).not.toEqual([]);
     for (const commands of parts) await fc.asyncModelRun(() => ({ model: {}, real: world }), commands);
     await comeToRest(world);
     await expectRest(world);
