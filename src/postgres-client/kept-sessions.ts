@@ -46,6 +46,8 @@ const clean = `set session authorization default; reset all; set client_encoding
 /** Where a session belongs, and when it logged in. */
 interface Origin {
   access: string;
+  /** Where it leads, whoever goes there. */
+  server: string;
   options: string;
   sinceMs: number;
 }
@@ -65,7 +67,12 @@ export class KeptSessions implements Sessions {
   async take(access: ConnectionAccess, options: ConnectOptions = {}): Promise<Client> {
     if (access.tenantId === undefined) return connect(access, options);
     access.signal?.throwIfAborted();
-    const origin = { access: keyOf(access), options: JSON.stringify(options), sinceMs: performance.now() };
+    const origin = {
+      access: keyOf(access),
+      server: serverOf(access),
+      options: JSON.stringify(options),
+      sinceMs: performance.now(),
+    };
     const client = (await this.#takeWaiting(origin, access)) ?? (await this.#login(access, options));
     if (this.#origins.has(client)) return client;
     this.#origins.set(client, origin);
@@ -84,7 +91,7 @@ export class KeptSessions implements Sessions {
   }
 
   leave(access: ConnectionAccess): Promise<void> {
-    return this.#end(this.#waitingAt(keyOf(access)));
+    return this.#end(this.#waitingWith('access', keyOf(access)));
   }
 
   /** None are kept from now on. */
@@ -94,7 +101,7 @@ export class KeptSessions implements Sessions {
   }
 
   async #takeWaiting(wanted: Origin, access: ConnectionAccess): Promise<Client | null> {
-    const client = this.#waitingAt(wanted.access).findLast(
+    const client = this.#waitingWith('access', wanted.access).findLast(
       (one) => this.#origins.get(one)!.options === wanted.options,
     );
     if (!client) return null;
@@ -111,20 +118,23 @@ export class KeptSessions implements Sessions {
     }
   }
 
-  /** A server that has no session to spare may have some that wait, here or for another process of ours. */
+  /**
+   * A server that has no session to spare may have some that wait, here or for another process of ours. Those of other servers
+   * are left alone: what one says is no reason to let go of others' sessions.
+   */
   async #login(access: ConnectionAccess, options: ConnectOptions): Promise<Client> {
     try {
       return await connect(access, options);
     } catch (error) {
       if (sqlstateOf(error) !== tooManyConnections) throw error;
-      await this.#end([...this.#waiting.keys()]);
+      await this.#end(this.#waitingWith('server', serverOf(access)));
       await delay(this.#bounds.waitMs * 1.25, undefined, { signal: access.signal }).catch(() => {});
       return connect(access, options);
     }
   }
 
-  #waitingAt(access: string): Client[] {
-    return [...this.#waiting.keys()].filter((client) => this.#origins.get(client)!.access === access);
+  #waitingWith(member: 'access' | 'server', value: string): Client[] {
+    return [...this.#waiting.keys()].filter((client) => this.#origins.get(client)![member] === value);
   }
 
   #stopWaiting(client: Client): void {
@@ -141,3 +151,5 @@ export class KeptSessions implements Sessions {
 /** Everything that makes a session what it is, and whose: after a change of any of it there is another. */
 const keyOf = (access: ConnectionAccess): string =>
   JSON.stringify({ ...access, resolve: undefined, signal: undefined });
+
+const serverOf = ({ host, port }: ConnectionAccess): string => `${host}:${port}`;

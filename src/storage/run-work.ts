@@ -48,8 +48,7 @@ export async function fetchRunWork(
   runId: RunId,
   { lock }: { lock: boolean } = { lock: false },
 ): Promise<FoundWork> {
-  const { rows } = await tx.query<WorkRow>(
-    `select r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId", r.sync_version as "syncVersion",
+  const statement = `select r.id as "runId", r.tenant_id as "tenantId", r.sync_id as "syncId", r.sync_version as "syncVersion",
        (select name from penstock.tenant where id = r.tenant_id) as "tenantName",
        (select name from penstock.sync where id = r.sync_id) as "syncName", r.origin, r.status, v.spec,
        case when r.window_high is not null
@@ -57,10 +56,12 @@ export async function fetchRunWork(
        ${endOf('source')} as source, ${endOf('destination')} as destination
      from penstock.run r
      join penstock.sync_version v on v.sync_id = r.sync_id and v.version = r.sync_version
-     where r.id = $1 ${lock ? 'for no key update of r' : ''}`,
-    [runId],
-  );
-  const row = rows[0];
+     where r.id = $1 ${lock ? 'for no key update of r' : ''}`;
+  const read = async (): Promise<WorkRow | undefined> =>
+    (await tx.query<WorkRow>(statement, [runId])).rows[0];
+  let row = await read();
+  // One that waited for the run's row has its newest version, and of the connections only those from before it waited.
+  if (row && !(row.source.settings && row.destination.settings)) row = await read();
   if (!row) throw new PenstockError('NOT_FOUND', `there is no run ${runId}`);
   const { source, destination } = row;
   return {

@@ -1,6 +1,8 @@
 /** Sessions at sources and destinations that go from one piece of work to the next: to whom, how clean, and until when. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
 import { defaultTimeouts } from '../../../src/destinations/postgres/destination-session.ts';
@@ -211,6 +213,30 @@ describe('a session whose work ended well', () => {
     await ours.giveBack(client);
     await ours.close();
     await room.from.query('drop role narrow');
+  });
+
+  test('stays where another server says that it grants no more, which may be a lie', async () => {
+    await usedAndGivenBack(destinationAccess());
+    const refusal = 'SFATAL\0C53300\0Mtoo many\0\0';
+    const server = createServer((socket) => {
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(refusal.length + 4);
+      socket.once('data', () =>
+        socket.write(Buffer.concat([Buffer.from('E'), length, Buffer.from(refusal)])),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const ending = new AbortController();
+    const refused = take(sourceAccess({ port, signal: ending.signal }));
+    const [socket] = (await once(server, 'connection')) as [Socket];
+    // It is the client that ends the connection, once it has been refused.
+    await once(socket.resume(), 'close');
+    await usedAndGivenBack(destinationAccess());
+    expect(proxies.destination.connections).toBe(1);
+    ending.abort();
+    await expect(refused).rejects.toThrow();
+    server.close();
   });
 
   test('does not hold the process up while it waits', async () => {
