@@ -37,7 +37,7 @@ const committed = async (name: string): Promise<number> => {
 };
 
 test('runs in two worker processes, one with two partitions, read at most the limit together', async () => {
-  const perSecond = 2_000;
+  const perSecond = 1_000;
   await limit(perSecond);
   const other = await room.startWorker('copy');
   await room.destination.query(
