@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { apiKeyRoles, covers, type ApiKeyRole } from '../../../src/domain/access.ts';
 import type { TenantId } from '../../../src/domain/ids.ts';
@@ -107,6 +109,24 @@ describe('the document', () => {
       body.paths as Record<string, Record<string, { summary?: string }>>,
     ))
       for (const operation of Object.values(operations)) expect(operation.summary).toBeTruthy();
+  });
+
+  test('has every route that docs name', async () => {
+    const unnamed = (route: string): string => route.replaceAll(/\{\w+\}/g, '{}');
+    const { body } = await fixture.anonymous('GET', '/openapi.json');
+    const known = new Set(
+      Object.entries(body.paths as Record<string, object>).flatMap(([path, operations]) =>
+        Object.keys(operations).map((method) => unnamed(`${method.toUpperCase()} ${path}`)),
+      ),
+    );
+    const pages = readdirSync('docs').filter((name) => name.endsWith('.md'));
+    const named = pages.flatMap((name) => [
+      ...readFileSync(join('docs', name), 'utf8').matchAll(
+        /\b(GET|POST|PUT|PATCH|DELETE) (\/v1\/[a-z/{}-]+)/g,
+      ),
+    ]);
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.map(([route]) => route).filter((route) => !known.has(unnamed(route)))).toEqual([]);
   });
 
   test('can be read in a browser without any other host', async () => {

@@ -1,11 +1,19 @@
 /** Runs whose payloads are encrypted: what Temporal keeps, who can read it, keys that are rotated, and the way over TLS. */
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import proto from '@temporalio/proto';
+import { readDevOptions } from '../../../src/config/dev-options.ts';
+import { findProgram } from '../../../src/dev/find-program.ts';
+import { programs } from '../../../src/dev/programs.ts';
+import { cacheDir } from '../../../src/dev/stack.ts';
 import { connectClient } from '../../../src/workers/temporal/connect-client.ts';
 import type { PayloadKeys } from '../../../src/workers/temporal/payload-codec.ts';
 import { createPayloadTranslator } from '../../../src/workers/temporal/payload-translator.ts';
 import { createCopyingRoom, type CopyingRoom } from '../../support/copying-room.ts';
+import { startPenstock } from '../../support/penstock-process.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const older = { id: '2025', key: randomBytes(32) };
 const newer = { id: '2026', key: randomBytes(32) };
@@ -105,4 +113,47 @@ describe('with a key', () => {
       await rotated.connection.close();
     }
   });
+
+  test('Temporal’s CLI reads them through our codec endpoint, asked as docs/temporal.md says', async () => {
+    const run = await room.startRun('fine');
+    await run.handle.result();
+    const { key } = await room.store.apiKeys.create(
+      { tenantId: null, apiKeyId: null },
+      { name: 'codec', role: 'viewer', expiresAt: null },
+    );
+    const api = startPenstock(['start', '--roles', 'api'], {
+      ...room.environment,
+      PENSTOCK_API_PORT: '0',
+      PENSTOCK_TEMPORAL_PAYLOAD_KEY: textOf([newer, older]),
+    });
+    try {
+      await waitUntil('the API listens', () => /"api: listening"/.test(api.said.stderr));
+      const apiUrl = /"url":"(http:[^"]+)"/.exec(api.said.stderr)![1]!;
+      const temporal = await findProgram(programs.temporal, {
+        options: readDevOptions(),
+        cacheDir,
+        log: () => {},
+      });
+      const { address, namespace } = room.temporal;
+      const show = async (...codec: string[]): Promise<string> => {
+        const where = ['--address', address, '--namespace', namespace, '--workflow-id', run.workflowId];
+        const args = [
+          'workflow',
+          'show',
+          ...where,
+          '--disable-config-file',
+          '--disable-config-env',
+          ...codec,
+        ];
+        return (await promisify(execFile)(temporal.file, args)).stdout;
+      };
+      const receipt = '"status":"succeeded"';
+      expect(await show()).not.toContain(receipt);
+      const asked = ['--codec-endpoint', `${apiUrl}/v1/codec`, '--codec-auth', `Bearer ${key}`];
+      expect(await show(...asked)).toContain(receipt);
+    } finally {
+      api.process.kill();
+      await api.ended;
+    }
+  }, 60_000);
 });
