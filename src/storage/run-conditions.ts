@@ -3,8 +3,8 @@
 /** Once per statement, so that an index can use it; a moment early, so nothing is early by it. */
 export const now = '(select clock_timestamp())';
 
-/** The pause `p` is not over. By the transaction's start an index finds it, and the planner knows how few there are. */
-export const isNotOver = 'p.ends_at > now() and p.ends_at > clock_timestamp()';
+/** The pause `p` is not over: found by what an index can use, and judged again where a statement has waited for a row. */
+export const isNotOver = `p.ends_at > ${now} and p.ends_at > clock_timestamp()`;
 
 /** A pause `p` of the run's sync, of its tenant or of all covers now. */
 export const coversNow = `p.paused_id in (r.sync_id, r.tenant_id, '') and ${isNotOver} and p.from_at <= clock_timestamp()`;

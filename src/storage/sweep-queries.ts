@@ -163,7 +163,7 @@ export async function dropMissedRuns(tx: Tx): Promise<RunId[]> {
     `select r.id, case when s.status = 'deleted' then 'sync_deleted' else 'missed' end as "endReason"
      from penstock.run r join penstock.sync s on s.id = r.sync_id
      where r.id = any(array(
-       (select id from penstock.run where status = 'queued' and start_before < now() order by start_before limit $1)
+       (select id from penstock.run where status = 'queued' and start_before < ${now} order by start_before limit $1)
        union all
        (select o.id from penstock.sync gone join penstock.run o on o.sync_id = gone.id and o.ended_at is null
         where gone.release_at is not null and o.status not in ${atWork} limit $1)))
