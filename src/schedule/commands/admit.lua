@@ -55,8 +55,10 @@ while places > 0 and #admitted < limit and steps > 0 do
   else
     redis.call('ZREM', ready .. tenant, run)
     local _, sync, connection = factsOf(run)
-    local bar = barOf(connection)
-    if seen[sync] then
+    local bar = connection and barOf(connection)
+    if not connection then
+      -- What was lost of it the sweep offers again.
+    elseif seen[sync] then
       aside[#aside + 1] = { run, tenant, score }
     elseif bar then
       park(run, connection, score, bar)

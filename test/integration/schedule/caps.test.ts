@@ -32,6 +32,17 @@ const admit = (limit = 100) => index.admit({ limit, cap: 1_000 });
 const admitIds = async (limit?: number): Promise<RunId[]> => idsOf((await admit(limit)).tickets);
 const limitConnection = (over: Partial<ConnectionLimits> & { connectionId: ConnectionId }) =>
   index.saveLimits({ connections: [{ version: 2, maxRuns: 4, startGapMs: 0, coolMs: 0, ...over }] });
+/** As two sweeps and the admissions after them do it; the runs admitted. */
+async function sweepAndAdmit(queued: readonly RunOffer[]): Promise<RunId[]> {
+  const admitted: RunId[] = [];
+  for (const _ of ['first', 'second']) {
+    await index.unparkRuns();
+    const strays = await index.findStrays(queued);
+    await index.offerRuns(queued.filter(({ runId }) => strays.includes(runId)));
+    admitted.push(...(await admitIds()));
+  }
+  return admitted;
+}
 const parkedOf = (connection: ConnectionId) => room.redis.zrange(room.key(`parked:${connection}`), '0', '-1');
 
 describe('a tenant at its cap', () => {
@@ -62,6 +73,19 @@ describe('a tenant at its cap', () => {
     await index.saveLimits({ tenants: [{ tenantId, version: 3, weight: 1, maxRuns: 3 }] });
     await index.saveLimits({ tenants: [{ tenantId, version: 2, weight: 1, maxRuns: 9 }] });
     expect(await admitIds()).toHaveLength(2);
+  });
+
+  test('gets places back that were freed while the facts of runs were lost', async () => {
+    await fill();
+    const tenantId = newId('tenant');
+    await index.saveLimits({ tenants: [{ tenantId, version: 1, weight: 1, maxRuns: 2 }] });
+    const runs = [1, 2, 3, 4].map((score) => newRun(tenantId, newId('connection'), score));
+    await index.offerRuns(runs);
+    expect(await admitIds()).toEqual(idsOf(runs.slice(0, 2)));
+    await room.redis.del(room.key('runs'));
+    await index.releaseRuns([runs[0]!.runId]);
+    expect(await admitIds()).toEqual([]);
+    expect(await sweepAndAdmit(runs.slice(2))).toEqual([runs[2]!.runId]);
   });
 });
 
@@ -143,6 +167,14 @@ describe('a connection at its cap', () => {
     expect(await admitIds()).toEqual([]);
     await index.unparkRuns();
     expect(await admitIds()).toEqual([runs[2]!.runId]);
+  });
+
+  test('gets places back that were freed while the facts of runs were lost', async () => {
+    const { runs } = await fullConnection();
+    await room.redis.del(room.key('runs'));
+    await index.releaseRuns([runs[0]!.runId]);
+    expect(await admitIds()).toEqual([]);
+    expect(await sweepAndAdmit(runs.slice(2))).toEqual([runs[2]!.runId]);
   });
 
   test('with 1,500 in a row is passed in two calls, because Redis serves nobody else meanwhile', async () => {

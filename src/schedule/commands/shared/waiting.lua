@@ -109,6 +109,13 @@ local function free(run)
   return freed
 end
 
+-- Takes places out that no run holds: who freed them could not tell whose they were, where the runs' facts had been lost.
+local function forgetPlaceless(whose)
+  for _, run in ipairs(redis.call('SMEMBERS', active .. whose)) do
+    if redis.call('SISMEMBER', active .. 'global', run) == 0 then redis.call('SREM', active .. whose, run) end
+  end
+end
+
 local function stopWaiting(run)
   redis.call('ZREM', later, run)
   local tenant, _, connection = factsOf(run)
