@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { ApiKeyStore } from '../../ports/api-key-store.ts';
 import type { ApiApp } from '../api-app.ts';
 import type { ApiDeps } from '../api-deps.ts';
+import { escaped, sendPage } from '../html-page.ts';
 
 const path = '/v1/codec/sign-in';
 const cookieName = 'penstock_codec';
@@ -31,7 +32,7 @@ export function addCodecSignIn(app: ApiApp, { store, links }: ApiDeps): void {
   app.get(path, { config: { access: 'open' }, schema: { hide: true } }, async (request, reply) => {
     const key = signedInKey(request);
     const isIn = key !== undefined && (await isOperators(key, store.apiKeys));
-    return sendPage(reply, isIn ? signedIn(links) : form());
+    return show(reply, isIn ? signedIn(links) : form());
   });
   void app.register(async (scope: ApiApp) => {
     scope.addContentTypeParser(
@@ -45,7 +46,7 @@ export function addCodecSignIn(app: ApiApp, { store, links }: ApiDeps): void {
       { config: { access: 'open' }, schema: { hide: true, body: z.object({ key: z.string().trim() }) } },
       async ({ body: { key } }, reply) => {
         if (key !== '' && !(await isOperators(key, store.apiKeys)))
-          return sendPage(reply.code(401), form('This is no operator’s API key that is known and in force.'));
+          return show(reply.code(401), form('This is no operator’s API key that is known and in force.'));
         void reply.header('set-cookie', key === '' ? cookie('', 0) : cookie(key, cookieSeconds));
         return reply.redirect('sign-in', 303);
       },
@@ -57,27 +58,22 @@ export function addCodecSignIn(app: ApiApp, { store, links }: ApiDeps): void {
 const isOperators = async (key: string, apiKeys: ApiKeyStore): Promise<boolean> =>
   (await apiKeys.authenticate(key))?.tenantId === null;
 
+const show = (reply: FastifyReply, body: string): FastifyReply =>
+  sendPage(reply, {
+    title: 'encrypted payloads',
+    heading: 'Encrypted payloads in the Temporal Web UI',
+    body,
+  });
+
 const form = (refusal = ''): string => `<form method="post"><p>${refusal}
 <p><label>An operator’s API key <input name="key" type="password" required autocomplete="off" size="50"></label>
 <button>Sign in</button></form>
 <p>It is kept for twelve hours, in a cookie of this browser. One with the role viewer is enough.`;
 
-function signedIn({ publicUrl = '&lt;this API&gt;', temporalUiUrl }: ApiDeps['links']): string {
+function signedIn({ publicUrl = '<this API>', temporalUiUrl }: ApiDeps['links']): string {
   const ui = temporalUiUrl === undefined ? undefined : new URL(temporalUiUrl).href;
   return `<p>This browser is signed in. In the <a href="${ui ?? ''}">Temporal Web UI</a>, under <b>Codec Server</b>, give the
-endpoint <code>${publicUrl}/v1/codec</code> and turn on <b>Include cross-origin credentials</b>.
+endpoint <code>${escaped(publicUrl)}/v1/codec</code> and turn on <b>Include cross-origin credentials</b>.
 ${ui === undefined ? '<p>This API does not know where the Web UI is: set PENSTOCK_TEMPORAL_UI_URL.' : ''}
 <form method="post"><input name="key" type="hidden" value=""><button>Sign out</button></form>`;
 }
-
-const sendPage = (reply: FastifyReply, body: string): FastifyReply =>
-  reply
-    .type('text/html; charset=utf-8')
-    .header(
-      'content-security-policy',
-      "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
-    ).send(`<!doctype html><html lang="en"><meta charset="utf-8"><title>Penstock: encrypted payloads</title>
-<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:50rem;padding:0 1rem}</style>
-<h1>Encrypted payloads in the Temporal Web UI</h1>
-${body}
-</html>`);
