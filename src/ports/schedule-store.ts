@@ -66,7 +66,7 @@ export interface ScheduleStore {
   /**
    * Makes runs `starting` where the rows allow it now, never before their due time by the database's clock; paused ones
    * that were resumed become `running`.
-   * @param served the worker classes that have workers: queued runs of others wait (`no_worker`); by default none does
+   * @param served the worker classes that have workers: queued runs of others wait (`no_worker`); without it no run does
    */
   startRuns(runIds: readonly RunId[], served?: readonly string[]): Promise<StartVerdict[]>;
   /** Makes a `starting` run failed because the engine refuses it for good. */

@@ -37,7 +37,7 @@ const runWithItsSync = `penstock.run r
 
 /**
  * Judges the runs whose rows nobody holds, starts those that may, drops those that are too late, notes why others wait.
- * @param served the worker classes that have workers: queued runs of others wait; undefined: none does
+ * @param served the worker classes that have workers: queued runs of others wait; without it no run does
  */
 export async function startRuns(
   tx: Tx,
